@@ -1,0 +1,38 @@
+"""Isthmus: a land bridge between embedding spaces."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isthmus import anchors, bridges, measures, retrieval
+    from isthmus.bridges.bridge import Bridge, fit, load
+    from isthmus.measures.compare import compare
+    from isthmus.report.html import report
+    from isthmus.spaces.open import open
+    from isthmus.spaces.pairs import Pairs, pair
+    from isthmus.spaces.space import Space
+    from isthmus.upgrade.evaluate import evaluate
+    from isthmus.upgrade.translate import translate
+
+__version__ = "0.1.0"
+
+# Public name -> the module that defines it; None marks a room, imported as it is.
+# Nothing heavy is imported until a name is first used.
+_HOME = {
+    "Bridge": "bridges.bridge", "Pairs": "spaces.pairs", "Space": "spaces.space",
+    "compare": "measures.compare", "evaluate": "upgrade.evaluate", "fit": "bridges.bridge",
+    "load": "bridges.bridge", "open": "spaces.open", "pair": "spaces.pairs",
+    "report": "report.html", "translate": "upgrade.translate",
+    "anchors": None, "bridges": None, "measures": None, "retrieval": None,
+}  # fmt: skip
+__all__ = ["Bridge", "Pairs", "Space", "anchors", "bridges", "compare", "evaluate", "fit", "load"]
+__all__ += ["measures", "open", "pair", "report", "retrieval", "translate"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'isthmus' has no attribute {name!r}")
+    home = _HOME[name]
+    found = import_module(f"isthmus.{home or name}")
+    globals()[name] = getattr(found, name) if home else found
+    return globals()[name]

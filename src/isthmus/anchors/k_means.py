@@ -1,0 +1,78 @@
+"""k-means anchors: the rows nearest to the centres of a spherical clustering."""
+
+import numpy as np
+
+from isthmus.core.arrays import Array, matrix, to_numpy
+from isthmus.core.card import Card, Paper
+from isthmus.core.errors import InputError
+from isthmus.core.neighbors import unit
+from isthmus.core.random import Seed, generator
+from isthmus.core.registry import register
+
+CARD = Card(
+    name="k_means",
+    summary="Anchors nearest to the centres of a clustering of directions.",
+    paper=Paper(
+        "Relative representations enable zero-shot latent space communication",
+        "Moschella et al.",
+        2023,
+        where="appendix A.2",
+    ),
+    spaces=1,
+    invariant=("orthogonal", "row_scale"),
+    cost="n d m",
+    memory="n d + n m",
+    min_rows=1,
+)
+
+_ROUNDS = 10
+
+
+@register(CARD)
+def k_means(x: Array, count: int, *, rng: Seed = 0) -> np.ndarray:
+    r"""Row numbers of ``count`` anchors: one real row per cluster of directions.
+
+    Spherical k-means (Lloyd's rounds on unit rows, centres c_j = Σ_{i in j} x_i / |·|), then the row
+    with the largest cosine to each centre that no other centre took.
+
+    Parameters
+    ----------
+    x : (n, d) array; zero rows are never chosen
+    count : number of anchors m, at most the number of non-zero rows
+    rng : seed or Generator, for the starting centres
+
+    Returns
+    -------
+    (m,) int64, ascending
+
+    Raises
+    ------
+    InputError
+        When ``count`` exceeds the number of non-zero rows.
+
+    >>> import numpy as np
+    >>> x = np.array([[1.0, 0.0], [1.0, 0.01], [0.0, 1.0], [0.01, 1.0]])
+    >>> len(set(k_means(x, 2, rng=0).tolist()))
+    2
+    """
+    directions = unit(to_numpy(matrix("x", x, operation="k-means anchors")))
+    usable = np.flatnonzero(directions.any(axis=1))
+    if not 1 <= count <= len(usable):
+        raise InputError(
+            "k-means anchors", f"count={count}", f"1 <= count <= {len(usable)} non-zero rows"
+        )
+    rows = directions[usable]
+    centres = rows[generator(rng).choice(len(rows), size=count, replace=False)]
+    for _ in range(_ROUNDS):
+        nearest = np.argmax(rows @ centres.T, axis=1)
+        sums = np.zeros_like(centres)
+        np.add.at(sums, nearest, rows)
+        norms = np.linalg.norm(sums, axis=1, keepdims=True)
+        # A centre that lost all its rows stays where it was.
+        centres = np.where(norms > 0, sums / np.where(norms > 0, norms, 1.0), centres)
+    similarity = centres @ rows.T
+    chosen = np.empty(count, np.int64)
+    for j in np.argsort(-similarity.max(axis=1), kind="stable"):
+        chosen[j] = np.argmax(similarity[j])
+        similarity[:, chosen[j]] = -np.inf
+    return np.sort(usable[chosen])

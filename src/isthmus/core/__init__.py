@@ -1,0 +1,1 @@
+"""Foundations every room stands on: arrays, errors, cards, scores, moments, neighbours."""

@@ -1,0 +1,129 @@
+"""Arrays: the one place that knows about namespaces.
+
+Public numeric functions take any array-API array (NumPy, PyTorch, CuPy, JAX, ...) and give the same
+kind back on the same device. ``matrix`` turns what came into a checked floating 2-D array of its
+own kind; ``namespace`` gives the functions to work on it with.
+"""
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device, is_numpy_array, is_torch_array
+
+from isthmus.core.errors import InputError
+
+Array = Any
+
+
+def namespace(*arrays: Array) -> Any:
+    """The array-API namespace all ``arrays`` share; raises InputError when they differ in kind."""
+    try:
+        return array_namespace(*arrays)
+    except TypeError as error:
+        kinds = sorted({type(a).__module__.partition(".")[0] for a in arrays})
+        raise InputError(
+            "arrays", f"kinds {kinds}", "array-API arrays of one kind", "Convert one side first."
+        ) from error
+
+
+def is_numpy(array: Array) -> bool:
+    """Whether ``array`` is a NumPy array."""
+    return bool(is_numpy_array(array))
+
+
+def to_numpy(array: Array) -> np.ndarray:
+    """A NumPy copy or view of ``array``, fetched to the host when it lives elsewhere."""
+    if is_numpy_array(array):
+        return array  # type: ignore[no-any-return]
+    if is_torch_array(array):
+        return array.detach().cpu().numpy()  # type: ignore[no-any-return]
+    return np.asarray(array)
+
+
+def like(values: Any, reference: Array) -> Array:
+    """``values`` (NumPy) as an array of the kind, device and floating dtype of ``reference``."""
+    if is_numpy_array(reference):
+        return np.asarray(values, dtype=reference.dtype)
+    xp = array_namespace(reference)
+    return xp.asarray(values, dtype=reference.dtype, device=device(reference))
+
+
+def matrix(name: str, array: Any, *, operation: str, finite: bool = True) -> Array:
+    """``array`` as a floating (n, d) array of its own kind, ready to compute with.
+
+    Lists become NumPy; integers become float64; float16 becomes float32 (half precision has no
+    linear algebra); big-endian becomes native. float32 and float64 stay as they are. Raises
+    InputError on any other dtype, on wrong shapes, and on NaN or infinity (counting the rows).
+    """
+    if not hasattr(array, "__array_namespace__") and not is_torch_array(array):
+        array = np.asarray(array)
+    if is_numpy_array(array):
+        array = _native(name, array, operation)
+    else:
+        xp = array_namespace(array)
+        if array.dtype not in (xp.float32, xp.float64):
+            array = xp.astype(array, xp.float64 if "int" in str(array.dtype) else xp.float32)
+    if len(array.shape) != 2 or 0 in array.shape:
+        raise InputError(
+            operation, f"{name} of shape {tuple(array.shape)}", "a non-empty (rows, dim) matrix"
+        )
+    if finite:
+        check_finite(name, array, operation=operation)
+    return array
+
+
+def check_finite(name: str, array: Array, *, operation: str) -> None:
+    """Raise InputError naming the rows when ``array`` (n, d) holds NaN or infinity."""
+    xp = array_namespace(array)
+    # A finite total proves every entry finite in one cheap pass; only a non-finite one (which an
+    # overflow of large finite entries can cause too) pays for the exact row-wise look.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(xp.sum(array))
+    if np.isfinite(total):
+        return
+    bad = ~to_numpy(xp.all(xp.isfinite(array), axis=1))
+    if bad.any():
+        rows = np.flatnonzero(bad)
+        raise InputError(
+            operation,
+            f"{name} with NaN or infinity in {len(rows)} of {len(bad)} rows "
+            f"(first rows: {', '.join(map(str, rows[:5]))})",
+            "finite numbers",
+            "Drop or repair these rows first (--drop-invalid on the command line).",
+        )
+
+
+def paired(x: Any, y: Any, *, operation: str, min_rows: int = 2) -> tuple[Array, Array]:
+    """Two checked matrices of one kind with equally many rows, at least ``min_rows``.
+
+    ``x`` may be a ``Pairs``, which brings both sides itself; ``y`` is None then.
+    """
+    if y is None:
+        if not (hasattr(x, "x") and hasattr(x, "y")):
+            raise InputError(operation, "one matrix", "two paired matrices, or a Pairs")
+        x, y = x.x, x.y
+    x = matrix("x", x, operation=operation)
+    y = matrix("y", y, operation=operation)
+    namespace(x, y)
+    if x.shape[0] != y.shape[0]:
+        raise InputError(
+            operation,
+            f"x {tuple(x.shape)} and y {tuple(y.shape)}",
+            "equally many rows, paired by position",
+            "Join them on their ids first: isthmus.pair(a, b).",
+        )
+    if x.shape[0] < min_rows:
+        raise InputError(operation, f"{x.shape[0]} rows", f"at least {min_rows} rows")
+    return x, y
+
+
+def _native(name: str, array: np.ndarray, operation: str) -> np.ndarray:
+    if array.dtype.kind in "iub":
+        return array.astype(np.float64)
+    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+        raise InputError(
+            operation, f"{name} of dtype {array.dtype}", "float16, float32, float64 or integers"
+        )
+    if array.dtype.itemsize == 2:
+        return array.astype(np.float32)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)

@@ -1,0 +1,101 @@
+"""Cards: what a method is, as data.
+
+A card drives validation, command-line help, the docs page and the contract suites, so a claim made
+here (an invariance, a cost, an extreme value) is a claim that a test tries to break.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from isthmus.core.errors import InputError
+
+#: Transformation groups a card may name. Each maps to the smaller groups it contains.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "permutation": (),
+    "orthogonal": ("permutation",),
+    "isotropic_scale": (),
+    "axis_scale": ("isotropic_scale",),
+    "row_scale": ("isotropic_scale",),
+    "translation": (),
+    "invertible_linear": ("orthogonal", "axis_scale"),
+    "affine": ("invertible_linear", "translation"),
+}
+
+
+def closure(groups: tuple[str, ...]) -> frozenset[str]:
+    """All groups that ``groups`` contain, themselves included."""
+    found: set[str] = set()
+    pending = list(groups)
+    while pending:
+        group = pending.pop()
+        found.add(group)
+        pending += GROUPS[group]
+    return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """Where a method comes from: title, authors, year, and where in the paper its formula is."""
+
+    title: str
+    authors: str
+    year: int
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.authors} {self.year}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What every method declares about itself.
+
+    ``invariant`` lists the groups that may act on the source (or the only) space without changing
+    the result; ``invariant_target`` those on the target space, equal to ``invariant`` when None.
+    With ``jointly=True`` the group acts on both spaces at once with the same element. For a bridge
+    ``invariant`` speaks of refitting on a transformed source, and ``equivariant`` of a transformed
+    target: the translated vectors then move along with it.
+
+    ``cost`` and ``memory`` are products of powers of n (rows), d (width), m (anchors), k, or sums of
+    such, written like ``"n d^2 + d^3"``; memory counts what is needed beyond the input.
+    """
+
+    name: str
+    summary: str
+    paper: Paper
+    cost: str
+    memory: str
+    invariant: tuple[str, ...] = ()
+    invariant_target: tuple[str, ...] | None = None
+    equivariant: tuple[str, ...] = ()
+    jointly: bool = False
+    spaces: int = 2
+    symmetric: bool = False
+    metric: bool = False
+    paired: bool = True
+    streams: bool = False
+    chance: float | None = None
+    identical: float | None = None
+    min_rows: int = 2
+
+    def __post_init__(self) -> None:
+        declared = self.invariant + (self.invariant_target or ()) + self.equivariant
+        unknown = sorted(set(declared) - set(GROUPS))
+        if unknown:
+            raise InputError(
+                f"card {self.name!r}", f"groups {unknown}", f"some of {sorted(GROUPS)}"
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The card as plain JSON-ready data."""
+        return asdict(self)
+
+    def declares(self, group: str, *, target: bool = False) -> bool:
+        """Whether ``group`` acting on the source (or target) is declared to change nothing."""
+        side = self.invariant
+        if target and self.invariant_target is not None:
+            side = self.invariant_target
+        return group in closure(side)
+
+
+CARD_FIELDS = tuple(field.name for field in fields(Card))

@@ -1,0 +1,61 @@
+"""Every error Isthmus raises on purpose, each with the exit code the command line answers with.
+
+A message names the operation, what was given, what was expected and the cure.
+"""
+
+
+class IsthmusError(Exception):
+    """Base of all deliberate errors; ``exit_code`` is what the command line exits with."""
+
+    exit_code = 1
+
+    def __init__(self, operation: str, given: str, expected: str, cure: str = "") -> None:
+        self.operation, self.given, self.expected, self.cure = operation, given, expected, cure
+        text = f"{operation}: got {given}; expected {expected}."
+        super().__init__(text + (f" {cure}" if cure else ""))
+
+
+class InputError(IsthmusError, ValueError):
+    """Values that cannot be used: non-finite rows, wrong shapes, duplicate ids, too few rows."""
+
+    exit_code = 3
+
+
+class PairingError(InputError):
+    """Two spaces that cannot be paired: no common ids, ids of different kinds."""
+
+
+class NoRelationFound(InputError):
+    """Pairs that carry no more information about each other than shuffled ones would."""
+
+
+class SpaceMismatch(InputError):
+    """A bridge asked to work on vectors of a space it was not fitted on, or backwards."""
+
+    exit_code = 4
+
+
+class FormatError(IsthmusError, ValueError):
+    """A file that is truncated, corrupt, hostile or of an unknown format."""
+
+    exit_code = 5
+
+
+class StorageError(IsthmusError, OSError):
+    """Reading or writing failed: disk full, no permission, a target that already exists."""
+
+    exit_code = 6
+
+
+class MissingExtra(IsthmusError, ImportError):
+    """An optional dependency is absent; the cure is the pip line that installs it."""
+
+    exit_code = 7
+
+    def __init__(self, operation: str, package: str, extra: str) -> None:
+        super().__init__(
+            operation,
+            f"no installed package {package!r}",
+            f"the extra {extra!r}",
+            f"Install it with: pip install 'isthmus[{extra}]'",
+        )

@@ -1,0 +1,278 @@
+r"""Moments: everything linear that two paired spaces say about each other, in one pass.
+
+With rows shifted by fixed origins, x_i := row_i - p and y_i := row_i - q, and squared norms
+a_i = |x_i|², b_i = |y_i|², a ``Moments`` holds
+
+    n,  Σx, Σy,  Σxxᵀ, Σxyᵀ, Σyyᵀ,  Σa, Σb, Σa², Σab, Σb²,  Σax, Σay, Σbx, Σby.
+
+The second line of sums is what the unbiased HSIC of linear kernels needs beyond covariances (Song et
+al. 2012, eq. 5, with the Gram matrices multiplied out), so debiased CKA streams like the rest. The
+set is closed under a change of origin, hence ``merge`` is exact and associative: a billion rows
+cost one pass and O(d²) memory, and a distributed fit is a tree of merges.
+"""
+
+from collections.abc import Iterable
+from itertools import combinations, pairwise
+from typing import Any, Self
+
+import numpy as np
+
+from isthmus.core.arrays import Array, check_finite, is_numpy, like, matrix, namespace, to_numpy
+from isthmus.core.errors import InputError
+
+#: Rows per block: large enough for the matrix product to run at full rate, small enough for cache.
+BLOCK = 16384
+
+#: A column whose squared mean exceeds its variance by this factor loses too many digits in an
+#: unshifted float32 product; below it the shift would only cost a pass over the data.
+_OFFSET = 1.0
+
+
+class Moments:
+    """Mergeable first and second moments of one space, or of two with paired rows.
+
+    ``scatter_xx`` (dx, dx), ``scatter_xy`` (dx, dy), ``scatter_yy`` (dy, dy) are sums over rows of
+    outer products of centred rows; all statistics are float64 NumPy whatever the input kind.
+    Products run in the input's own precision per block and are accumulated in float64.
+
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(100, 3))
+    >>> whole, parts = Moments.of(x), Moments.of(x[:40]) + Moments.of(x[40:])
+    >>> bool(np.allclose(whole.scatter_xx, parts.scatter_xx))
+    True
+    """
+
+    __slots__ = ("_m", "_origin", "dims", "n")
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.dims: tuple[int, int] = (0, 0)  # (dx, dy); dy = 0 for a single space
+        # One augmented row w = [x, y, a, b, 1] makes every sum above an entry of _m = Σ w wᵀ.
+        self._m = np.zeros((0, 0))
+        self._origin = np.zeros(0)
+
+    @classmethod
+    def of(cls, x: Array, y: Array | None = None) -> Self:
+        """Moments of the rows of x (n, dx), paired with those of y (n, dy) when given."""
+        return cls().update(x, y)
+
+    @classmethod
+    def from_blocks(cls, blocks: Iterable[tuple[Array, Array | None]]) -> Self:
+        """Moments of a stream of (x, y) blocks, y None for a single space."""
+        moments = cls()
+        for x, y in blocks:
+            moments.update(x, y)
+        return moments
+
+    def update(self, x: Array, y: Array | None = None) -> Self:
+        """Add the rows of x (n, dx), paired with y (n, dy); raises InputError on bad rows."""
+        x = matrix("x", x, operation="moments", finite=False)
+        if y is not None:
+            y = matrix("y", y, operation="moments", finite=False)
+            namespace(x, y)
+            if x.shape[0] != y.shape[0]:
+                raise InputError(
+                    "moments",
+                    f"x {tuple(x.shape)} and y {tuple(y.shape)}",
+                    "equally many rows, paired by position",
+                )
+        dims = (x.shape[1], 0 if y is None else y.shape[1])
+        if self.n == 0:
+            self._start(x, y, dims)
+        elif dims != self.dims:
+            raise InputError("moments", f"dims {dims}", f"dims {self.dims} as in earlier rows")
+        # Only complete updates count: an error in here leaves the moments as they were.
+        self._m = self._m + _products(x, y, self._origin)
+        self.n += x.shape[0]
+        return self
+
+    def merge(self, other: "Moments") -> "Moments":
+        """The moments of both sets of rows together; neither operand changes."""
+        if self.n == 0 or other.n == 0:
+            return (other if self.n == 0 else self).copy()
+        if self.dims != other.dims:
+            raise InputError("merge moments", f"dims {self.dims} and {other.dims}", "equal dims")
+        result = self.copy()
+        result._m += other._moved(self._origin)
+        result.n += other.n
+        return result
+
+    __add__ = merge
+
+    def copy(self) -> "Moments":
+        """An independent copy."""
+        result = Moments()
+        result.n, result.dims = self.n, self.dims
+        result._m, result._origin = self._m.copy(), self._origin.copy()
+        return result
+
+    @property
+    def mean_x(self) -> np.ndarray:
+        """Mean of x, (dx,)."""
+        return self._mean()[: self.dims[0]]
+
+    @property
+    def mean_y(self) -> np.ndarray:
+        """Mean of y, (dy,)."""
+        return self._mean()[self.dims[0] :]
+
+    @property
+    def scatter_xx(self) -> np.ndarray:
+        """Centred scatter of x, (dx, dx)."""
+        return self._scatter(slice(0, self.dims[0]), slice(0, self.dims[0]))
+
+    @property
+    def scatter_xy(self) -> np.ndarray:
+        """Centred cross-scatter, (dx, dy)."""
+        return self._scatter(slice(0, self.dims[0]), slice(self.dims[0], sum(self.dims)))
+
+    @property
+    def scatter_yy(self) -> np.ndarray:
+        """Centred scatter of y, (dy, dy)."""
+        side = slice(self.dims[0], sum(self.dims))
+        return self._scatter(side, side)
+
+    def hsic_xx(self) -> float:
+        """Unbiased HSIC of x with itself, linear kernel; needs n >= 4."""
+        return self._hsic(0, 0)
+
+    def hsic_xy(self) -> float:
+        """Unbiased HSIC of x and y, linear kernels; needs n >= 4; may be negative."""
+        return self._hsic(0, 1)
+
+    def hsic_yy(self) -> float:
+        """Unbiased HSIC of y with itself, linear kernel; needs n >= 4."""
+        return self._hsic(1, 1)
+
+    def _start(self, x: Array, y: Array | None, dims: tuple[int, int]) -> None:
+        self.dims = dims
+        width = sum(dims) + 3
+        self._m = np.zeros((width, width))
+        self._origin = np.concatenate([_pilot(x), _pilot(y) if y is not None else np.zeros(0)])
+
+    def _mean(self) -> np.ndarray:
+        self._need(1)
+        return self._origin + self._m[-1, : sum(self.dims)] / self.n
+
+    def _scatter(self, rows: slice, columns: slice) -> np.ndarray:
+        self._need(1)
+        total = self._m[-1, : sum(self.dims)]
+        return self._m[rows, columns] - np.outer(total[rows], total[columns]) / self.n
+
+    def _hsic(self, left: int, right: int) -> float:
+        self._need(4)
+        # At the mean the sums s vanish, which removes the largest cancelling terms.
+        m, n = self._moved(self._mean()), self.n
+        sides = (slice(0, self.dims[0]), slice(self.dims[0], sum(self.dims)))
+        x, y, a, b = sides[left], sides[right], sum(self.dims) + left, sum(self.dims) + right
+        sx, sy = m[-1, x], m[-1, y]
+        trace = np.sum(m[x, y] ** 2) - m[a, b]  # tr(KL), diagonals removed
+        sum_k = sx @ sx - m[-1, a]  # 1ᵀK1
+        sum_l = sy @ sy - m[-1, b]
+        sum_kl = sx @ m[x, y] @ sy - m[a, y] @ sy - m[b, x] @ sx + m[a, b]  # 1ᵀKL1
+        total = trace + sum_k * sum_l / ((n - 1) * (n - 2)) - 2 * sum_kl / (n - 2)
+        return float(total / (n * (n - 3)))
+
+    def _need(self, rows: int) -> None:
+        if self.n < rows:
+            raise InputError("moments", f"{self.n} rows", f"at least {rows}")
+
+    def _moved(self, origin: np.ndarray) -> np.ndarray:
+        """Σ w wᵀ with rows taken relative to ``origin`` instead of this object's own.
+
+        Moving the origin by δ is linear in w: x' = x + δ·1, a' = a + 2 x·δ + |δ|²·1. So w' = T w
+        and the sums become T m Tᵀ.
+        """
+        delta = self._origin - origin
+        d, (dx, _) = sum(self.dims), self.dims
+        if not delta.any():
+            return self._m.copy()
+        t = np.eye(d + 3)
+        t[:d, -1] = delta
+        t[d, :dx], t[d, -1] = 2 * delta[:dx], delta[:dx] @ delta[:dx]
+        t[d + 1, dx:d], t[d + 1, -1] = 2 * delta[dx:], delta[dx:] @ delta[dx:]
+        return t @ self._m @ t.T
+
+
+def _pilot(x: Array) -> np.ndarray:
+    """The origin to shift rows by: a mean of the first rows, or zero where no shift is needed."""
+    head = to_numpy(x[:1024]).astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, variance = head.mean(axis=0), head.var(axis=0)
+        # max over columns of mean²/variance, free of 0/0 where a column is constant at zero.
+        needed = np.any(mean**2 > _OFFSET * variance)
+    return mean if needed and np.isfinite(mean).all() else np.zeros_like(mean)
+
+
+def _products(x: Array, y: Array | None, origin: np.ndarray) -> np.ndarray:
+    """Σ w wᵀ over all rows, products in the input's precision, accumulated in float64."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        m = _accumulate(x, y, origin)
+    if np.isfinite(m).all():
+        return m
+    # Either the rows are not finite, which is the caller's to know, or float32 squares overflowed.
+    check_finite("x", x, operation="moments")
+    if y is not None:
+        check_finite("y", y, operation="moments")
+    with np.errstate(over="ignore", invalid="ignore"):
+        m = _accumulate(x, y, origin, wide=True)
+    if not np.isfinite(m).all():
+        raise InputError(
+            "moments",
+            "entries so large that sums of their fourth powers leave float64",
+            "entries below about 1e75",
+            "Rescale the space first.",
+        )
+    return m
+
+
+def _accumulate(
+    x: Array, y: Array | None, origin: np.ndarray, *, wide: bool = False
+) -> np.ndarray:
+    given = [x] if y is None else [x, y]
+    edges = np.cumsum([0] + [side.shape[1] for side in given])
+    place = [slice(low, high) for low, high in pairwise(edges)]
+    d = int(edges[-1])
+    m = np.zeros((d + 3, d + 3))
+    buffers: dict[int, np.ndarray] = {}
+    for start in range(0, x.shape[0], BLOCK):
+        sides = []
+        for i, side in enumerate(given):
+            block = side[start : start + BLOCK]
+            if wide:
+                block = to_numpy(block).astype(np.float64)
+            sides.append(_shifted(block, origin[place[i]], buffers, i))
+        for i, left in enumerate(sides):
+            for j in range(i, len(sides)):
+                m[place[i], place[j]] += to_numpy(left.T @ sides[j])
+        # Norms and the constant 1 ride along as three thin rows.
+        thin = _thin(sides)
+        for i, left in enumerate(sides):
+            m[place[i], d:] += to_numpy(thin @ left).T
+        # Fourth powers are summed in float64: |x|⁴ leaves float32's range long before |x|² does.
+        corner = to_numpy(thin).astype(np.float64)
+        m[d:, d:] += corner @ corner.T
+    for upper, lower in combinations([*place, slice(d, None)], 2):
+        m[lower, upper] = m[upper, lower].T
+    return m
+
+
+def _shifted(block: Array, origin: np.ndarray, buffers: dict[int, np.ndarray], key: int) -> Array:
+    """``block`` minus ``origin``; NumPy reuses one buffer, for fresh pages cost as much as math."""
+    if not origin.any():
+        return block
+    if not is_numpy(block):
+        return block - like(origin, block)
+    if key not in buffers:
+        buffers[key] = np.empty((BLOCK, block.shape[1]), dtype=block.dtype)
+    return np.subtract(block, origin.astype(block.dtype), out=buffers[key][: len(block)])
+
+
+def _thin(sides: list[Array]) -> Array:
+    """The rows a, b and 1 of one block, (3, rows); b is zero for a single space."""
+    xp = namespace(*sides)
+    if is_numpy(sides[0]):
+        norms = [np.einsum("ij,ij->i", side, side) for side in sides]
+    else:
+        norms = [xp.sum(side * side, axis=1) for side in sides]
+    return xp.stack([norms[0], norms[-1] if len(sides) == 2 else norms[0] * 0, norms[0] * 0 + 1])

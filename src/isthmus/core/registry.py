@@ -1,0 +1,127 @@
+"""The registry: a method is one file of a room, found by its name.
+
+A room (``isthmus.measures``, ``isthmus.bridges``, ...) is a package. Every file in it that calls
+``register`` holds one method, named like the file. ``isthmus.measures.debiased_cka`` imports that
+file on first use and gives the function itself, so nothing is imported that is not used.
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Any, TypeVar
+
+from isthmus.core.card import Card
+from isthmus.core.errors import InputError
+
+T = TypeVar("T", bound=Callable[..., Any])
+ROOMS = ("anchors", "measures", "bridges", "retrieval")
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A registered method: the room it lives in, its card, and the function or class itself."""
+
+    room: str
+    card: Card
+    call: Any
+
+    @property
+    def name(self) -> str:
+        """The registry key: the name of its file."""
+        return self.card.name
+
+
+_METHODS: dict[tuple[str, str], Method] = {}
+
+
+def register(card: Card, *, room: str = "") -> Callable[[T], T]:
+    """Bind ``card`` to the decorated function or class and enter both into the registry.
+
+    The room is the package that holds the file; third parties name it themselves.
+    """
+
+    def bind(call: T) -> T:
+        package, _, file = call.__module__.rpartition(".")
+        home = room or package.rpartition(".")[2]
+        if package == f"isthmus.{home}" and file != card.name:
+            raise InputError(
+                "register", f"card {card.name!r} in file {file!r}", "the card named like its file"
+            )
+        if _snake(call.__name__) != card.name:
+            raise InputError(
+                "register", f"card {card.name!r} on {call.__name__!r}", "the two names to agree"
+            )
+        known = _METHODS.get((home, card.name))
+        if known is not None and known.call.__module__ != call.__module__:
+            raise InputError(
+                "register", f"a second {home} method {card.name!r}", "a name not yet taken"
+            )
+        _METHODS[home, card.name] = Method(home, card, call)
+        call.card = card  # type: ignore[attr-defined]
+        return call
+
+    return bind
+
+
+def methods(room: str | None = None) -> list[Method]:
+    """Every registered method, of one room or all, plugins included, sorted by room and name."""
+    for name in ROOMS if room is None else (room,):
+        package = import_module(f"isthmus.{name}")
+        for module in iter_modules(package.__path__):
+            import_module(f"isthmus.{name}.{module.name}")
+    for entry in entry_points(group="isthmus.methods"):
+        entry.load()
+    return sorted(
+        (m for m in _METHODS.values() if room in (None, m.room)), key=lambda m: (m.room, m.name)
+    )
+
+
+def method(room: str, name: str) -> Method:
+    """The method ``name`` of ``room``; raises InputError naming the valid choices."""
+    key = _snake(name.replace("-", "_"))
+    if (room, key) not in _METHODS:
+        choices = [m.name for m in methods(room)]
+        if key not in choices:
+            raise InputError(f"look up in {room}", repr(name), f"one of {', '.join(choices)}")
+    return _METHODS[room, key]
+
+
+class _Room(ModuleType):
+    """A package whose attributes are its methods, imported when first asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            file = _snake(name)
+            home = self.__name__.rpartition(".")[2]
+            if any(module.name == file for module in iter_modules(self.__path__)):
+                import_module(f"{self.__name__}.{file}")
+                if (home, file) in _METHODS and _METHODS[home, file].call.__name__ == name:
+                    return _METHODS[home, file].call
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The import system binds a loaded file to its package under the file's name, which for a
+        # function is the method's name too; the method is what users ask the room for.
+        home = self.__name__.rpartition(".")[2]
+        if isinstance(value, ModuleType) and (home, name) in _METHODS:
+            found = _METHODS[home, name].call
+            value = found if found.__name__ == name else value
+        super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        home = self.__name__.rpartition(".")[2]
+        return sorted({*super().__dir__(), *(m.call.__name__ for m in methods(home))})
+
+
+def open_room(package: str) -> None:
+    """Make ``package`` a room: its attributes become its methods, loaded on first use."""
+    sys.modules[package].__class__ = _Room
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
