@@ -25,15 +25,12 @@ CARD = Card(
     min_rows=1,
 )
 
-_ROUNDS = 10
-
-
 @register(CARD)
 def k_means(x: Array, count: int, *, rng: Seed = 0) -> np.ndarray:
     r"""Row numbers of ``count`` anchors: one real row per cluster of directions.
 
-    Spherical k-means (Lloyd's rounds on unit rows, centres c_j = Σ_{i in j} x_i / |·|), then the row
-    with the largest cosine to each centre that no other centre took.
+    k-means on unit rows, min_c Σ_i min_j |x_i/|x_i| - c_j|², then for each centre the row with the
+    largest cosine to it that no other centre took.
 
     Parameters
     ----------
@@ -62,14 +59,10 @@ def k_means(x: Array, count: int, *, rng: Seed = 0) -> np.ndarray:
             "k-means anchors", f"count={count}", f"1 <= count <= {len(usable)} non-zero rows"
         )
     rows = directions[usable]
-    centres = rows[generator(rng).choice(len(rows), size=count, replace=False)]
-    for _ in range(_ROUNDS):
-        nearest = np.argmax(rows @ centres.T, axis=1)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, nearest, rows)
-        norms = np.linalg.norm(sums, axis=1, keepdims=True)
-        # A centre that lost all its rows stays where it was.
-        centres = np.where(norms > 0, sums / np.where(norms > 0, norms, 1.0), centres)
+    from sklearn.cluster import KMeans
+
+    seed = int(generator(rng).integers(2**31))
+    centres = KMeans(count, n_init=1, random_state=seed).fit(rows).cluster_centers_
     similarity = centres @ rows.T
     chosen = np.empty(count, np.int64)
     for j in np.argsort(-similarity.max(axis=1), kind="stable"):

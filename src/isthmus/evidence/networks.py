@@ -62,7 +62,15 @@ def classifier(
     """
     from sklearn.neural_network import MLPClassifier
 
-    return _fitted(MLPClassifier, x, labels, layers=layers, epochs=epochs, seed=seed)
+    network = MLPClassifier(
+        hidden_layer_sizes=layers,
+        activation="relu",
+        max_iter=epochs,
+        batch_size=min(64, len(x)),
+        learning_rate_init=2e-3,
+        random_state=seed,
+    )
+    return _fitted(network, x, labels)
 
 
 def autoencoder(
@@ -82,31 +90,23 @@ def autoencoder(
     """
     from sklearn.neural_network import MLPRegressor
 
-    return _fitted(MLPRegressor, x, x, layers=layers, epochs=epochs, seed=seed)
-
-
-def _fitted(
-    kind: Any, x: np.ndarray, y: np.ndarray, *, layers: tuple[int, ...], epochs: int, seed: int
-) -> Any:
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
-
-    activation = "relu" if is_classifier(kind) else "tanh"
-    network = kind(
+    network = MLPRegressor(
         hidden_layer_sizes=layers,
-        activation=activation,
+        activation="tanh",
         max_iter=epochs,
         batch_size=min(64, len(x)),
         learning_rate_init=2e-3,
         random_state=seed,
     )
+    return _fitted(network, x, x)
+
+
+def _fitted(network: Any, x: np.ndarray, y: np.ndarray) -> Any:
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+
     with warnings.catch_warnings():
         # A fixed number of epochs is the design here, not a failure to converge.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return network.fit(x, y)
-
-
-def is_classifier(kind: Any) -> bool:
-    """Whether the scikit-learn class ``kind`` predicts labels."""
-    return hasattr(kind, "predict_proba")

@@ -31,7 +31,9 @@ class Difference:
         return asdict(self)
 
     def __str__(self) -> str:
-        return f"{self.mean:+.4g} [{self.ci[0]:+.4g}, {self.ci[1]:+.4g}]  p {self.p:.2g}  n={self.n}"
+        return (
+            f"{self.mean:+.4g} [{self.ci[0]:+.4g}, {self.ci[1]:+.4g}]  p {self.p:.2g}  n={self.n}"
+        )
 
 
 def interval(values: Any, *, rng: Seed = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
@@ -67,6 +69,7 @@ def interval(values: Any, *, rng: Seed = 0, resamples: int = RESAMPLES) -> tuple
     >>> low, high = interval([0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0])
     >>> bool(low < 0.625 < high)
     True
+
     """
     kept = _vector(values, "values")
     kept = kept[~np.isnan(kept)]
@@ -102,6 +105,7 @@ def paired(a: Any, b: Any, *, rng: Seed = 0, resamples: int = RESAMPLES) -> Diff
     >>> difference = paired([0.9, 0.8, 0.7, 0.9], [0.5, 0.5, 0.5, 0.5])
     >>> round(difference.mean, 3), difference.ci[0] > 0
     (0.325, True)
+
     """
     one, two = _vector(a, "a"), _vector(b, "b")
     if one.shape != two.shape:

@@ -61,6 +61,10 @@ def judge(ranked: Ranked, relevance: Relevance, *, k: int | None, operation: str
         relevant documents (grade 1). A document without judgement, or with a grade of zero or less,
         is not relevant. A judged query that was not ranked has found nothing; a ranked query that
         was not judged is left out. Both are counted in the warnings.
+    k : int or None
+        Places looked at.
+    operation : str
+        What is named in errors.
 
     Raises
     ------
@@ -68,6 +72,7 @@ def judge(ranked: Ranked, relevance: Relevance, *, k: int | None, operation: str
         On k < 1, a document listed twice, a grade that is no finite number, or mixed forms.
     PairingError
         When no ranked query is judged.
+
     """
     if k is not None and (isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1):
         raise InputError(operation, f"k={k!r}", "an integer of at least 1")

@@ -1,0 +1,1 @@
+"""One file per result: how it becomes a section of the report."""

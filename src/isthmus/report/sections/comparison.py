@@ -1,0 +1,122 @@
+"""Comparison: how two spaces relate, every measure against what chance would give."""
+
+from typing import Any
+
+from isthmus.core.errors import InputError
+from isthmus.core.registry import method
+from isthmus.report import plots
+from isthmus.report.page import (
+    Cell, Picture, Section, Table, Verdict, count, number, score_cell, section,
+)  # fmt: skip
+
+
+@section("Comparison", step="compare")
+def build(comparisons: list[Any]) -> Section:
+    """The section on one or more comparisons."""
+    first = comparisons[0]
+    said = tuple(sentence for c in comparisons for sentence in c.verdict)
+    headline = "The two spaces are related." if first.related else "No relation was found."
+    return Section(
+        title="How the spaces relate",
+        lead="Two encoders number their dimensions differently, so vectors cannot be compared one "
+        "by one; these measures compare the arrangement of the same items in both spaces.",
+        findings=said,
+        warnings=tuple(warning for c in comparisons for warning in c.warnings),
+        tables=tuple(_panel_table(c) for c in comparisons),
+        pictures=tuple(
+            picture for i, c in enumerate(comparisons) for picture in _panel(c, f"comparison-{i}")
+        ),
+        verdict=Verdict(headline=headline, reason=" ".join(first.verdict), sure=_sure(first)),
+    )
+
+
+def _sure(comparison: Any) -> str:
+    strongest = max(
+        (score for _, score in comparison.scores if score.z is not None),
+        key=lambda score: score.z,
+        default=None,
+    )
+    if strongest is None:
+        return ""
+    return (
+        f"{_title(strongest)} stands {number(strongest.z, digits=1)} standard deviations from "
+        f"what {count(strongest.n)} unrelated pairs would give."
+    )
+
+
+def _panel_table(comparison: Any) -> Table:
+    return Table(
+        caption="Every measure with its 95 % interval, what unrelated spaces would give, and its "
+        "distance from that in standard deviations (z).",
+        columns=("measure", "value", "chance", "z", "p", "n"),
+        rows=tuple(
+            (
+                Cell(label),
+                score_cell(score),
+                Cell(number(score.chance)),
+                Cell(number(score.z, digits=1)),
+                Cell(_probability(score.p)),
+                Cell(count(score.n)),
+            )
+            for label, score in comparison.scores
+        ),
+    )
+
+
+def _panel(comparison: Any, key: str) -> tuple[Picture, ...]:
+    marks, said = [], []
+    for label, score in comparison.scores:
+        ends = _ends(score)
+        if ends is None:
+            continue
+        chance, same = ends
+        placed = [(v - chance) / (same - chance) for v in (score.value, *(score.ci or ()))]
+        ci = (min(placed[1:]), max(placed[1:])) if score.ci else None
+        tone = "unclear" if ci is None or ci[0] <= 0 <= ci[1] else "plain" if ci[0] > 0 else "worse"
+        notes = (plots.figures(score.value, score.ci), number(chance))
+        marks.append(plots.Mark(label=label, value=placed[0], ci=ci, notes=notes, tone=tone))
+        said.append(f"{label} {number(placed[0], digits=2)}")
+    if not marks:
+        return ()
+    svg = plots.intervals(
+        marks,
+        key=key,
+        axis="how far from chance towards identical",
+        lines=(plots.Line(0.0, "chance"), plots.Line(1.0, "identical", dashed=True)),
+        heads=("value [95 % interval]", "chance"),
+        limits=(-0.35, 1.12),
+    )
+    return (
+        Picture(
+            svg=svg,
+            caption="All measures on one axis: 0 is what unrelated spaces of this size would give, "
+            "1 is what identical spaces give. Hollow marks cannot be told from chance, or have "
+            "no interval; an arrow points to a value beyond the axis.",
+            alt="Each measure between chance (0) and identical (1): " + ", ".join(said) + ".",
+        ),
+    )
+
+
+def _ends(score: Any) -> tuple[float, float] | None:
+    # Measures of a single space, and those without a chance level, have no place on the axis.
+    try:
+        card = method("measures", score.method).card
+    except InputError:
+        return None
+    chance = score.chance if score.chance is not None else card.chance
+    if chance is None or card.identical is None or chance == card.identical:
+        return None
+    return float(chance), float(card.identical)
+
+
+def _probability(p: float | None) -> str:
+    if p is None:
+        return "\N{EN DASH}"
+    return "< 0.001" if p < 0.001 else number(p)
+
+
+def _title(score: Any) -> str:
+    words = str(score.method).replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+

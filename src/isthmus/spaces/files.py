@@ -1,0 +1,47 @@
+"""Writing files so that a crash leaves the old one or the new one, never half of one."""
+
+import os
+import uuid
+from pathlib import Path
+
+from isthmus.core.errors import StorageError
+
+
+def atomic_write(path: Path, data: bytes, *, operation: str) -> None:
+    """Write ``data`` to ``path``: a temporary file, fsync, rename, fsync of the folder.
+
+    Plain ``write`` and never a memory map: a full disk then is an error instead of a killed
+    process. Raises StorageError, with the temporary file gone and an older ``path`` untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise storage_error(operation, path, error) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside ``folder`` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def storage_error(operation: str, path: Path, error: OSError) -> StorageError:
+    """The StorageError that says what the operating system said about ``path``."""
+    return StorageError(
+        operation,
+        f"{path}: {error.strerror or error}",
+        "a folder that can be written and has room",
+        "Free space or choose another target; nothing was changed.",
+    )

@@ -1,0 +1,57 @@
+"""What a format is, and what it gives: two columns and the facts declared beside them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from isthmus.core.errors import FormatError
+from isthmus.spaces.columns import Column
+
+#: Names under which vectors and ids are looked for, the first present one wins.
+VECTOR_KEYS = ("vectors", "embeddings", "vector", "embedding", "emb", "x", "arr_0")
+ID_KEYS = ("ids", "id", "_id", "doc_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The names of the vectors and of the ids in a file; None means look for the usual ones."""
+
+    vectors: str | None = None
+    ids: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Vectors (n, dim), ids (n,) or None for virtual ones, and declared facts by name.
+
+    Facts are among ``metric``, ``encoder``, ``scale``, ``provenance`` and ``fingerprint``.
+    """
+
+    vectors: Column
+    ids: Column | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A readable format: its name, the file beside this one that reads it, how it is recognised.
+
+    ``magic`` are the first bytes of a file; ``suffixes`` the endings of its name; ``folder`` the
+    patterns of names that a folder of this format holds.
+    """
+
+    name: str
+    module: str
+    suffixes: tuple[str, ...]
+    magic: tuple[bytes, ...] = ()
+    folder: tuple[str, ...] = ()
+
+
+def choose(
+    where: str, present: list[str], wanted: str | None, usual: tuple[str, ...], what: str
+) -> str | None:
+    """The name of ``what`` among ``present``: the wanted one, else the first usual one, or None."""
+    if wanted is not None:
+        if wanted in present:
+            return wanted
+        raise FormatError(where, f"no {what} {wanted!r}", f"one of {present}")
+    return next((name for name in usual if name in present), None)

@@ -1,0 +1,1 @@
+"""Upgrade: what to do with a collection when its encoder changes."""

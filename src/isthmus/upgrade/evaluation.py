@@ -1,0 +1,245 @@
+"""Evaluation: every strategy measured on the same queries and documents, and what it means."""
+
+import math
+import textwrap
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from isthmus.core.score import Score
+from isthmus.retrieval.bootstrap import Difference
+
+Relevance = Literal["human", "known item", "provisional"]
+_WIDTH = 80
+_JUDGED_BY = {
+    "human": "human judgements",
+    "known item": "known items: each query has one right document",
+    "provisional": "PROVISIONAL: the new encoder's own nearest neighbours",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One strategy, measured; when ``impossible`` says why it cannot be, the numbers are None.
+
+    ``recall``, ``ndcg`` and ``mrr`` are means over queries within the first k;
+    ``differences`` holds the paired difference of each (by the same names) to the reference row;
+    ``negative_flips`` is the share of queries for which the status quo has a relevant document
+    among the first k and this strategy has none; ``overlap`` the share of the first k documents in
+    common with full re-embedding (1 - overlap is the churn).
+    """
+
+    strategy: str
+    kind: str
+    summary: str
+    bridge: str | None = None
+    impossible: str = ""
+    recall: Score | None = None
+    ndcg: Score | None = None
+    mrr: Score | None = None
+    differences: dict[str, Difference] | None = None
+    negative_flips: float | None = None
+    overlap: Score | None = None
+
+    @property
+    def churn(self) -> float | None:
+        """Share of the first k documents that full re-embedding would not show."""
+        return None if self.overlap is None else 1.0 - self.overlap.value
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "strategy": self.strategy,
+            "kind": self.kind,
+            "summary": self.summary,
+            "bridge": self.bridge,
+            "impossible": self.impossible,
+            **{name: _plain(getattr(self, name)) for name in ("recall", "ndcg", "mrr")},
+            "differences": {n: d.as_dict() for n, d in (self.differences or {}).items()} or None,
+            "negative_flips": self.negative_flips,
+            "overlap": _plain(self.overlap),
+            "churn": self.churn,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """How well a bridge translates pairs it was not fitted on, all searched among themselves.
+
+    ``cosine`` to the true partner; ``rank`` of the true partner (mean) and ``median_rank``;
+    ``top1`` the share ranked first, with its chance level 1 / n.
+    """
+
+    bridge: str
+    direction: str
+    cosine: Score
+    rank: Score
+    median_rank: float
+    top1: Score
+    n: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "bridge": self.bridge,
+            "direction": self.direction,
+            "cosine": _plain(self.cosine),
+            "rank": _plain(self.rank),
+            "median_rank": self.median_rank,
+            "top1": _plain(self.top1),
+            "n": self.n,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """All strategies on one table, with the one recommended and why; printing it shows the table.
+
+    ``relevance`` says who judged: ``"human"``, ``"known item"`` or ``"provisional"``.
+    ``reference`` names the row that differences are taken to.
+    """
+
+    rows: tuple[Row, ...]
+    relevance: Relevance
+    n_queries: int
+    n_documents: int
+    k: int
+    reference: str
+    recommended: str
+    reason: str
+    fits: tuple[Fit, ...]
+    warnings: tuple[str, ...] = ()
+
+    def row(self, strategy: str) -> Row:
+        """The row of ``strategy``; KeyError names the others."""
+        for row in self.rows:
+            if row.strategy == strategy:
+                return row
+        raise KeyError(f"no strategy {strategy!r}; there are {[r.strategy for r in self.rows]}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "kind": "evaluation",
+            "relevance": self.relevance,
+            "n_queries": self.n_queries,
+            "n_documents": self.n_documents,
+            "k": self.k,
+            "reference": self.reference,
+            "recommended": self.recommended,
+            "reason": self.reason,
+            "rows": [row.as_dict() for row in self.rows],
+            "fits": [fit.as_dict() for fit in self.fits],
+            "warnings": list(self.warnings),
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                f"{self.n_queries:,} queries over {self.n_documents:,} documents, "
+                f"first {self.k} looked at",
+                f"Relevance by {_JUDGED_BY[self.relevance]}",
+                "",
+                *self._table(),
+                "",
+                *_wrapped("Recommended: ", self.reason),
+                *self._fitted(),
+                *(line for warning in self.warnings for line in _wrapped("Warning: ", warning)),
+                *self._legend(),
+            ]
+        )
+
+    def _table(self) -> list[str]:
+        against = "vs re-embedding" if "full" in self.reference else f"vs {self.reference}"
+        titles = (f"R@{self.k}", f"nDCG@{self.k}", "MRR", against, "lost", "same")
+        cells = [self._cells(row) for row in self.rows]
+        widths = [
+            max(map(len, column)) for column in zip(titles, *filter(None, cells), strict=True)
+        ]
+        name = _WIDTH - sum(widths) - 2 * len(widths)
+        lines = [_line("", titles, widths, name), "-" * _WIDTH]
+        for row, shown in zip(self.rows, cells, strict=True):
+            mark = "*" if row.strategy == self.recommended else " "
+            label = mark + _shortened(row.strategy, name - 1)
+            if shown:
+                lines.append(_line(label, shown, widths, name))
+            else:
+                lines.append(f"{label:<{name}}  not possible: {row.impossible}"[:_WIDTH])
+        return lines
+
+    def _cells(self, row: Row) -> tuple[str, ...] | None:
+        if row.recall is None or row.ndcg is None or row.mrr is None:
+            return None
+        change = "" if row.strategy == self.reference else _change((row.differences or {})["ndcg"])
+        return (
+            _short(row.recall.value),
+            f"{_short(row.ndcg.value)} ±{_short(_half(row.ndcg))}",
+            _short(row.mrr.value),
+            change,
+            "" if row.negative_flips is None else f"{row.negative_flips:.0%}",
+            "" if row.overlap is None else f"{row.overlap.value:.0%}",
+        )
+
+    def _fitted(self) -> list[str]:
+        lines = []
+        for fit in self.fits:
+            text = (
+                f"on {fit.n:,} held-out pairs, {fit.direction}: cosine to the truth "
+                f"{fit.cosine.value:.3f}; true partner first for {fit.top1.value:.1%} "
+                f"(chance {fit.top1.chance or 0:.2%}), median rank {fit.median_rank:g}"
+            )
+            lines += _wrapped(f"{fit.bridge} ", text)
+        return lines
+
+    def _legend(self) -> list[str]:
+        shown = (
+            f"R: share of relevant documents among the first {self.k}; nDCG: the same, earlier "
+            "places counting more; MRR: one over the rank of the first relevant one. ± and [ ]: "
+            "95 % intervals over queries; the difference is of nDCG, paired by query. same: "
+            "share of the results that full re-embedding would show."
+        )
+        if any(row.negative_flips is not None for row in self.rows):
+            shown += " lost: queries that the status quo answers and this does not."
+        return ["", *textwrap.wrap(shown, _WIDTH)]
+
+
+def _plain(score: Score | None) -> dict[str, Any] | None:
+    return None if score is None else score.as_dict()
+
+
+def _half(score: Score) -> float:
+    low, high = score.ci or (math.nan, math.nan)
+    return (high - low) / 2
+
+
+def _short(value: float) -> str:
+    text = f"{value:.3f}"
+    return text[1:] if text.startswith("0") else text
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.3f}"
+    return text.replace("0.", ".", 1) if text[1] == "0" else text
+
+
+def _change(difference: Difference) -> str:
+    low, high = (_signed(end) for end in difference.ci)
+    return f"{_signed(difference.mean)} [{low}, {high}]"
+
+
+def _line(label: str, cells: tuple[str, ...], widths: list[int], name: int) -> str:
+    shown = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+    return f"{label:<{name}}  " + "  ".join(shown)
+
+
+def _shortened(text: str, width: int) -> str:
+    if len(text) <= width:
+        return text
+    # The end says how the bridge is used, so the bridge's name gives way.
+    head, _, tail = text.rpartition(", ")
+    if head and len(tail) + 4 <= width:
+        return f"{head[: width - len(tail) - 3]}~, {tail}"
+    return text[: width - 1] + "~"
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    return textwrap.wrap(label + text, _WIDTH, subsequent_indent="  ")
