@@ -71,6 +71,19 @@ class Bridge:
         """Translate source vectors (n, dx) into the target space, (n, dy)."""
         return self.map.transform(X)
 
+    def transform_block(self, x: np.ndarray) -> np.ndarray:
+        """``transform`` for a clean float32 or float64 NumPy block (n, dx), without checks or copies.
+
+        What is not finite in x comes out not finite; the caller looks.
+        """
+        weights = self._weights.get(x.dtype.char)
+        if weights is None or x.shape[1] != self.source.dim:
+            with np.errstate(invalid="ignore"):
+                return self.map.transform(x)
+        result: np.ndarray = x @ weights[0]
+        result += weights[1]
+        return result
+
     @property
     def has_inverse(self) -> bool:
         """Whether ``inverse_transform`` exists."""

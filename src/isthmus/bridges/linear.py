@@ -102,7 +102,7 @@ class LinearMap:
         x, target = checked(self, X, y, fitting=True)
         moments = Moments.of(x, target)
         rows = np.linspace(0, x.shape[0] - 1, min(LOO_ROWS, x.shape[0])).astype(int)
-        sample = (to_numpy(side[rows]).astype(np.float64) for side in (x, target))
+        sample = (to_numpy(side)[rows].astype(np.float64) for side in (x, target))
         return self._settle(moments, *sample)
 
     def fit_moments(

@@ -9,7 +9,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.bridges.linear import checked
-from isthmus.core.arrays import Array, like, matrix, namespace, to_numpy
+from isthmus.core.arrays import Array, like, matrix, namespace, row_blocks, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import RidgePath
@@ -29,7 +29,7 @@ CARD = Card(
         "relative projection",
     ),
     invariant=("orthogonal", "row_scale"),
-    equivariant=("orthogonal",),
+    equivariant=("orthogonal", "isotropic_scale"),
     cost="n d m + m^3",
     memory="n m + m^2",
     min_rows=2,
@@ -122,9 +122,9 @@ def _linf(xp: Any, x: Array, a: Array) -> Array:
 def _by_anchor(xp: Any, x: Array, a: Array, norm: Callable[[Array], Array]) -> Array:
     # One anchor at a time over blocks of rows, so memory stays at a block of x.
     parts = []
-    for start in range(0, x.shape[0], _BLOCK):
-        rows = x[start : start + _BLOCK]
-        columns = [-norm(xp.abs(rows - a[j])) for j in range(a.shape[0])]
+    for block in row_blocks(x.shape[0], _BLOCK):
+        rows = x[block, :]
+        columns = [-norm(xp.abs(rows - a[j, :])) for j in range(a.shape[0])]
         parts.append(xp.stack(columns, axis=1))
     return xp.concat(parts, axis=0)
 

@@ -5,6 +5,7 @@ kind back on the same device. ``matrix`` turns what came into a checked floating
 own kind; ``namespace`` gives the functions to work on it with.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,12 @@ def like(values: Any, reference: Array) -> Array:
         return np.asarray(values, dtype=reference.dtype)
     xp = array_namespace(reference)
     return xp.asarray(values, dtype=reference.dtype, device=device(reference))
+
+
+def row_blocks(rows: int, size: int) -> Iterator[slice]:
+    """Slices that cover 0..rows in steps of ``size``; none reaches beyond the end."""
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
 
 
 def matrix(name: str, array: Any, *, operation: str, finite: bool = True) -> Array:

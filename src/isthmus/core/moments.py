@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from isthmus.core.arrays import Array, check_finite, is_numpy, like, matrix, namespace, to_numpy
+from isthmus.core.arrays import Array, check_finite, is_numpy, like, matrix, namespace, row_blocks, to_numpy
 from isthmus.core.errors import InputError
 
 #: Rows per block: large enough for the matrix product to run at full rate, small enough for cache.
@@ -196,7 +196,7 @@ class Moments:
 
 def _pilot(x: Array) -> np.ndarray:
     """The origin to shift rows by: a mean of the first rows, or zero where no shift is needed."""
-    head = to_numpy(x[:1024]).astype(np.float64)
+    head = to_numpy(x[: min(1024, x.shape[0]), :]).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         mean, variance = head.mean(axis=0), head.var(axis=0)
         # max over columns of mean²/variance, free of 0/0 where a column is constant at zero.
@@ -235,10 +235,10 @@ def _accumulate(
     d = int(edges[-1])
     m = np.zeros((d + 3, d + 3))
     buffers: dict[int, np.ndarray] = {}
-    for start in range(0, x.shape[0], BLOCK):
+    for rows in row_blocks(x.shape[0], BLOCK):
         sides = []
         for i, side in enumerate(given):
-            block = side[start : start + BLOCK]
+            block = side[rows, :]
             if wide:
                 block = to_numpy(block).astype(np.float64)
             sides.append(_shifted(block, origin[place[i]], buffers, i))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from isthmus.core.arrays import Array, is_numpy, like, matrix, namespace, to_numpy
+from isthmus.core.arrays import Array, is_numpy, like, matrix, namespace, row_blocks, to_numpy
 from isthmus.core.errors import InputError
 
 Metric = Literal["euclidean", "cosine", "inner"]
@@ -92,10 +92,9 @@ def _exact_numpy(
     index.add(coarse_b)
     indices = np.empty((len(q), k), np.int64)
     distances = np.empty((len(q), k))
-    for start in range(0, len(q), _QUERY_BLOCK):
-        rows = slice(start, start + _QUERY_BLOCK)
+    for rows in row_blocks(len(q), _QUERY_BLOCK):
         _, candidates = index.search(coarse_q[rows], wanted)
-        own = np.arange(start, start + len(candidates)) if exclude_self else None
+        own = np.arange(rows.start, rows.stop) if exclude_self else None
         indices[rows], distances[rows] = _refine(q[rows], b, candidates, k, metric, own)
     return indices, distances
 
@@ -109,10 +108,9 @@ def _exact_any(
     host_q, host_b = to_numpy(q), to_numpy(b)
     indices = np.empty((q.shape[0], k), np.int64)
     distances = np.empty((q.shape[0], k))
-    for start in range(0, q.shape[0], _QUERY_BLOCK):
-        rows = slice(start, start + _QUERY_BLOCK)
-        candidates = to_numpy(_top(xp, coarse_q[rows] @ coarse_b.T - half, wanted))
-        own = np.arange(start, start + len(candidates)) if exclude_self else None
+    for rows in row_blocks(q.shape[0], _QUERY_BLOCK):
+        candidates = to_numpy(_top(xp, coarse_q[rows, :] @ coarse_b.T - half, wanted))
+        own = np.arange(rows.start, rows.stop) if exclude_self else None
         indices[rows], distances[rows] = _refine(host_q[rows], host_b, candidates, k, metric, own)
     return indices, distances
 

@@ -39,8 +39,8 @@ def debiased_cka(x: Array, y: Array | None = None, *, ci: bool = True) -> Score:
     .. math:: \mathrm{HSIC}_u(XX^\top, YY^\top) \big/ \sqrt{\mathrm{HSIC}_u(XX^\top, XX^\top)\,
               \mathrm{HSIC}_u(YY^\top, YY^\top)}
 
-    Computed from ``Moments`` in O(n d²) without any n x n matrix. Under shuffled pairs its mean is 0
-    and its standard deviation exactly sqrt(2 / (n (n - 3))) for any data, so z is free; p is its
+    Computed from ``Moments`` in O(n d²) without any n x n matrix. Under shuffled pairs its mean is
+    0 and its standard deviation exactly sqrt(2 / (n (n - 3))) for any data, so z is free; p is its
     normal upper tail. The interval is an exact leave-one-out jackknife, also O(n d²). Unbiased
     estimates of small values are negative half of the time and are not clipped.
 

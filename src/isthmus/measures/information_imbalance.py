@@ -14,9 +14,12 @@ from isthmus.measures.rows import jackknife, upper_tail
 
 CARD = Card(
     name="information_imbalance",
-    summary="Rank in the target of the source's nearest neighbours: 0 source knows it all, 1 nothing.",
+    summary="Rank in the target of the source's nearest neighbours: 0 knows all of it, 1 nothing.",
     paper=Paper(
-        "Ranking the information content of distance measures", "Glielmo et al.", 2022, where="eq. 2"
+        "Ranking the information content of distance measures",
+        "Glielmo et al.",
+        2022,
+        where="eq. 2",
     ),
     cost="n^2 d",
     memory="n d",
@@ -34,7 +37,7 @@ _RANKED = 512
 
 @register(CARD)
 def information_imbalance(x: Array, y: Array | None = None) -> Score:
-    r"""Information imbalance of x towards y: 2/n where x orders y's neighbours perfectly, 1 by chance.
+    r"""Information imbalance of x towards y: 2/n where x orders y's neighbours perfectly, 1 chance.
 
     .. math:: \Delta(x \to y) = \frac{2}{n^2} \sum_i r^y_{i, \mathrm{nn}_x(i)}
 
@@ -83,7 +86,7 @@ def information_imbalance(x: Array, y: Array | None = None) -> Score:
     mean, spread = permutation_moments(graph_sums(indices[:, :1]), ranks.sums)
     z = (mean - total) / spread if spread > 0 else None
     tied = int((distances[:, 0] == distances[:, 1]).sum())
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if tied > 0.01 * n:
         warnings = (
             f"{tied} of {n} rows of the source have several equally near neighbours; the lower row "
@@ -145,7 +148,7 @@ def _distances(points: Array, norms: np.ndarray, rows: np.ndarray) -> np.ndarray
 def _ahead(d: np.ndarray, threshold: np.ndarray, slack: np.ndarray) -> np.ndarray:
     """1 where strictly closer than the threshold, 1/2 where as close, else 0."""
     low, high = (threshold - slack)[:, None], (threshold + slack)[:, None]
-    return ((d < low).astype(np.float32) + (d <= high)) / 2  # type: ignore[no-any-return]
+    return ((d < low).astype(np.float32) + (d <= high)) / 2
 
 
 def _rank_sums(points: Array, norms: np.ndarray) -> Sums:

@@ -80,7 +80,7 @@ def procrustes_angular(x: Array, y: Array | None = None) -> Score:
     else:
         value = math.acos(similarity)
     chance = math.acos(min(_chance(moments), 1.0))
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if chance < 0.5 * math.pi / 2:
         warnings = (
             f"{moments.n} rows are few for {max(moments.dims)} dims: even unrelated spaces would "

@@ -16,7 +16,7 @@ from isthmus.measures.rows import centred, check_varied, jackknife, shuffled
 
 CARD = Card(
     name="ridge_r2",
-    summary="Share of the target's variance that a ridge map of the source predicts on held-out rows.",
+    summary="Share of the target's held-out variance that a ridge map of the source predicts.",
     paper=Paper(
         "Generalized Cross-Validation as a Method for Choosing a Good Ridge Parameter",
         "Golub, Heath & Wahba", 1979, where="eq. 1.3",
@@ -75,7 +75,9 @@ def ridge_r2(x: Array, y: Array | None = None, *, folds: int = 5, rng: Seed = 0)
     x, y = paired(x, y, operation="ridge_r2")
     n = x.shape[0]
     if folds < 2 or n < 2 * folds:
-        raise InputError("ridge_r2", f"{folds} folds of {n} rows", "2 folds or more, of 2 rows each")
+        raise InputError(
+            "ridge_r2", f"{folds} folds of {n} rows", "2 folds or more, of 2 rows each"
+        )
     whole = Moments.of(x, y)
     check_varied("x", x, whole.scatter_xx, whole.mean_x, operation="ridge_r2")
     check_varied("y", y, whole.scatter_yy, whole.mean_y, operation="ridge_r2")

@@ -4,7 +4,7 @@ Shared by the measures of this room; holds no method of its own.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -42,9 +42,7 @@ def upper_tail(z: float) -> float:
     return 0.5 * math.erfc(z / math.sqrt(2.0))
 
 
-def jackknife(
-    value: float, left_out: Iterable[np.ndarray]
-) -> tuple[float, float] | None:
+def jackknife(value: float, left_out: Iterable[np.ndarray]) -> tuple[float, float] | None:
     """The 95 % interval around ``value`` from its n leave-one-out values, given in blocks.
 
     se² = (n - 1)/n Σ (θ₋ₘ - θ̄)² (Efron 1982). None where a left-out value is not finite.
@@ -74,11 +72,3 @@ def shuffled(x: Array, y: Array, moments: Moments, rng: Seed) -> np.ndarray:
     ]
     order = np.argsort(np.concatenate(keys), kind="stable")
     return order[generator(rng).permutation(len(order))]
-
-
-def blockwise(
-    function: Callable[..., np.ndarray], *streams: Iterable[np.ndarray]
-) -> Iterator[np.ndarray]:
-    """``function`` of each tuple of blocks the streams yield together."""
-    for blocks in zip(*streams, strict=True):
-        yield function(*blocks)

@@ -44,11 +44,11 @@ def report(path: str | Path, *results: Any, title: str = "Isthmus report") -> Pa
 
     Examples
     --------
-    >>> import tempfile, types
-    >>> class Evidence(types.SimpleNamespace): pass
-    >>> shown = Evidence(slug="x", title="A paper", claim="It works.", holds=True, figures={},
-    ...                  what_holds="It does.", seconds=1.0, command="isthmus reproduce x", table=())
-    >>> report(tempfile.mkdtemp() + "/report.html", shown).name
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import isthmus
+    >>> toy = isthmus.open(np.eye(3), name="toy")
+    >>> report(tempfile.mkdtemp() + "/report.html", toy, title="A toy").name
     'report.html'
     """
     if not results:
@@ -132,5 +132,3 @@ def _write(target: Path, text: str) -> None:
         if temporary is not None:
             with suppress(OSError):
                 Path(temporary).unlink()
-
-

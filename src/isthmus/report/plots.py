@@ -11,6 +11,7 @@ import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,17 +22,19 @@ PALETTE = {
     "ink": "#1f2328", "muted": "#626b76", "rule": "#d5dae0", "paper": "#ffffff",
     "blue": "#0072b2", "vermilion": "#c94f00", "green": "#00845f", "band": "#eef4f9",
 }  # fmt: skip
-_WIDTH, _ROW = 9.0, 0.34  # inches: the width of a picture, the height of a row of an interval plot
+_WIDTH, _ROW = 9.0, 0.34  # inches: a wide picture, a row of an interval plot
+_PAD = 0.008  # share of the width left free beside the columns of text
 _SHAPES = {"better": ("blue", "o"), "worse": ("vermilion", "s"), "unclear": ("muted", "o"),
            "reference": ("ink", "D"), "plain": ("blue", "o")}  # fmt: skip
 _SIDES = (("blue", "-"), ("vermilion", (0, (5, 2))), ("green", (0, (1, 1.5))), ("muted", "-."))
-_RC: dict[str, Any] = {
-    "svg.fonttype": "none", "svg.hashsalt": "isthmus", "font.size": 9.5, "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"], "axes.edgecolor": PALETTE["rule"],
+_RC: Any = {
+    "svg.fonttype": "none", "svg.hashsalt": "isthmus", "font.size": 9.5,
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "axes.edgecolor": PALETTE["rule"],
     "axes.labelcolor": PALETTE["muted"], "text.color": PALETTE["ink"],
     "xtick.color": PALETTE["muted"], "ytick.color": PALETTE["muted"], "axes.linewidth": 0.8,
     "axes.spines.top": False, "axes.spines.right": False, "axes.unicode_minus": True,
-    "text.usetex": False, "figure.constrained_layout.use": False, "path.simplify": True,
+    # A name with two dollar signs is a name, not a formula.
+    "text.parse_math": False, "text.usetex": False, "figure.constrained_layout.use": False,
 }  # fmt: skip
 
 
@@ -74,8 +77,8 @@ def intervals(
     """
     height = _ROW * len(marks) + 1.05
     columns = _columns(marks, heads)
-    left = max([_wide(_short(m.label), bold=m.strong) for m in marks], default=0) + 0.02
-    width = 1 - left - sum(columns)
+    left = max([_wide(_short(m.label), bold=m.strong) for m in marks], default=0) + 0.03
+    width = 1 - left - sum(columns) - _PAD
     with _Drawing(_WIDTH, height) as drawing:
         box = (left, 0.62 / height, width, _ROW * len(marks) / height)
         ax = drawing.figure.add_axes(box)
@@ -86,9 +89,9 @@ def intervals(
         ends = [1 + float(c) / width for c in np.cumsum(columns)]
         for row, mark in enumerate(marks):
             if mark.strong:
-                ax.axhspan(row - 0.5, row + 0.5, xmin=-left / width, xmax=ends[-1] if ends else 1,
+                ax.axhspan(row - 0.5, row + 0.5, xmin=-left / width, xmax=(1 - left) / width,
                            color=PALETTE["band"], lw=0, zorder=0, clip_on=False)  # fmt: skip
-            _words(ax, row, mark, ends)
+            _words(ax, row, mark, (_PAD - left) / width, ends)
             _draw(ax, row, mark, (low, high))
         sides = _apart([line.at for line in lines], (high - low) * 0.24)
         for line, side in zip(lines, sides, strict=True):
@@ -115,10 +118,12 @@ def spectrum(sides: dict[str, np.ndarray], *, key: str) -> str:
         for (name, values), (color, style) in zip(sides.items(), _cycle(len(sides)), strict=True):
             share = np.cumsum(values) / max(float(np.sum(values)), np.finfo(float).tiny)
             ranks = np.arange(1, len(values) + 1)
-            ax.plot(ranks, 100 * share, color=PALETTE[color], ls=style, lw=1.8, label=_short(name))
+            ax.plot(ranks, 100 * share, color=PALETTE[color], ls=style, lw=1.8, label=_entry(name))
         ax.set_xscale("log")
         ax.set_ylim(0, 102)
-        ticks = [t for t in (1, 3, 10, 30, 100, 300, 1000, 3000) if t <= max(map(len, sides.values()))]
+        ticks = [
+            t for t in (1, 3, 10, 30, 100, 300, 1000, 3000) if t <= max(map(len, sides.values()))
+        ]
         ax.set_xticks(ticks, [str(t) for t in ticks])
         ax.minorticks_off()
         ax.grid(color=PALETTE["rule"], lw=0.6)
@@ -165,18 +170,19 @@ def ranks(sides: dict[str, np.ndarray], candidates: int, *, key: str) -> str:
             share = 100 * np.histogram(np.ceil(found), bins=edges)[0] / max(len(found), 1)
             x = np.arange(len(share)) - 0.4 + width * (place + 0.5)
             color, _ = _cycle(len(sides))[place]
-            ax.bar(x, share, width * 0.92, color=PALETTE[color], label=_short(name))
+            ax.bar(x, share, width * 0.92, color=PALETTE[color], label=_entry(name))
             for at, value in zip(x, share, strict=True):
                 if len(sides) <= 2 and value >= 0.5:
                     _write(ax, at, value + 0.8, f"{value:.0f} %", ha="center", va="bottom")
         chance = 100 * np.diff(edges) / candidates
-        x = np.arange(len(chance))
-        ax.hlines(chance, x - 0.45, x + 0.45, color=PALETTE["ink"], lw=1.4, label="at random")
-        ax.set_xticks(x, names)
+        middle = np.arange(len(chance))
+        ax.hlines(
+            chance, middle - 0.45, middle + 0.45, color=PALETTE["ink"], lw=1.4, label="at random"
+        )
+        ax.set_xticks(middle, names)
         ax.set_ylabel("held-out pairs, %")
         ax.set_xlabel(f"rank of the true partner among {candidates:,}")
-        ax.margins(y=0.14)
-        _legend(ax, loc="upper right")
+        _legend(ax, loc="lower right", bbox_to_anchor=(1, 0.98), ncols=len(sides) + 1)
         return drawing.svg(key)
 
 
@@ -237,18 +243,19 @@ def _attribute(name: str, value: str, key: str) -> str:
         for color, code in PALETTE.items():
             value = value.replace(code, f"var(--{color})")
         # The page's own font; sizes and weights stay.
-        value = re.sub(r"font: ([^;]*?) '?[\w ]+'?(, [^;]*)?(?=;|$)", r"font: \1 var(--sans)", value)
+        value = re.sub(
+            r"font: ([^;]*?) '?[\w ]+'?(, [^;]*)?(?=;|$)", r"font: \1 var(--sans)", value
+        )
     return value
 
 
-def _words(ax: Any, row: int, mark: Mark, ends: Sequence[float]) -> None:
+def _words(ax: Any, row: int, mark: Mark, start: float, ends: Sequence[float]) -> None:
     across = ax.get_yaxis_transform()
-    style: dict[str, Any] = {"ha": "right", "transform": across}
-    style["weight"] = "bold" if mark.strong else "normal"
-    _write(ax, -0.02, row, _short(mark.label), **style)
+    style: dict[str, Any] = {"transform": across, "weight": "bold" if mark.strong else "normal"}
+    _write(ax, start, row, _short(mark.label), **style)
     color = "muted" if mark.value is None else "ink"
     for end, note in zip(ends[-len(mark.notes) :] if mark.notes else (), mark.notes, strict=True):
-        _write(ax, end, row, note, color=color, **style)
+        _write(ax, end, row, note, color=color, ha="right", **style)
 
 
 def _draw(ax: Any, row: int, mark: Mark, span: tuple[float, float]) -> None:
@@ -282,14 +289,18 @@ def _wide(text: str, *, bold: bool = False) -> float:
 
 
 def _write(ax: Any, x: float, y: float, text: str, *, color: str = "ink", **place: Any) -> None:
-    # parse_math off: a name with two dollar signs is a name, not a formula.
     options = {"va": "center", "color": PALETTE[color], "clip_on": False} | place
-    ax.text(x, y, clean(text), parse_math=False, **options)
+    ax.text(x, y, clean(text), **options)
 
 
-def _legend(ax: Any, *, loc: str) -> None:
-    for text in ax.legend(loc=loc, frameon=False, fontsize=9, handlelength=2.4).get_texts():
-        text.set_parse_math(False)
+def _legend(ax: Any, **place: Any) -> None:
+    ax.legend(frameon=False, fontsize=9, handlelength=2.4, **place)
+
+
+def _entry(name: str) -> str:
+    # matplotlib leaves names that begin with an underscore out of a legend.
+    name = _short(name)
+    return f"\N{WORD JOINER}{name}" if name.startswith("_") else name
 
 
 def _span(marks: Sequence[Mark], lines: Sequence[Line]) -> tuple[float, float]:
@@ -309,7 +320,7 @@ def _apart(places: Sequence[float], least: float) -> list[str]:
 
 
 def _steps(edges: Sequence[int]) -> list[tuple[int, int]]:
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def _cycle(n: int) -> list[tuple[str, Any]]:

@@ -110,13 +110,14 @@ def per_query(
     squares = xp.sum(y * y, axis=1)
     block = max(1, _BLOCK_CELLS // n)
     for start in range(0, n, block):
-        rows = x[start : start + block, :]
+        stop = min(start + block, n)
+        rows, true = x[start:stop, :], y[start:stop, :]
         scores = rows @ y.T
-        own = xp.sum(rows * y[start : start + block, :], axis=1)[:, None]
+        own = xp.sum(rows * true, axis=1)[:, None]
         if metric == "euclidean":
             # |x|^2 is the same for all partners of one x: leaving it out changes no rank.
             scores = 2.0 * scores - squares[None, :]
-            own = 2.0 * own - squares[start : start + block][:, None]
+            own = 2.0 * own - squares[start:stop][:, None]
         # Equal partners give products that differ in the last bits: those are ties, not ranks.
         slack = 1e-12 * xp.max(xp.abs(scores), axis=1, keepdims=True)
         above = xp.sum(xp.astype(scores > own + slack, xp.float64), axis=1)

@@ -79,6 +79,11 @@ def learn(x: np.ndarray, k: int, rng: np.random.Generator, *, rounds: int = 12) 
     return Codebook(mean, centres[used].astype(np.float64), reach)
 
 
+def distinct(score: np.ndarray) -> np.ndarray:
+    """The finite scores, each once: repeated rows are no further evidence."""
+    return np.unique(np.round(score[np.isfinite(score)], 9))
+
+
 def rotated(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """``x`` (n, d) under a random orthogonal map about the origin, in O(n d log d)."""
     for _ in range(3):
@@ -91,7 +96,7 @@ def rotated(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def mirrored(
     x: np.ndarray, mean: np.ndarray, axes: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """``x`` (n, d) with random principal ``axes`` (d, r) reversed, the rest rotated, about ``mean``.
+    """``x`` (n, d) with random principal ``axes`` (d, r) reversed about ``mean``, the rest rotated.
 
     The covariance of the rows stays as it was along the axes.
     """
@@ -102,7 +107,7 @@ def mirrored(
 
 
 def principal_axes(x: np.ndarray, mean: np.ndarray, r: int, rng: np.random.Generator) -> np.ndarray:
-    """The leading ``r`` principal axes (d, r) of ``x`` (n, d) about ``mean``, by subspace iteration.
+    """The leading ``r`` principal axes (d, r) of ``x`` (n, d) about ``mean``, by power steps.
 
     Source: Halko, Martinsson & Tropp, Finding structure with randomness, 2011, algorithm 4.4.
     """

@@ -205,7 +205,7 @@ def open_binary(path: Path) -> Any:
 
 def fill(file: Any, block: np.ndarray, offset: int) -> None:
     """Read from byte ``offset`` straight into all of ``block`` (contiguous)."""
-    view = memoryview(block.reshape(-1).view(np.uint8))
+    view = memoryview(block.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
     done = 0
     file.seek(offset)
     while done < len(view):

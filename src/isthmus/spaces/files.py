@@ -5,6 +5,7 @@ import uuid
 from pathlib import Path
 
 from isthmus.core.errors import StorageError
+from isthmus.spaces.durable import sync_folder
 
 
 def atomic_write(path: Path, data: bytes, *, operation: str) -> None:
@@ -26,15 +27,6 @@ def atomic_write(path: Path, data: bytes, *, operation: str) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise storage_error(operation, path, error) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside ``folder`` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def storage_error(operation: str, path: Path, error: OSError) -> StorageError:

@@ -1,39 +1,41 @@
 """Fingerprints: what a space is recognised by, declared and measured."""
 
-import base64
-import binascii
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.core.arrays import matrix, namespace, to_numpy
-from isthmus.core.errors import FormatError, InputError
+from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
-from isthmus.spaces.codebook import Codebook, learn, mirrored, principal_axes, rotated
+from isthmus.spaces.codebook import Codebook, distinct
+from isthmus.spaces.fingerprint_fields import (
+    bad,
+    count,
+    decoded,
+    encoded,
+    numbers,
+    short_text,
+    unit_rows,
+)
+from isthmus.spaces.sampling import random_rows, spread_rows, take, with_shape
+from isthmus.spaces.sketch import (
+    FALSE_ALARM,
+    MAX_DIRECTIONS,
+    MAX_QUIET,
+    MIN_BATCH,
+    Level,
+    Sketch,
+)
 
 if TYPE_CHECKING:
     from isthmus.spaces.mixture import Mixture
     from isthmus.spaces.space import Space
 
-#: Share of batches of independent rows of the space itself that ``matches`` calls foreign, at most.
-FALSE_ALARM = 1e-3
-#: Standard normal quantile of FALSE_ALARM, one-sided.
-_Z = 3.0902
-#: Fewer rows than this are never called foreign.
-_MIN_BATCH = 30
-#: The batch for which ``detects_rotation`` is answered.
-_TYPICAL_BATCH = 200
-#: Where the threshold lies between the level of foreign rows (0) and the space's own (1). Topical
-#: batches of real text reach down to 0.5, foreign encoders with like axes up to 0.1.
-_BETWEEN = 1 / 3
 _MAX_ROWS = 20_000
-_MAX_DIRECTIONS = 128
-_MAX_ENTRIES = 131_072
 _MAX_DIM = 1 << 16
-_MAX_TEXT = 1024
+#: Entries of a codebook that a fingerprint may hold; a file that claims more is not ours.
+_MAX_ENTRIES = 1 << 20
 _POLICIES = ("unit", "constant", "free")
 _VERSION = 1
 
@@ -44,37 +46,29 @@ class Match:
 
     ``ok`` is False only on evidence: where nothing can be told, ``ok`` is True, ``decided`` False
     and ``reason`` says why. ``statistic`` is compared to ``threshold`` (foreign when below), and
-    ``false_alarm`` is the stated share of batches of the space itself that fall below.
+    ``false_alarm`` is the share of batches of the space itself that fall below, at most. Where the
+    verdict rests on something else (dim, norms, names), both are 0.
     """
 
     ok: bool
     decided: bool
-    statistic: float
-    threshold: float
-    false_alarm: float
     n: int
     reason: str
+    statistic: float = 0.0
+    threshold: float = 0.0
+    false_alarm: float = FALSE_ALARM
 
     def __bool__(self) -> bool:
         return self.ok
-
-
-@dataclass(frozen=True, slots=True)
-class _Level:
-    """Mean and row standard deviation of a score."""
-
-    mean: float
-    sd: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fingerprint:
     """What a space is recognised by: declared names, norms, and a sketch of its directions.
 
-    ``norms`` is "unit", "constant" or "free"; ``rows`` counts the rows it was measured on. The
-    sketch is a codebook of directions about the mean with the score that held-out rows of the
-    space reach (``own``), and the ones that randomly rotated (``rotated``) and mirrored
-    (``mirrored``) copies of these rows reach. Make one with ``Fingerprint.of``.
+    ``norms`` is "unit", "constant" or "free", ``norm_range`` the lowest, typical and highest norm
+    that the median of a batch may have; ``rows`` counts the rows it was measured on. Make one with
+    ``Fingerprint.of``.
 
     Examples
     --------
@@ -90,12 +84,9 @@ class Fingerprint:
     dim: int
     metric: str | None
     norms: str
-    rows: int
     norm_range: tuple[float, float, float]
-    own: _Level
-    rotated: _Level
-    mirrored: _Level
-    codebook: Codebook = field(repr=False)
+    rows: int
+    sketch: Sketch = field(repr=False)
 
     @classmethod
     def of(
@@ -108,7 +99,7 @@ class Fingerprint:
     ) -> "Fingerprint":
         """Measure the fingerprint of ``vectors`` (n, d), from at most 20,000 of its rows.
 
-        Two thirds of them make the codebook, by spherical k-means of ``(x - mean) / |x - mean|``;
+        Two thirds of them make a codebook, by spherical k-means of ``(x - mean) / |x - mean|``;
         the rest calibrate it. Zero vectors are left out.
 
         Raises
@@ -117,88 +108,75 @@ class Fingerprint:
             When ``vectors`` is not a finite, non-empty matrix.
         """
         random = generator(rng)
-        x = _sample(vectors, random)
-        dim = x.shape[1]
+        vectors = with_shape(vectors)
+        x = take(vectors, random_rows(len(vectors), _MAX_ROWS, random), operation="fingerprint")
         length = _norms(x)
         x, length = x[length > 0], length[length > 0]
-        x = x[random.permutation(len(x))]
-        fit, held = x[: 2 * len(x) // 3], x[2 * len(x) // 3 :]
-        k = min(_MAX_DIRECTIONS, max(8, _MAX_ENTRIES // dim), len(fit) // 10)
-        if len(held) >= _MIN_BATCH and k >= 2:
-            book = _rounded(learn(fit, k, random))
-        else:
-            mean = x.mean(axis=0) if len(x) else np.zeros(dim)
-            book = Codebook(mean, np.zeros((0, dim)), np.zeros(0))
-        own, turned, flipped = _calibrate(book, fit, held, random)
         policy, norm_range = _norm_policy(length)
         return cls(
             encoder=encoder,
-            dim=dim,
+            dim=x.shape[1],
             metric=metric,
             norms=policy,
-            rows=len(x),
             norm_range=norm_range,
-            own=own,
-            rotated=turned,
-            mirrored=flipped,
-            codebook=book,
+            rows=len(x),
+            sketch=Sketch.of(x[random.permutation(len(x))], random),
         )
 
     @classmethod
     def of_space(cls, space: "Space", *, rows: int = _MAX_ROWS) -> "Fingerprint":
-        """Measure the fingerprint of a space from ``rows`` evenly spread rows, finite ones only."""
-        picked = np.unique(np.linspace(0, len(space) - 1, min(rows, len(space))).astype(np.int64))
-        x = np.asarray(space.take(picked), dtype=np.float64)
+        """Measure the fingerprint of a space from ``rows`` evenly spread rows, finite ones only.
+
+        Raises
+        ------
+        InputError
+            When none of these rows is finite.
+        """
+        x = np.asarray(space.take(spread_rows(len(space), rows)), dtype=np.float64)
         finite = x[np.isfinite(x).all(axis=1)]
         if not len(finite):
             raise InputError("fingerprint", f"{len(x)} rows, none finite", "finite rows")
         return cls.of(finite, encoder=space.encoder, metric=space.metric)
 
     @property
-    def foreign(self) -> _Level:
-        """The score that rows of other spaces reach: of the mirrored copies where these tell."""
-        if self._tells(self.mirrored, _TYPICAL_BATCH):
-            return max(self.mirrored, self.rotated, key=lambda level: level.mean)
-        return self.rotated
-
-    @property
     def detects_rotation(self) -> bool:
         """Whether 200 rows suffice to tell this space from its rotated copy, by self-test."""
-        return self._tells(self.rotated, _TYPICAL_BATCH)
-
-    def threshold(self, n: int) -> float:
-        """The mean score below which ``n`` rows are called foreign."""
-        between = self.foreign.mean + _BETWEEN * (self.own.mean - self.foreign.mean)
-        return min(between, self.own.mean - _Z * self.own.sd / math.sqrt(n))
+        return self.sketch.tells(self.sketch.rotated)
 
     def matches(self, batch: Any) -> Match:
         """Whether ``batch`` (n, d) comes from this space, by its width, norms and directions.
 
-        The statistic is the mean over rows of the largest cosine with a direction of the codebook.
+        The statistic is the mean over distinct rows of the largest cosine, about the mean, with a
+        direction of the codebook. A batch that scores low but keeps the space's quiet directions
+        quiet is on other topics, not from elsewhere.
 
         Raises
         ------
         InputError
             When ``batch`` is not a finite, non-empty matrix.
         """
-        x = _sample(batch, None)
-        n, dim = x.shape
-        if dim != self.dim:
-            return _verdict(n, f"The vectors have {dim} dimensions, {self._name} has {self.dim}.")
-        length = _norms(x)
-        known = length > 0
-        if known.sum() < _MIN_BATCH:
-            return _open(n, f"{known.sum()} nonzero vectors are too few to tell.")
-        low, middle, high = self.norm_range
-        typical = float(np.median(length[known]))
-        if self.rows >= _MIN_BATCH and not low <= typical <= high:
-            return _verdict(
-                n,
-                f"The vectors have norm {typical:.4g}, {self._name} has {self.norms} norms of "
-                f"{middle:.4g}.",
+        batch = with_shape(batch)
+        x = take(batch, spread_rows(len(batch), _MAX_ROWS), operation="fingerprint")
+        n = len(x)
+        if x.shape[1] != self.dim:
+            return Match(
+                ok=False,
+                decided=True,
+                n=n,
+                reason=f"The vectors have {x.shape[1]} dimensions, {self._name} has {self.dim}.",
             )
-        score = self.codebook.score(x[known])
-        return self._judge(score[np.isfinite(score)], n)
+        length = _norms(x)
+        x, length = x[length > 0], length[length > 0]
+        if len(x) < MIN_BATCH:
+            return Match(
+                ok=True,
+                decided=False,
+                n=n,
+                reason=f"{len(x)} nonzero vectors are too few to tell.",
+            )
+        if wrong := self._wrong_norm(float(np.median(length))):
+            return Match(ok=False, decided=True, n=n, reason=wrong)
+        return self._judge(x)
 
     def same_as(self, other: "Fingerprint") -> Match:
         """Whether two fingerprints are of one space, though measured on different rows of it.
@@ -206,48 +184,51 @@ class Fingerprint:
         Compares declared encoders, widths and norms, then scores either codebook's centroids
         under the other; the statistic is the smaller of the two mean scores.
         """
-        n = len(other.codebook.directions)
+        wrong = ""
         if self.dim != other.dim:
-            return _verdict(n, f"{other._name} has {other.dim} dimensions, {self._name} {self.dim}.")
-        if None not in (self.encoder, other.encoder) and self.encoder != other.encoder:
-            return _verdict(n, f"The declared encoders differ: {self.encoder}, {other.encoder}.")
-        if min(self.rows, other.rows) < _MIN_BATCH:
-            return _open(n, "One of the fingerprints was measured on too few rows to tell.")
-        low, middle, high = self.norm_range
-        if not low <= other.norm_range[1] <= high:
-            return _verdict(
-                n,
-                f"{other._name} has norms of {other.norm_range[1]:.4g}, {self._name} {middle:.4g}.",
-            )
-        either = []
-        for known, seen in ((self, other), (other, self)):
-            score = known.codebook.score(seen.codebook.points())
-            either.append(known._judge(score[np.isfinite(score)], len(score)))
-        return min(either, key=lambda match: (match.decided, match.ok, match.statistic))
+            wrong = f"{other._name} has {other.dim} dimensions, {self._name} {self.dim}."
+        elif None not in (self.encoder, other.encoder) and self.encoder != other.encoder:
+            wrong = f"The declared encoders differ: {self.encoder} and {other.encoder}."
+        elif min(self.rows, other.rows) >= MIN_BATCH:
+            wrong = self._wrong_norm(other.norm_range[1])
+        if wrong:
+            return Match(ok=False, decided=True, n=other.rows, reason=wrong)
+        either = [
+            self._judge(other.sketch.codebook.points()),
+            other._judge(self.sketch.codebook.points()),
+        ]
+        # A foreign verdict of either side counts; among equals, the lower score.
+        return min(either, key=lambda match: (match.ok, match.decided, match.statistic))
 
     @staticmethod
     def mixture(vectors: Any, *, ids: Sequence[Any] | None = None, rng: Seed = 0) -> "Mixture":
-        """Whether ``vectors`` (n, d) secretly hold two spaces; see ``isthmus.spaces.mixture``."""
+        """Whether ``vectors`` (n, d) secretly hold two spaces: ``isthmus.spaces.mixture``."""
         from isthmus.spaces.mixture import mixture
 
         return mixture(vectors, ids=ids, rng=rng)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON-ready data; ``from_dict`` gives back the same fingerprint bit for bit."""
+        sketch, book = self.sketch, self.sketch.codebook
         return {
             "version": _VERSION,
             "encoder": self.encoder,
             "dim": self.dim,
             "metric": self.metric,
             "norms": self.norms,
-            "rows": self.rows,
             "norm_range": list(self.norm_range),
-            "own": [self.own.mean, self.own.sd],
-            "rotated": [self.rotated.mean, self.rotated.sd],
-            "mirrored": [self.mirrored.mean, self.mirrored.sd],
-            "mean": _encoded(self.codebook.mean, "<f8"),
-            "directions": _encoded(self.codebook.directions, "<f4"),
-            "reach": _encoded(self.codebook.reach, "<f8"),
+            "rows": self.rows,
+            "held": sketch.held,
+            "own": list(sketch.own),
+            "rotated": list(sketch.rotated),
+            "mirrored": list(sketch.mirrored),
+            "mean": encoded(book.mean, "<f8"),
+            "directions_count": len(book.directions),
+            "directions": encoded(book.directions, "<f4"),
+            "reach": encoded(book.reach, "<f8"),
+            "quiet_count": len(sketch.quiet),
+            "quiet": encoded(sketch.quiet, "<f4"),
+            "quiet_share": [sketch.quiet_own, sketch.quiet_rotated],
         }
 
     @classmethod
@@ -261,40 +242,40 @@ class Fingerprint:
             that no fingerprint has.
         """
         if not isinstance(data, dict) or set(data) != _ENTRIES:
-            given = sorted(map(str, data)) if isinstance(data, dict) else type(data).__name__
-            raise _bad(f"entries {given}"[:200], f"exactly {sorted(_ENTRIES)}")
+            given = str(sorted(map(str, data))) if isinstance(data, dict) else type(data).__name__
+            raise bad(f"entries {given:.200}", f"exactly {sorted(_ENTRIES)}")
         if data["version"] != _VERSION:
-            raise _bad(f"version {data['version']!r}"[:80], f"version {_VERSION}")
-        dim = _count(data, "dim", 1, _MAX_DIM)
-        rows = _count(data, "rows", 0, 1 << 40)
-        for name in ("encoder", "metric"):
-            if data[name] is not None and not (
-                isinstance(data[name], str) and len(data[name]) <= _MAX_TEXT
-            ):
-                raise _bad(f"{name} of type {type(data[name]).__name__}", "a short text or null")
+            raise bad(f"version {data['version']!r:.80}", f"version {_VERSION}")
         if data["norms"] not in _POLICIES:
-            raise _bad(f"norms {data['norms']!r}"[:80], f"one of {_POLICIES}")
-        low, middle, high = _numbers(data, "norm_range", 3, 0.0, math.inf)
+            raise bad(f"norms {data['norms']!r:.80}", f"one of {_POLICIES}")
+        dim = count(data, "dim", 1, _MAX_DIM)
+        k = count(data, "directions_count", 0, min(MAX_DIRECTIONS, _MAX_ENTRIES // dim))
+        quiet = count(data, "quiet_count", 0, min(MAX_QUIET, dim))
+        low, middle, high = numbers(data, "norm_range", 3, 0.0, float("inf"))
         if not low <= middle <= high:
-            raise _bad(f"norm_range {[low, middle, high]}", "three rising numbers")
-        mean = _decoded(data, "mean", "<f8", dim)
-        reach = _decoded(data, "reach", "<f8", None)
-        if len(reach) > max(_MAX_DIRECTIONS, 8):
-            raise _bad(f"{len(reach)} directions", f"at most {_MAX_DIRECTIONS}")
-        directions = _decoded(data, "directions", "<f4", len(reach) * dim).reshape(-1, dim)
-        if len(reach) and not np.allclose(np.linalg.norm(directions, axis=1), 1.0, atol=1e-3):
-            raise _bad("directions that are no unit vectors", "unit vectors")
+            raise bad(f"norm_range {[low, middle, high]}", "three rising numbers")
+        quiet_own, quiet_rotated = numbers(data, "quiet_share", 2, 0.0, 1.0)
         return cls(
-            encoder=data["encoder"],
+            encoder=short_text(data, "encoder"),
             dim=dim,
-            metric=data["metric"],
+            metric=short_text(data, "metric"),
             norms=data["norms"],
-            rows=rows,
             norm_range=(low, middle, high),
-            own=_Level(*_numbers(data, "own", 2, -1.0, 1.0)),
-            rotated=_Level(*_numbers(data, "rotated", 2, -1.0, 1.0)),
-            mirrored=_Level(*_numbers(data, "mirrored", 2, -1.0, 1.0)),
-            codebook=Codebook(mean, directions, reach),
+            rows=count(data, "rows", 0, _MAX_ROWS),
+            sketch=Sketch(
+                codebook=Codebook(
+                    decoded(data, "mean", "<f8", (dim,)),
+                    unit_rows(data, "directions", (k, dim)),
+                    decoded(data, "reach", "<f8", (k,)),
+                ),
+                held=count(data, "held", 0, _MAX_ROWS),
+                own=_read_level(data, "own"),
+                rotated=_read_level(data, "rotated"),
+                mirrored=_read_level(data, "mirrored"),
+                quiet=unit_rows(data, "quiet", (quiet, dim)),
+                quiet_own=quiet_own,
+                quiet_rotated=quiet_rotated,
+            ),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -303,101 +284,76 @@ class Fingerprint:
         return self.as_dict() == other.as_dict()
 
     def __hash__(self) -> int:
-        return hash((self.encoder, self.dim, self.metric, self.norms, self.rows, self.own))
+        return hash((self.encoder, self.dim, self.metric, self.norms, self.rows, self.sketch.own))
 
     @property
     def _name(self) -> str:
         return self.encoder or "the known space"
 
-    def _tells(self, level: _Level, n: int) -> bool:
-        """Whether ``n`` rows tell the space's own score from ``level`` at both error rates."""
-        gap = self.own.mean - level.mean
-        noise = _Z / math.sqrt(n)
-        return bool(
-            len(self.codebook.directions)
-            and gap > 0.02
-            and _BETWEEN * gap > noise * level.sd
-            and (1 - _BETWEEN) * gap > noise * self.own.sd
-        )
+    def _wrong_norm(self, typical: float) -> str:
+        low, middle, high = self.norm_range
+        if self.rows < MIN_BATCH or low <= typical <= high:
+            return ""
+        policy = "free norms around" if self.norms == "free" else f"{self.norms} norms of"
+        return f"The vectors have norms of {typical:.4g}, {self._name} has {policy} {middle:.4g}."
 
-    def _judge(self, score: np.ndarray, n: int) -> Match:
-        if len(score) < 2:
-            return _open(n, "Too few vectors have a direction to tell.")
-        threshold = self.threshold(len(score))
-        statistic = float(score.mean())
-        ok = statistic >= threshold
-        if not self._tells(self.foreign, _TYPICAL_BATCH):
-            ok, decided = True, False
+    def _judge(self, x: np.ndarray) -> Match:
+        """The verdict on rows ``x`` (n, d) whose width and norms are in order."""
+        sketch, name = self.sketch, self._name
+        score = distinct(sketch.codebook.score(x))
+        n = len(score)
+        statistic = float(score.mean()) if n else 0.0
+        threshold = sketch.threshold(max(n, 1))
+        ok, decided = True, False
+        if not sketch.tells(sketch.foreign):
             reason = (
-                f"{self._name} looks the same from every side (or was measured on too few rows), "
-                "so its vectors cannot be told from rotated or foreign ones."
+                f"Vectors of {name} cannot be told from rotated or foreign ones: it looks the same "
+                f"from every side, or was measured on too few rows ({self.rows})."
             )
-        elif not self._tells(self.foreign, len(score)):
-            ok, decided = True, False
-            reason = f"{len(score)} vectors are too few to tell in this space."
-        else:
+        elif not n or not sketch.tells(sketch.foreign, n):
+            reason = f"{n} different vectors are too few to tell in {name}."
+        elif statistic >= threshold:
             decided = True
-            where = f"mean score {statistic:.3f}, foreign below {threshold:.3f}, own {self.own.mean:.3f}"
             reason = (
-                f"The vectors lie along the directions of {self._name} ({where})."
-                if ok
-                else f"The vectors do not lie along the directions of {self._name}: they come from "
-                f"another encoder or a rotated copy ({where})."
+                f"The vectors lie along the directions of {name}: mean score {statistic:.3f}, "
+                f"typically {sketch.own.mean:.3f}, foreign below {threshold:.3f}."
+            )
+        elif sketch.keeps_quiet(x):
+            decided = True
+            reason = (
+                f"The vectors are on other topics than {name} was measured on (mean score "
+                f"{statistic:.3f}, typically {sketch.own.mean:.3f}), but they leave the same "
+                "directions unused, as only vectors of the same encoder do."
+            )
+        else:
+            ok, decided = False, True
+            reason = (
+                f"The vectors do not lie along the directions of {name}: mean score "
+                f"{statistic:.3f}, typically {sketch.own.mean:.3f}, foreign below {threshold:.3f}. "
+                "They come from another encoder, a rotated copy, or quite different content."
             )
         return Match(
             ok=ok,
             decided=decided,
+            n=len(x),
+            reason=reason,
             statistic=statistic,
             threshold=threshold,
-            false_alarm=FALSE_ALARM,
-            n=n,
-            reason=reason,
         )
 
 
 _ENTRIES = frozenset(
-    "version encoder dim metric norms rows norm_range own rotated mirrored mean directions reach".split()
+    {"version", "encoder", "dim", "metric", "norms", "norm_range", "rows", "held", "own"}
+    | {"rotated", "mirrored", "mean", "directions_count", "directions", "reach"}
+    | {"quiet_count", "quiet", "quiet_share"}
 )
 
 
-def _verdict(n: int, reason: str) -> Match:
-    return Match(
-        ok=False,
-        decided=True,
-        statistic=0.0,
-        threshold=0.0,
-        false_alarm=FALSE_ALARM,
-        n=n,
-        reason=reason,
-    )
-
-
-def _open(n: int, reason: str) -> Match:
-    return Match(
-        ok=True,
-        decided=False,
-        statistic=0.0,
-        threshold=0.0,
-        false_alarm=FALSE_ALARM,
-        n=n,
-        reason=reason,
-    )
-
-
-def _sample(vectors: Any, rng: np.random.Generator | None) -> np.ndarray:
-    """At most _MAX_ROWS rows as float64, random ones or evenly spread, before anything is read."""
-    if not hasattr(vectors, "shape"):
-        vectors = np.asarray(vectors)
-    if len(vectors.shape) == 2 and vectors.shape[0] > _MAX_ROWS:
-        n = vectors.shape[0]
-        if rng is None:
-            rows = np.linspace(0, n - 1, _MAX_ROWS).astype(np.int64)
-        else:
-            rows = np.sort(rng.choice(n, size=_MAX_ROWS, replace=False))
-        xp = namespace(vectors)
-        vectors = xp.take(vectors, xp.asarray(rows), axis=0)
-    x = matrix("vectors", vectors, operation="fingerprint")
-    return np.asarray(to_numpy(x), dtype=np.float64)
+def _read_level(data: dict[str, Any], name: str) -> Level:
+    mean, sd = numbers(data, name, 2, -1.0, 1.0)
+    if sd < 0:
+        raise bad(f"{name} with a negative spread", "a mean and a standard deviation")
+    return Level(mean, sd)
 
 
 def _norms(x: np.ndarray) -> np.ndarray:
@@ -408,81 +364,12 @@ def _norms(x: np.ndarray) -> np.ndarray:
 
 
 def _norm_policy(length: np.ndarray) -> tuple[str, tuple[float, float, float]]:
-    """The norm policy and the (low, typical, high) norms a batch's median may have."""
+    """The norm policy, and the lowest, typical and highest norm a batch's median may have."""
     if not len(length):
         return "free", (0.0, 0.0, 0.0)
     low, middle, high = (float(q) for q in np.quantile(length, [0.005, 0.5, 0.995]))
     if high - low <= 0.02 * middle:
         policy = "unit" if abs(middle - 1.0) <= 0.01 else "constant"
         return policy, (0.95 * middle, middle, 1.05 * middle)
-    # Half a range of room on either side: topics and lengths of text shift norms within one space.
+    # Room on either side: topics and lengths of text shift norms within one space.
     return "free", (low / 1.5, middle, high * 1.5)
-
-
-def _calibrate(
-    book: Codebook, fit: np.ndarray, held: np.ndarray, rng: np.random.Generator
-) -> tuple[_Level, _Level, _Level]:
-    """Scores of held-out rows: as they are, rotated about the origin, mirrored about the mean."""
-    if not len(book.directions):
-        return _Level(0.0, 0.0), _Level(0.0, 0.0), _Level(0.0, 0.0)
-    held = held[:4000]
-    axes = principal_axes(fit[:4000], book.mean, 64, rng)
-    turned = [book.score(rotated(held[:1000], rng)) for _ in range(6)]
-    flipped = [book.score(mirrored(held[:1000], book.mean, axes, rng)) for _ in range(6)]
-    worst = max(turned, key=lambda s: float(np.nanmean(s)) if np.isfinite(s).any() else -1.0)
-    return _level(book.score(held)), _level(worst), _level(np.concatenate(flipped))
-
-
-def _level(score: np.ndarray) -> _Level:
-    score = score[np.isfinite(score)]
-    if not len(score):
-        return _Level(0.0, 0.0)
-    # Clipped: rounding may push a cosine past 1.
-    return _Level(float(np.clip(score.mean(), -1.0, 1.0)), float(min(score.std(), 1.0)))
-
-
-def _rounded(book: Codebook) -> Codebook:
-    """``book`` as it will be after being written and read, so that both judge alike."""
-    return book._replace(directions=book.directions.astype(np.float32).astype(np.float64))
-
-
-def _encoded(array: np.ndarray, dtype: str) -> str:
-    return base64.b64encode(np.ascontiguousarray(array, dtype=dtype).tobytes()).decode("ascii")
-
-
-def _decoded(data: dict[str, Any], name: str, dtype: str, size: int | None) -> np.ndarray:
-    text = data[name]
-    limit = (size if size is not None else _MAX_DIRECTIONS) * 11 + 16
-    if not isinstance(text, str) or len(text) > limit:
-        raise _bad(f"{name} of {len(text) if isinstance(text, str) else '?'} characters", "base64")
-    try:
-        raw = base64.b64decode(text.encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError) as error:
-        raise _bad(f"{name} that is not base64", "base64") from error
-    width = np.dtype(dtype).itemsize
-    if len(raw) % width or (size is not None and len(raw) != size * width):
-        raise _bad(f"{name} of {len(raw)} bytes", f"{size} numbers of {width} bytes")
-    values = np.frombuffer(raw, dtype=dtype).astype(np.float64)
-    if not np.isfinite(values).all():
-        raise _bad(f"{name} with NaN or infinity", "finite numbers")
-    return values
-
-
-def _count(data: dict[str, Any], name: str, low: int, high: int) -> int:
-    value = data[name]
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise _bad(f"{name} {value!r}"[:80], f"a whole number from {low} to {high}")
-    return value
-
-
-def _numbers(data: dict[str, Any], name: str, count: int, low: float, high: float) -> list[float]:
-    values = data[name]
-    good = isinstance(values, list) and len(values) == count
-    good = good and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    if not good or not all(math.isfinite(v) and low <= v <= high for v in values):
-        raise _bad(f"{name} {values!r}"[:80], f"{count} numbers from {low} to {high}")
-    return [float(v) for v in values]
-
-
-def _bad(given: str, expected: str) -> FormatError:
-    return FormatError("read fingerprint", given, expected, "The file is damaged or not ours.")

@@ -6,12 +6,13 @@ share a key without being the same text the hash is drawn again, so answers stay
 set; across sets a second, independent hash must agree too (128 bits in all).
 """
 
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
-from isthmus.core.errors import FormatError, InputError
+from isthmus.core.errors import InputError
 from isthmus.spaces.columns import Column, RangeColumn
 
 _CHUNK = 65536
@@ -118,12 +119,15 @@ def repeated(column: Column, ordered: np.ndarray, order: np.ndarray) -> tuple[np
     same = np.flatnonzero(ordered[1:] == ordered[:-1])
     if not len(same) or column.dtype.kind == "i":
         return np.sort(order[same + 1]), False
-    # Few keys are shared by chance, but a set may hold many duplicates: confirm by a second hash.
+    # A shared key is a repeated text or a rare collision: a second hash tells them apart.
     touched = np.union1d(same, same + 1)
-    second = np.zeros(len(ordered), dtype=np.uint64)
-    second[touched] = hashed(column.take(order[touched]), seed=_GOLDEN)
-    true = second[same] == second[same + 1]
-    return np.sort(order[same[true] + 1]), not bool(true.all())
+    first, rows = ordered[touched], order[touched]
+    second = hashed(column.take(rows), seed=_GOLDEN)
+    regroup = np.lexsort((rows, second, first))
+    first, second, rows = first[regroup], second[regroup], rows[regroup]
+    alike = first[1:] == first[:-1]
+    again = alike & (second[1:] == second[:-1])
+    return np.sort(rows[1:][again]), bool((alike & ~again).any())
 
 
 def sorted_keys(column: Column, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -140,21 +144,38 @@ def duplicates(column: Column) -> np.ndarray:
     return repeated(column, *sorted_keys(column, seed=0))[0]
 
 
-def join(source: Column, target: Column) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of ``source`` (ascending) and of ``target`` that carry the same id; ids are unique."""
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Rows of a source (ascending) and a target that carry the same id.
+
+    ``again_source`` and ``again_target`` are rows whose id an earlier row of the same side has;
+    where there are any, the pairs mean nothing.
+    """
+
+    rows_source: np.ndarray
+    rows_target: np.ndarray
+    again_source: np.ndarray
+    again_target: np.ndarray
+
+
+def join(source: Column, target: Column) -> Join:
+    """The rows of two id columns of one kind that carry the same id: sort keys once, then merge."""
+    none = np.empty(0, dtype=np.int64)
     if isinstance(target, RangeColumn):
         wanted = source.read(0, source.shape[0])
         rows = np.flatnonzero((wanted >= 0) & (wanted < target.shape[0]))
-        return rows, wanted[rows]
+        return Join(rows, wanted[rows], duplicates(source), none)
     if isinstance(source, RangeColumn):
-        wanted = target.read(0, target.shape[0])
-        rows = np.flatnonzero((wanted >= 0) & (wanted < source.shape[0]))
-        rows = rows[np.argsort(wanted[rows], kind="stable")]
-        return wanted[rows], rows
-    for seed in range(8):
+        other = join(target, source)
+        order = np.argsort(other.rows_target, kind="stable")
+        rows = other.rows_source[order]
+        return Join(other.rows_target[order], rows, none, other.again_source)
+    for seed in range(8):  # a second seed is needed once in 10^3 sets of 10^8 texts
         keys_s, order_s = sorted_keys(source, seed=seed)
         keys_t, order_t = sorted_keys(target, seed=seed)
-        if not (repeated(source, keys_s, order_s)[1] or repeated(target, keys_t, order_t)[1]):
+        again_s, false_s = repeated(source, keys_s, order_s)
+        again_t, false_t = repeated(target, keys_t, order_t)
+        if not (false_s or false_t):
             break
     # Needles in ascending order walk the haystack once instead of missing the cache each time.
     place = np.searchsorted(keys_t, keys_s)
@@ -166,7 +187,7 @@ def join(source: Column, target: Column) -> tuple[np.ndarray, np.ndarray]:
     if source.dtype.kind != "i" and len(rows_s):
         agree = keys(source, seed=_GOLDEN)[rows_s] == keys(target, seed=_GOLDEN)[rows_t]
         rows_s, rows_t = rows_s[agree], rows_t[agree]
-    return rows_s, rows_t
+    return Join(rows_s, rows_t, again_s, again_t)
 
 
 def named(ids: Any) -> str:
@@ -225,7 +246,7 @@ def _utf8(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     try:
         texts = pa.array(ids.astype(object), pa.large_string())
     except (UnicodeError, pa.ArrowException) as error:
-        raise FormatError("hash ids", "text that is no valid Unicode", "valid text") from error
+        raise InputError("hash ids", "text that is no valid Unicode", "valid text") from error
     lengths = _lengths(texts)
     if (lengths > _LONG).any():
         ids = ids.astype(object)

@@ -9,11 +9,11 @@ import numpy as np
 from isthmus.core.errors import InputError, PairingError
 from isthmus.spaces.ids import hashed, join, named
 from isthmus.spaces.open import open
-from isthmus.spaces.space import Space
+from isthmus.spaces.space import Space, raise_duplicates
 
 
 class Pairs:
-    """Rows of two spaces with one id each: ``rows_source[i]`` and ``rows_target[i]`` belong together.
+    """Rows of two spaces with one id each: ``rows_source[i]`` belongs to ``rows_target[i]``.
 
     Made by ``isthmus.pair``. ``source`` and ``target`` are the spaces; ``rows_source`` and
     ``rows_target`` (n,) row numbers in them, in the order of the source; ``left_over`` how many
@@ -65,8 +65,9 @@ class Pairs:
         """
         if rows < 1:
             raise InputError("blocks", f"rows={rows}", "rows >= 1")
-        x, y = self._streams(self.source, self.rows_source), self._streams(
-            self.target, self.rows_target
+        x, y = (
+            self._streams(self.source, self.rows_source),
+            self._streams(self.target, self.rows_target),
         )
         for first in range(0, len(self), rows):
             part = slice(first, first + rows)
@@ -141,9 +142,10 @@ def pair(source: Any, target: Any) -> Pairs:
     if source.id_kind == target.id_kind == "range":
         rows = np.arange(len(source), dtype=np.int64)
         return Pairs(source, target, rows, rows)
-    source.check_ids()
-    target.check_ids()
-    rows_source, rows_target = join(source.id_column, target.id_column)
+    joined = join(source.id_column, target.id_column)
+    raise_duplicates(source, joined.again_source)
+    raise_duplicates(target, joined.again_target)
+    rows_source, rows_target = joined.rows_source, joined.rows_target
     if not len(rows_source):
         raise PairingError(
             where,

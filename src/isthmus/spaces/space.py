@@ -93,9 +93,7 @@ class Space:
         """The ids (m,) of the rows numbered ``rows``, in that order."""
         return self.id_column.take(self._checked(rows))
 
-    def blocks(
-        self, rows: int = 8192, start: int = 0, stop: int | None = None
-    ) -> Iterator[Block]:
+    def blocks(self, rows: int = 8192, start: int = 0, stop: int | None = None) -> Iterator[Block]:
         """Consecutive blocks of at most ``rows`` rows from row ``start`` up to ``stop``.
 
         One block is in memory at a time (Parquet: one row group), in the order of the file.

@@ -1,12 +1,13 @@
 """Evaluate: what every strategy after a change of encoder gains or loses, on your own data."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from isthmus.core.arrays import check_finite, to_numpy
-from isthmus.core.errors import InputError
+from isthmus.core.errors import InputError, SpaceMismatch
 from isthmus.core.neighbors import METRICS, unit
 from isthmus.core.random import Seed
 from isthmus.retrieval.bootstrap import Difference, paired
@@ -16,7 +17,7 @@ from isthmus.retrieval.ndcg import per_query as ndcg_per_query
 from isthmus.retrieval.neighbour_overlap import neighbour_overlap
 from isthmus.retrieval.recall import per_query as recall_per_query
 from isthmus.retrieval.search import search
-from isthmus.retrieval.true_pair_rank import true_pair_rank
+from isthmus.retrieval.true_pair_rank import per_query as rank_per_query
 from isthmus.spaces.open import open
 from isthmus.spaces.pairs import Pairs, pair
 from isthmus.spaces.space import Space
@@ -28,6 +29,8 @@ from isthmus.upgrade.truth import Qrels, Truth, asked, held_out, provisional
 _METRICS = {"recall": recall_per_query, "ndcg": ndcg_per_query, "mrr": mrr_per_query}
 _FEW = 30
 _FIT_ROWS = 5000
+#: Cosine lost from fitted to held-out rows above which overfitting is worth a word.
+_OVERFIT = 0.05
 
 
 def evaluate(
@@ -104,14 +107,20 @@ def evaluate(
         _finite(name, vectors, pairs.ids)
     fitted = list(bridges.values()) if isinstance(bridges, Mapping) else bridges
     fitted = list(fitted) if isinstance(fitted, Sequence) else [fitted]
-    open_routes = routes(bridges, pairs.x, pairs.y)
+    open_routes = routes(bridges, pairs.x, pairs.y, encoders=(old.encoder, new.encoder))
     mask, warnings = held_out(pairs, fitted)
     truth = _truth(pairs, mask, queries, source_queries, qrels, int(k), rng)
-    fits = tuple(_fit(route, pairs, mask, rng) for route in open_routes)
+    fits = tuple(
+        _fit(route, pairs, mask, known=bool(getattr(bridge, "holdout", None)), rng=rng)
+        for route, bridge in zip(open_routes, fitted, strict=True)
+    )
     rows, values = _measure(strategies(open_routes, truth.vectors), truth, pairs, int(k), rng)
     reference = "status quo" if "status quo" in values else "full re-embedding"
     chosen = recommend(rows, values, k=int(k), provisional=truth.kind == "provisional", rng=rng)
     warnings += truth.warnings
+    if truth.kind != "provisional":
+        warnings += _strange(truth, open_routes[0])
+    warnings += _overfitted(fits, float(1 - mask.mean()))
     if len(truth.relevance) < _FEW:
         warnings += (f"{len(truth.relevance)} queries are few: the intervals are too narrow.",)
     return Evaluation(
@@ -245,22 +254,72 @@ def _search(strategy: Strategy, truth: Truth, pairs: Pairs, k: int) -> np.ndarra
     return np.asarray(found.rows)
 
 
-def _fit(route: Route, pairs: Pairs, mask: np.ndarray, rng: Seed) -> Fit:
-    rows = np.flatnonzero(mask)[:_FIT_ROWS]
+def _fit(route: Route, pairs: Pairs, mask: np.ndarray, *, known: bool, rng: Seed) -> Fit:
+    rows, seen = (np.flatnonzero(side)[:_FIT_ROWS] for side in (mask, ~mask))
     start, end = (pairs.x, pairs.y) if route.forward else (pairs.y, pairs.x)
     move = route.to_new if route.forward else route.to_old
-    side = pairs.target if route.forward else pairs.source
     if move is None:
         raise InputError("evaluate", f"bridge {route.name!r} without a map", "a fitted bridge")
-    moved, true = to_numpy(move(start[rows])), end[rows]
-    metric = _metric(side)
-    median = true_pair_rank(moved, true, metric=metric, statistic="median")
+    moved = np.asarray(to_numpy(move(start[rows])))
+    metric = _metric(pairs.target if route.forward else pairs.source)
+    ranks = rank_per_query(moved, end[rows], metric=metric)
+    chance = (len(rows) + 1) / 2
+    rank = mean_score("true_pair_rank.mean", ranks, rng=rng)
+    top1 = mean_score("true_pair_rank.top1", (ranks == 1).astype(np.float64), rng=rng)
     return Fit(
         bridge=route.name,
         direction=route.direction,
-        cosine=mean_score("cosine", (unit(moved) * unit(true)).sum(axis=1), rng=rng),
-        rank=true_pair_rank(moved, true, metric=metric, rng=rng),
-        median_rank=median.value,
-        top1=true_pair_rank(moved, true, metric=metric, statistic="top1", rng=rng),
+        cosine=mean_score("cosine", _cosines(moved, end[rows]), rng=rng),
+        fitted_cosine=float(_cosines(np.asarray(to_numpy(move(start[seen]))), end[seen]).mean())
+        if known and seen.size
+        else None,
+        rank=replace(rank, chance=chance),
+        median_rank=float(np.median(ranks)),
+        top1=replace(top1, chance=1 / len(rows)),
         n=len(rows),
     )
+
+
+def _cosines(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.asarray((unit(x) * unit(y)).sum(axis=1))
+
+
+def _overfitted(fits: Sequence[Fit], share: float) -> tuple[str, ...]:
+    return tuple(
+        f"{fit.bridge} translates rows it was fitted on closer to the truth (cosine "
+        f"{fit.fitted_cosine:.3f}) than others ({fit.cosine.value:.3f}), and {share:.0%} of the "
+        "documents searched are such rows: in production its corpus side can differ from this."
+        for fit in fits
+        if fit.fitted_cosine is not None and fit.fitted_cosine - fit.cosine.value > _OVERFIT
+    )
+
+
+def _strange(truth: Truth, route: Route) -> tuple[str, ...]:
+    """Warn about queries that do not look like what their encoder made of the documents.
+
+    Questions differ from documents, so this alone is no error; from the wrong encoder it is.
+    """
+    found = []
+    sides = (
+        ("queries", "new", truth.vectors.new_queries, route.new, route.old),
+        ("source_queries", "old", truth.vectors.old_queries, route.old, route.new),
+    )
+    for name, age, rows, own, other in sides:
+        if rows is None:
+            continue
+        match = own.matches(rows)
+        if match:
+            continue
+        swapped = other.dim == rows.shape[1] and other.matches(rows)
+        if swapped and swapped.decided:
+            raise SpaceMismatch(
+                "evaluate",
+                f"{name} that look like the other encoder's vectors",
+                f"queries under the {age} encoder",
+                "queries are under the new encoder, source_queries under the old one.",
+            )
+        found.append(
+            f"{name} do not look like documents under the {age} encoder; make sure that it made "
+            "them."
+        )
+    return tuple(found)

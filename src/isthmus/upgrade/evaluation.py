@@ -5,6 +5,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from isthmus.core.errors import InputError
 from isthmus.core.score import Score
 from isthmus.retrieval.bootstrap import Difference
 
@@ -65,13 +66,15 @@ class Row:
 class Fit:
     """How well a bridge translates pairs it was not fitted on, all searched among themselves.
 
-    ``cosine`` to the true partner; ``rank`` of the true partner (mean) and ``median_rank``;
-    ``top1`` the share ranked first, with its chance level 1 / n.
+    ``cosine`` to the true partner, and ``fitted_cosine`` the same on rows it was fitted on (None
+    when that is not known): a gap between them is overfitting; ``rank`` of the true partner (mean)
+    and ``median_rank``; ``top1`` the share ranked first, with its chance level 1 / n.
     """
 
     bridge: str
     direction: str
     cosine: Score
+    fitted_cosine: float | None
     rank: Score
     median_rank: float
     top1: Score
@@ -83,6 +86,7 @@ class Fit:
             "bridge": self.bridge,
             "direction": self.direction,
             "cosine": _plain(self.cosine),
+            "fitted_cosine": self.fitted_cosine,
             "rank": _plain(self.rank),
             "median_rank": self.median_rank,
             "top1": _plain(self.top1),
@@ -110,11 +114,12 @@ class Evaluation:
     warnings: tuple[str, ...] = ()
 
     def row(self, strategy: str) -> Row:
-        """The row of ``strategy``; KeyError names the others."""
+        """The row of ``strategy``; raises InputError naming the others."""
         for row in self.rows:
             if row.strategy == strategy:
                 return row
-        raise KeyError(f"no strategy {strategy!r}; there are {[r.strategy for r in self.rows]}")
+        known = ", ".join(row.strategy for row in self.rows)
+        raise InputError("Evaluation.row", repr(strategy), f"one of: {known}")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -152,14 +157,17 @@ class Evaluation:
         against = "vs re-embedding" if "full" in self.reference else f"vs {self.reference}"
         titles = (f"R@{self.k}", f"nDCG@{self.k}", "MRR", against, "lost", "same")
         cells = [self._cells(row) for row in self.rows]
+        # A column nobody fills (lost, without a status quo) is not shown.
+        filled = [any(row and row[i] for row in cells) for i in range(len(titles))]
+        head, *body = (_picked(row, filled) for row in (titles, *cells))
         widths = [
-            max(map(len, column)) for column in zip(titles, *filter(None, cells), strict=True)
+            max(map(len, column)) for column in zip(head, *filter(None, body), strict=True)
         ]
         name = _WIDTH - sum(widths) - 2 * len(widths)
-        lines = [_line("", titles, widths, name), "-" * _WIDTH]
-        for row, shown in zip(self.rows, cells, strict=True):
+        lines = [_line("", head, widths, name), "-" * _WIDTH]
+        for row, shown in zip(self.rows, body, strict=True):
             mark = "*" if row.strategy == self.recommended else " "
-            label = mark + _shortened(row.strategy, name - 1)
+            label = mark + _shortened(row.strategy.removesuffix(" side"), name - 1)
             if shown:
                 lines.append(_line(label, shown, widths, name))
             else:
@@ -175,7 +183,9 @@ class Evaluation:
             f"{_short(row.ndcg.value)} ±{_short(_half(row.ndcg))}",
             _short(row.mrr.value),
             change,
-            "" if row.negative_flips is None else f"{row.negative_flips:.0%}",
+            ""
+            if row.negative_flips is None or row.kind == "status quo"
+            else f"{row.negative_flips:.0%}",
             "" if row.overlap is None else f"{row.overlap.value:.0%}",
         )
 
@@ -184,8 +194,9 @@ class Evaluation:
         for fit in self.fits:
             text = (
                 f"on {fit.n:,} held-out pairs, {fit.direction}: cosine to the truth "
-                f"{fit.cosine.value:.3f}; true partner first for {fit.top1.value:.1%} "
-                f"(chance {fit.top1.chance or 0:.2%}), median rank {fit.median_rank:g}"
+                f"{fit.cosine.value:.3f}{_on_fitted(fit)}; true partner first for "
+                f"{fit.top1.value:.1%} (chance {fit.top1.chance or 0:.2%}), "
+                f"median rank {fit.median_rank:g}"
             )
             lines += _wrapped(f"{fit.bridge} ", text)
         return lines
@@ -193,9 +204,9 @@ class Evaluation:
     def _legend(self) -> list[str]:
         shown = (
             f"R: share of relevant documents among the first {self.k}; nDCG: the same, earlier "
-            "places counting more; MRR: one over the rank of the first relevant one. ± and [ ]: "
-            "95 % intervals over queries; the difference is of nDCG, paired by query. same: "
-            "share of the results that full re-embedding would show."
+            "places counting more; MRR: one over the rank of the first relevant one. ± and "
+            "brackets: 95% intervals over queries; the difference is of nDCG, paired by query. "
+            "same: share of the results that full re-embedding would show."
         )
         if any(row.negative_flips is not None for row in self.rows):
             shown += " lost: queries that the status quo answers and this does not."
@@ -204,6 +215,10 @@ class Evaluation:
 
 def _plain(score: Score | None) -> dict[str, Any] | None:
     return None if score is None else score.as_dict()
+
+
+def _on_fitted(fit: Fit) -> str:
+    return "" if fit.fitted_cosine is None else f" ({fit.fitted_cosine:.3f} on fitted ones)"
 
 
 def _half(score: Score) -> float:
@@ -224,6 +239,10 @@ def _signed(value: float) -> str:
 def _change(difference: Difference) -> str:
     low, high = (_signed(end) for end in difference.ci)
     return f"{_signed(difference.mean)} [{low}, {high}]"
+
+
+def _picked(cells: tuple[str, ...] | None, which: list[bool]) -> tuple[str, ...]:
+    return tuple(cell for cell, wanted in zip(cells or (), which, strict=False) if wanted)
 
 
 def _line(label: str, cells: tuple[str, ...], widths: list[int], name: int) -> str:

@@ -33,12 +33,17 @@ class Vectors:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A bridge seen from the upgrade: its maps into the new and into the old space, if any."""
+    """A bridge seen from the upgrade: its maps into the new and into the old space, if any.
+
+    ``old`` and ``new`` are its fingerprints of the two spaces, whichever way it was fitted.
+    """
 
     name: str
     forward: bool
     to_new: Map | None
     to_old: Map | None
+    old: Any
+    new: Any
 
     @property
     def direction(self) -> str:
@@ -64,12 +69,18 @@ class Strategy:
     impossible: str = ""
 
 
-def routes(bridges: Any, old: np.ndarray, new: np.ndarray) -> tuple[Route, ...]:
+def routes(
+    bridges: Any,
+    old: np.ndarray,
+    new: np.ndarray,
+    *,
+    encoders: tuple[str | None, str | None] = (None, None),
+) -> tuple[Route, ...]:
     """The routes that ``bridges`` open between paired samples of the old and the new space.
 
     A bridge goes old to new when its source fingerprint recognises the old vectors and its target
-    the new ones, new to old when it is the other way round. Where the fingerprints cannot tell, the
-    direction whose translations lie closer to their true pairs counts.
+    the new ones, new to old when it is the other way round; declared encoders must not contradict.
+    Where neither can tell, the direction whose translations lie closer to their true pairs counts.
 
     Parameters
     ----------
@@ -77,6 +88,8 @@ def routes(bridges: Any, old: np.ndarray, new: np.ndarray) -> tuple[Route, ...]:
         Bridges of one name get a number behind it.
     old, new : (n, d_old) and (n, d_new) arrays
         Paired rows.
+    encoders : pair of str or None
+        The declared encoders of the old and the new space.
 
     Raises
     ------
@@ -98,7 +111,7 @@ def routes(bridges: Any, old: np.ndarray, new: np.ndarray) -> tuple[Route, ...]:
     for name, bridge in named:
         seen[name] = seen.get(name, 0) + 1
         unique = name if seen[name] == 1 else f"{name} {seen[name]}"
-        opened.append(_route(unique, bridge, old[:_SAMPLE], new[:_SAMPLE]))
+        opened.append(_route(unique, bridge, old[:_SAMPLE], new[:_SAMPLE], encoders))
     return tuple(opened)
 
 
@@ -184,7 +197,13 @@ def _bridged(route: Route, no_old: str) -> list[Strategy]:
     return table
 
 
-def _route(name: str, bridge: Any, old: np.ndarray, new: np.ndarray) -> Route:
+def _route(
+    name: str,
+    bridge: Any,
+    old: np.ndarray,
+    new: np.ndarray,
+    encoders: tuple[str | None, str | None],
+) -> Route:
     wanted = ("transform", "source", "target")
     if not all(hasattr(bridge, part) for part in wanted):
         raise InputError(
@@ -194,8 +213,8 @@ def _route(name: str, bridge: Any, old: np.ndarray, new: np.ndarray) -> Route:
             "Fit one with isthmus.fit(...) or read one with isthmus.load(path).",
         )
     ends = (bridge.source, bridge.target)
-    ahead, ahead_why = _joins(ends, (old, new))
-    back, back_why = _joins(ends, (new, old))
+    ahead, ahead_why = _joins(ends, (old, new), encoders)
+    back, back_why = _joins(ends, (new, old), encoders[::-1])
     if not ahead and not back:
         raise SpaceMismatch(
             "evaluate",
@@ -208,14 +227,21 @@ def _route(name: str, bridge: Any, old: np.ndarray, new: np.ndarray) -> Route:
         ahead = _closeness(bridge, old, new) >= _closeness(bridge, new, old)
     inverse = bridge.inverse_transform if getattr(bridge, "has_inverse", False) else None
     if ahead:
-        return Route(name, True, bridge.transform, inverse)
-    return Route(name, False, inverse, bridge.transform)
+        return Route(name, True, bridge.transform, inverse, *ends)
+    return Route(name, False, inverse, bridge.transform, *ends[::-1])
 
 
-def _joins(ends: tuple[Any, Any], sides: tuple[np.ndarray, np.ndarray]) -> tuple[bool, str]:
-    for end, side in zip(ends, sides, strict=True):
+def _joins(
+    ends: tuple[Any, Any],
+    sides: tuple[np.ndarray, np.ndarray],
+    encoders: tuple[str | None, ...],
+) -> tuple[bool, str]:
+    for end, side, encoder in zip(ends, sides, encoders, strict=True):
         if end.dim != side.shape[1]:
             return False, f"{side.shape[1]} dimensions where the bridge has {end.dim}."
+        known = getattr(end, "encoder", None)
+        if encoder is not None and known is not None and encoder != known:
+            return False, f"encoder {encoder!r} where the bridge has {known!r}."
         match = end.matches(side)
         if not match:
             return False, str(getattr(match, "reason", "the vectors are foreign."))

@@ -118,12 +118,6 @@ def asked(
     else:
         judged = read_qrels(qrels) if isinstance(qrels, str | Path) else qrels
         relevance, kept, more = _judged(names, place, judged)
-        fitted = 1 - mask.mean()
-        if fitted > 0:
-            more.append(
-                f"{fitted:.0%} of the documents may have been used to fit the bridges; on "
-                "documents new to them the corpus side can be a little worse than shown."
-            )
     vectors = Vectors(pairs.x, pairs.y, new[kept], None if old is None else old[kept])
     kind: Relevance = "known item" if qrels is None else "human"
     return Truth(kind, vectors, relevance, None, (*warnings, *more))

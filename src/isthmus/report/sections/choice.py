@@ -4,8 +4,18 @@ from typing import Any
 
 from isthmus.report import plots
 from isthmus.report.page import (
-    Cell, Picture, Section, Table, Verdict, count, interval, number, score_cell, section, sentence,
-)  # fmt: skip
+    Cell,
+    Picture,
+    Section,
+    Table,
+    Verdict,
+    count,
+    interval,
+    number,
+    score_cell,
+    section,
+    sentence,
+)
 
 
 @section("Choice", step="fit")

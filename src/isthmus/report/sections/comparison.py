@@ -6,28 +6,50 @@ from isthmus.core.errors import InputError
 from isthmus.core.registry import method
 from isthmus.report import plots
 from isthmus.report.page import (
-    Cell, Picture, Section, Table, Verdict, count, number, score_cell, section,
-)  # fmt: skip
+    Cell,
+    Picture,
+    Section,
+    Table,
+    Verdict,
+    count,
+    number,
+    score_cell,
+    section,
+    sentence,
+)
+
+_SPELT = {"cka": "CKA", "knn": "k-NN", "r2": "R²", "two nn": "TwoNN", "procrustes": "Procrustes"}
 
 
 @section("Comparison", step="compare")
 def build(comparisons: list[Any]) -> Section:
     """The section on one or more comparisons."""
     first = comparisons[0]
-    said = tuple(sentence for c in comparisons for sentence in c.verdict)
-    headline = "The two spaces are related." if first.related else "No relation was found."
     return Section(
         title="How the spaces relate",
         lead="Two encoders number their dimensions differently, so vectors cannot be compared one "
         "by one; these measures compare the arrangement of the same items in both spaces.",
-        findings=said,
+        findings=tuple(words for c in comparisons for words in (_ground(c), *c.verdict)),
         warnings=tuple(warning for c in comparisons for warning in c.warnings),
         tables=tuple(_panel_table(c) for c in comparisons),
         pictures=tuple(
             picture for i, c in enumerate(comparisons) for picture in _panel(c, f"comparison-{i}")
         ),
-        verdict=Verdict(headline=headline, reason=" ".join(first.verdict), sure=_sure(first)),
+        verdict=_verdict(first),
     )
+
+
+def _ground(comparison: Any) -> str:
+    n, sampled = comparison.n, comparison.sampled
+    drawn = (
+        f"; neighbour measures on {count(sampled)} of them, drawn at random" if sampled < n else ""
+    )
+    return f"{count(n, 'pairs')}{drawn}."
+
+
+def _verdict(comparison: Any) -> Verdict:
+    first, *rest = comparison.verdict or ("Nothing was measured that a verdict could rest on.",)
+    return Verdict(headline=first, reason=" ".join(rest[:2]), sure=_sure(comparison))
 
 
 def _sure(comparison: Any) -> str:
@@ -39,7 +61,7 @@ def _sure(comparison: Any) -> str:
     if strongest is None:
         return ""
     return (
-        f"{_title(strongest)} stands {number(strongest.z, digits=1)} standard deviations from "
+        f"{sentence(_spoken(strongest.method))} stands {number(strongest.z, digits=1)} standard deviations from "
         f"what {count(strongest.n)} unrelated pairs would give."
     )
 
@@ -51,7 +73,7 @@ def _panel_table(comparison: Any) -> Table:
         columns=("measure", "value", "chance", "z", "p", "n"),
         rows=tuple(
             (
-                Cell(label),
+                Cell(_spoken(label)),
                 score_cell(score),
                 Cell(number(score.chance)),
                 Cell(number(score.z, digits=1)),
@@ -74,8 +96,10 @@ def _panel(comparison: Any, key: str) -> tuple[Picture, ...]:
         ci = (min(placed[1:]), max(placed[1:])) if score.ci else None
         tone = "unclear" if ci is None or ci[0] <= 0 <= ci[1] else "plain" if ci[0] > 0 else "worse"
         notes = (plots.figures(score.value, score.ci), number(chance))
-        marks.append(plots.Mark(label=label, value=placed[0], ci=ci, notes=notes, tone=tone))
-        said.append(f"{label} {number(placed[0], digits=2)}")
+        marks.append(
+            plots.Mark(label=_spoken(label), value=placed[0], ci=ci, notes=notes, tone=tone)
+        )
+        said.append(f"{_spoken(label)} {number(placed[0], digits=2)}")
     if not marks:
         return ()
     svg = plots.intervals(
@@ -115,8 +139,14 @@ def _probability(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else number(p)
 
 
-def _title(score: Any) -> str:
-    words = str(score.method).replace("_", " ")
-    return words[:1].upper() + words[1:]
+def _spoken(label: str) -> str:
+    """A method's label as words.
 
-
+    >>> _spoken("ridge_r2 source->target")
+    'ridge R², source to target'
+    """
+    method_name, _, side = label.replace("->", " to ").partition(" ")
+    words = method_name.replace("_", " ")
+    for plain, proper in _SPELT.items():
+        words = words.replace(plain, proper)
+    return f"{words}, {side}" if side else words

@@ -7,8 +7,18 @@ import numpy as np
 
 from isthmus.report import plots
 from isthmus.report.page import (
-    Cell, Picture, Section, Table, Verdict, count, interval, number, score_cell, section, sentence,
-)  # fmt: skip
+    Cell,
+    Picture,
+    Section,
+    Table,
+    Verdict,
+    count,
+    interval,
+    number,
+    score_cell,
+    section,
+    sentence,
+)
 
 _DO = {
     "status quo": "Keep the old encoder.",
@@ -72,11 +82,18 @@ def _sure(e: Any) -> str:
         told = f"better beyond doubt: {', '.join(better)}" if better else "none better beyond doubt"
         return f"of the alternatives measured on {count(e.n_queries, 'queries')}, {told}."
     low, high = found.ci
-    words = {1: "better beyond doubt", 0: "the two cannot be told apart", -1: "worse beyond doubt"}
+    where = {1: "lies above zero", 0: "holds zero", -1: "lies below zero"}[(low > 0) - (high < 0)]
+    told = {1: "beyond doubt", 0: "not beyond doubt", -1: "worse beyond doubt"}[
+        (low > 0) - (high < 0)
+    ]
+    only = (
+        " Provisional: judged by likeness to the new encoder."
+        if e.relevance == "provisional"
+        else ""
+    )
     return (
-        f"nDCG@{e.k} {number(found.mean, sign=True)} against {e.reference}, 95 % interval "
-        f"{interval(found.ci, sign=True)} over {count(found.n, 'queries')}: "
-        f"{words[(low > 0) - (high < 0)]}."
+        f"{told}: on the same {count(found.n, 'queries')}, the 95 % interval of its difference to "
+        f"{_the(e.reference)}, {interval(found.ci, sign=True)}, {where}.{only}"
     )
 
 
@@ -89,7 +106,9 @@ def _forest(e: Any, key: str) -> tuple[Picture, ...]:
             mark = plots.Mark(label=row.strategy, value=None, notes=("not possible",))
         elif row.strategy == e.reference or found is None:
             notes = (number(row.ndcg.value), "reference")
-            mark = plots.Mark(label=row.strategy, value=0.0, notes=notes, tone="reference", strong=strong)
+            mark = plots.Mark(
+                label=row.strategy, value=0.0, notes=notes, tone="reference", strong=strong
+            )
         else:
             tone = "better" if found.ci[0] > 0 else "worse" if found.ci[1] < 0 else "unclear"
             if row.kind == _CEILING:
@@ -97,7 +116,12 @@ def _forest(e: Any, key: str) -> tuple[Picture, ...]:
                 lines.append(plots.Line(found.mean, "ceiling", dashed=True))
             notes = (number(row.ndcg.value), plots.figures(found.mean, found.ci, sign=True))
             mark = plots.Mark(
-                label=row.strategy, value=found.mean, ci=found.ci, notes=notes, tone=tone, strong=strong
+                label=row.strategy,
+                value=found.mean,
+                ci=found.ci,
+                notes=notes,
+                tone=tone,
+                strong=strong,
             )
         marks.append(mark)
         said.append(f"{row.strategy}: {', '.join(mark.notes)}")
@@ -106,7 +130,7 @@ def _forest(e: Any, key: str) -> tuple[Picture, ...]:
     svg = plots.intervals(
         marks,
         key=key,
-        axis=f"difference in nDCG@{e.k} to {e.reference}",
+        axis=f"difference in nDCG@{e.k} to {_the(e.reference)}",
         lines=lines,
         heads=(f"nDCG@{e.k}", "difference [95 %]"),
     )
@@ -114,10 +138,10 @@ def _forest(e: Any, key: str) -> tuple[Picture, ...]:
     return (
         Picture(
             svg=svg,
-            caption=f"Each way to serve against the {e.reference} (solid line), with the paired "
+            caption=f"Each way to serve against {_the(e.reference)} (solid line), with the paired "
             f"95 % interval of the difference{dashed}. Filled circles are better beyond doubt, "
             "squares worse, hollow circles cannot be told apart; the recommended one is in bold.",
-            alt=f"nDCG@{e.k} and its difference to {e.reference}. " + "; ".join(said) + ".",
+            alt=f"nDCG@{e.k} and its difference to {_the(e.reference)}. " + "; ".join(said) + ".",
         ),
     )
 
@@ -144,7 +168,7 @@ def _cells(row: Any, e: Any) -> tuple[Cell, ...]:
         change = Cell("reference")
     else:
         change = Cell(number(found.mean, sign=True), interval(found.ci, sign=True))
-    lost = _share(row.negative_flips, row.ndcg.n)
+    lost = _share(None if row.strategy == e.reference else row.negative_flips, row.ndcg.n)
     return (name, *map(score_cell, (row.recall, row.ndcg, row.mrr)), change, lost,
             score_cell(row.overlap))  # fmt: skip
 
@@ -152,12 +176,23 @@ def _cells(row: Any, e: Any) -> tuple[Cell, ...]:
 def _fits(e: Any) -> Table:
     return Table(
         caption="How well each bridge translates pairs it was not fitted on, searched among "
-        "themselves. First: how often the true partner comes first.",
-        columns=("bridge", "cosine to the truth", "first", "by chance", "mean rank", "median", "n"),
+        "themselves. When fitted: the same cosine on pairs it was fitted on; a gap is overfitting. "
+        "First: how often the true partner comes first.",
+        columns=(
+            "bridge",
+            "cosine to the truth",
+            "when fitted",
+            "first",
+            "by chance",
+            "mean rank",
+            "median",
+            "n",
+        ),
         rows=tuple(
             (
                 Cell(fit.bridge, fit.direction),
                 score_cell(fit.cosine),
+                Cell(number(fit.fitted_cosine)),
                 score_cell(fit.top1),
                 Cell(number(fit.top1.chance, digits=4)),
                 score_cell(fit.rank, digits=1),
@@ -170,7 +205,11 @@ def _fits(e: Any) -> Table:
 
 
 def _ranks(e: Any, key: str) -> tuple[Picture, ...]:
-    sides = {fit.bridge: np.asarray(fit.ranks) for fit in e.fits if getattr(fit, "ranks", None) is not None}
+    sides = {
+        fit.bridge: np.asarray(fit.ranks)
+        for fit in e.fits
+        if getattr(fit, "ranks", None) is not None
+    }
     if not sides:
         return ()
     candidates = max(fit.n for fit in e.fits)
@@ -189,6 +228,10 @@ def _row_of(e: Any, strategy: str) -> Any:
     return next((row for row in e.rows if row.strategy == strategy), None)
 
 
+def _the(reference: str) -> str:
+    return f"the {reference}" if reference == "status quo" else reference
+
+
 def _difference(row: Any) -> Any:
     return (row.differences or {}).get("ndcg")
 
@@ -197,7 +240,7 @@ def _share(share: float | None, n: int) -> Cell:
     # Wilson's interval: right for shares near 0, where lost queries usually are.
     if share is None:
         return Cell("\N{EN DASH}")
-    z = 1.96
+    z = 1.959964
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return Cell(number(share), interval((max(centre - half, 0.0), min(centre + half, 1.0))))

@@ -8,7 +8,7 @@ from isthmus.report import plots
 from isthmus.report.page import Cell, Picture, Section, Table, clean, count, number, section
 
 #: Rows looked at for the pictures; the defects are counted over all rows.
-ROWS = 20_000
+ROWS = 10_000
 
 
 @section("Space", step="info")
@@ -18,7 +18,7 @@ def build(spaces: list[Any]) -> Section:
     defects = [space.defects() for space in spaces]
     samples = {n: _sample(space) for n, space in zip(names, spaces, strict=True)}
     eigenvalues = {name: _eigenvalues(x) for name, x in samples.items() if len(x) > 1}
-    lengths = {name: np.linalg.norm(x, axis=1) for name, x in samples.items() if len(x)}
+    lengths = {name: _norms(x) for name, x in samples.items() if len(x)}
     warnings = [
         f"{name}: {words}"
         for name, found in zip(names, defects, strict=True)
@@ -60,12 +60,21 @@ def _facts(names: list[str], spaces: list[Any], defects: list[Any]) -> Table:
 
 def _complaints(found: Any) -> list[str]:
     said = [
-        (found.non_finite, "rows hold NaN or infinity and cannot be used"),
-        (found.zero_vectors, "vectors are zero: they have no direction"),
-        (found.duplicate_ids, "ids occur more than once, so that their pairs are ambiguous"),
-        (found.constant_dims, "dimensions are constant and carry nothing"),
+        ("NaN or infinity", found.non_finite, found.non_finite_ids, "they cannot be used"),
+        ("zero vectors", found.zero_vectors, found.zero_ids, "they have no direction"),
+        ("repeated ids", found.duplicate_ids, found.duplicates, "their pairs are unsure"),
     ]
-    return [f"{count(n)} {words}." for n, words in said if n]
+    words = [
+        f"{what} in {count(n, 'row' if n == 1 else 'rows')}, "
+        f"first {', '.join(map(str, ids))}: {so}."
+        for what, n, ids, so in said
+        if n
+    ]
+    if found.constant_dims:
+        words.append(
+            f"dimensions that never change and carry nothing: {count(found.constant_dims)}."
+        )
+    return words
 
 
 def _sample(space: Any) -> np.ndarray:
@@ -74,8 +83,13 @@ def _sample(space: Any) -> np.ndarray:
     return x[np.isfinite(x).all(axis=1)]
 
 
+def _norms(x: np.ndarray) -> np.ndarray:
+    # Scaled first: squares of entries near 1e200 would overflow.
+    scale = np.abs(x).max() or 1.0
+    return np.asarray(np.linalg.norm(x / scale, axis=1) * scale)
+
+
 def _eigenvalues(x: np.ndarray) -> np.ndarray:
-    # Scaled first: squares of norms near 1e200 would overflow, and shares do not need the scale.
     x = x / (np.abs(x).max() or 1.0)
     x = x - x.mean(axis=0)
     values = np.linalg.eigvalsh(x.T @ x if len(x) >= x.shape[1] else x @ x.T)[::-1]
@@ -103,7 +117,8 @@ def _spectrum(eigenvalues: dict[str, np.ndarray]) -> tuple[Picture, ...]:
             svg=plots.spectrum(kept, key="space-spectrum"),
             caption="Spectrum: how much of the variance the strongest directions carry. A curve "
             "that rises early means few directions do most of the work.",
-            alt="Cumulative variance by number of directions. " + " ".join(_spread(*k) for k in kept.items()),
+            alt="Cumulative variance by number of directions. "
+            + " ".join(_spread(*k) for k in kept.items()),
             half=True,
         ),
     )

@@ -68,15 +68,15 @@ class GroupColumn:
         self._kept: tuple[int, np.ndarray] | None = None
         self._lock = Lock()
         rows = int(ends[-1]) if len(ends) else 0
-        self._dim: int | None = None
+        self._dim = 0
         self._vector = _is_vector(kind)
         if not self._vector:
             self.shape: tuple[int, ...] = (rows,)
             self.dtype = np.dtype(np.int64 if _is_int(kind) else object)
             return
         self.dtype = np.dtype(_number(kind.value_type))
-        self._dim = getattr(kind, "list_size", None) if _is_fixed(kind) else self._first_width()
-        self.shape = (rows, self._dim or 0)
+        self._dim = int(kind.list_size) if _is_fixed(kind) else self._first_width()
+        self.shape = (rows, self._dim)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Rows start .. stop-1, copied only where they span groups."""
@@ -121,10 +121,12 @@ class GroupColumn:
                 self._where, f"{len(rows)} rows without an id (first rows: {named(rows)})",
                 "an id in every row",
             )  # fmt: skip
-        values: np.ndarray = loaded.to_numpy(zero_copy_only=False)
-        if self.dtype.kind == "i" and values.dtype.kind == "u" and len(values):
-            if values.max() > np.iinfo(np.int64).max:
-                raise FormatError(self._where, f"the id {values.max()}", "ids below 2^63")
+        try:
+            values: np.ndarray = loaded.to_numpy(zero_copy_only=False)
+        except UnicodeDecodeError as error:
+            raise FormatError(self._where, "ids that are no UTF-8", "text ids") from error
+        if values.dtype == np.uint64 and values.max(initial=0) > np.iinfo(np.int64).max:
+            raise FormatError(self._where, f"the id {values.max()}", "ids below 2^63")
         return values.astype(self.dtype, copy=False)
 
     def _loaded(self, group: int) -> Any:
@@ -150,8 +152,8 @@ class GroupColumn:
     def _matrix(self, lists: Any, first: int) -> np.ndarray:
         import pyarrow as pa
 
-        missing = np.asarray(lists.is_null()) if lists.null_count else np.zeros(len(lists), bool)
-        if missing.any():
+        if lists.null_count:
+            missing: Any = np.asarray(lists.is_null())
             raise self._wrong(first, missing, "null")
         dim = self._dim
         # flatten() would drop null rows and shift every vector after them against its id.
@@ -166,10 +168,11 @@ class GroupColumn:
                 raise self._wrong(first, ragged, what)
             values = lists.values.slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
         if values.null_count:
-            holes = np.asarray(values.is_null()).reshape(len(lists), -1).any(axis=1)
+            empty: Any = np.asarray(values.is_null())
+            holes: np.ndarray = empty.reshape(len(lists), -1).any(axis=1)
             raise self._wrong(first, holes, "with null numbers")
         numbers: np.ndarray = values.to_numpy(zero_copy_only=False)
-        return numbers.reshape(len(lists), dim or 0)
+        return numbers.reshape(len(lists), dim)
 
     def _wrong(self, first: int, rows: np.ndarray, what: str) -> FormatError:
         numbers = first + np.flatnonzero(rows)
@@ -184,10 +187,12 @@ class GroupColumn:
         )
 
     def _first_width(self) -> int:
-        lists = self._loaded(0) if len(self._ends) else []
-        widths = np.diff(np.asarray(lists.offsets)) if len(lists) else np.zeros(1)
-        valid = np.asarray(lists.is_valid()) if len(lists) else np.ones(1, bool)
-        return int(widths[valid][0]) if valid.any() else 0
+        for group in range(len(self._ends)):
+            lists = self._loaded(group)
+            valid = np.flatnonzero(np.asarray(lists.is_valid()))
+            if len(valid):
+                return int(np.diff(np.asarray(lists.offsets))[valid[0]])
+        return 0
 
 
 def _is_fixed(kind: Any) -> bool:

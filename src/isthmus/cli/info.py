@@ -1,0 +1,28 @@
+"""``isthmus info``: what is this collection, or this bridge?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isthmus.cli.console import Json, show
+
+
+def info(
+    path: Annotated[Path, typer.Argument(help="A file or folder of vectors, or a bridge file.")],
+    scale: Annotated[float | None, typer.Option(help="Scale of int8 vectors.")] = None,
+    json: Json = False,
+) -> None:
+    """Say what a collection is: rows, dim, norms, spectrum, intrinsic dimension, defects.
+
+    Of a bridge file: its method, both ends, and how well it did on held-out pairs.
+    """
+    if path.suffix == ".isthmus":
+        from isthmus.bridges.bridge import load
+
+        show(load(path), as_json=json)
+        return
+    from isthmus.measures.describe import describe
+    from isthmus.spaces.open import open
+
+    show(describe(open(path, scale=scale)), as_json=json)

@@ -1,0 +1,44 @@
+"""``isthmus translate``: carry a collection across a bridge."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isthmus.cli.console import Json, note, progress, show
+
+
+def translate(
+    source: Annotated[Path, typer.Argument(help="The collection to translate.")],
+    bridge: Annotated[Path, typer.Option("--bridge", "-b", help="A file written by fit.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
+    dtype: Annotated[str, typer.Option(help="float32, float16 or float64.")] = "float32",
+    scale: Annotated[float | None, typer.Option(help="Scale of int8 vectors.")] = None,
+    drop_invalid: Annotated[
+        bool, typer.Option(help="Leave out rows with NaN or infinity; list them beside OUT.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Translate every vector of SOURCE into the bridge's target space, as a folder of shards.
+
+    Memory does not grow with the number of rows. Interrupted work goes on when the same command is
+    run again, and ends with the same bytes.
+    """
+    import isthmus
+
+    space = isthmus.open(source, scale=scale)
+    with progress("translate", len(space)) as advance:
+        moved = isthmus.translate(
+            space, isthmus.load(bridge), out,
+            dtype=dtype, drop_invalid=drop_invalid, progress=advance,
+        )  # fmt: skip
+    if len(moved) < len(space):
+        note(f"left out {len(space) - len(moved):,} invalid rows: {out.name}.rejects.csv")
+    if json:
+        written = {
+            "kind": "translation", "path": str(out), "rows": len(moved), "dim": moved.dim,
+            "dtype": str(moved.stored), "encoder": moved.encoder, "provenance": moved.provenance,
+        }  # fmt: skip
+        show(written, as_json=True)
+    else:
+        show(f"{out}: {len(moved):,} vectors of {moved.dim} dimensions", as_json=False)

@@ -1,0 +1,133 @@
+r"""Participation ratio: how many directions share a space's variance."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from isthmus.core.arrays import Array, matrix
+from isthmus.core.card import Card, Paper
+from isthmus.core.errors import InputError
+from isthmus.core.moments import Moments
+from isthmus.core.registry import register
+from isthmus.core.score import Score
+from isthmus.measures.rows import centred, check_varied, jackknife
+
+CARD = Card(
+    name="participation_ratio",
+    summary="Effective number of dimensions: how many directions share a space's variance.",
+    paper=Paper(
+        "A theory of multineuronal dimensionality, dynamics and measurement", "Gao et al.", 2017
+    ),
+    cost="n d^2",
+    memory="d^2",
+    invariant=("orthogonal", "isotropic_scale", "translation"),
+    spaces=1,
+    paired=False,
+    min_rows=2,
+)
+
+
+@register(CARD)
+def participation_ratio(x: Array, *, debias: bool = False) -> Score:
+    r"""Effective number of dimensions by variance, between 1 and d.
+
+    .. math:: \mathrm{PR} = \frac{\mathrm{tr}(C)^2}{\mathrm{tr}(C^2)}
+
+    with C the sample covariance. A sample of n rows cannot read more than n - 1; for white noise of
+    width d it reads about n d / (n + d). ``debias`` replaces numerator and denominator by unbiased
+    estimates of tr(Σ)² and tr(Σ²) over distinct rows, (tr Σ)² from products of squared distances
+    |x_i - x_j|² |x_k - x_l|² / 4 and tr Σ² as unbiased HSIC, which removes that ceiling. Interval:
+    exact delete-one jackknife.
+
+    Parameters
+    ----------
+    x : (n, d) array
+    debias : whether to estimate the value of the whole population; needs 4 rows
+
+    Raises
+    ------
+    InputError
+        On too few rows, non-finite values or rows that are all equal.
+
+    References
+    ----------
+    Gao et al. 2017; Song et al. 2012, eq. 5 for the unbiased denominator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(40, 40))
+    >>> float(participation_ratio(x)) < 25 < float(participation_ratio(x, debias=True))
+    True
+    """
+    x = matrix("x", x, operation="participation_ratio")
+    needed = 4 if debias else 2
+    if x.shape[0] < needed:
+        raise InputError("participation_ratio", f"{x.shape[0]} rows", f"at least {needed} rows")
+    moments = Moments.of(x)
+    scatter, n = moments.scatter_xx, moments.n
+    check_varied("x", x, scatter, moments.mean_x, operation="participation_ratio")
+    unit = float(np.trace(scatter)) / n  # keeps fourth powers of large entries within range
+    squares = third = 0.0
+    weighted = np.zeros(x.shape[1])
+    for u in centred(x, moments.mean_x):
+        a = np.einsum("ij,ij->i", u, u) / unit
+        squares, weighted, third = squares + float(a @ a), weighted + a @ u, third + float(a.sum())
+    sums = np.array([third, float(np.sum((scatter / unit) ** 2)), squares])
+    value = float(_ratio(n, *sums, debias=debias))
+    warnings: tuple[str, ...] = ()
+    corrected = float(_ratio(n, *sums, debias=True)) if n >= 4 else value
+    if not debias and abs(corrected - value) > 0.1 * value:
+        warnings = (
+            f"{n} rows hold it down: without that bias it reads {corrected:.3g} (debias=True)",
+        )
+    ci = None
+    if n > needed:
+        ci = jackknife(value, _left_out(x, moments, unit, weighted, sums, debias))
+    return Score(value=value, method="participation_ratio", n=n, ci=ci, warnings=warnings)
+
+
+def _ratio(
+    n: int,
+    total: np.ndarray | float,
+    square: np.ndarray | float,
+    fourth: np.ndarray | float,
+    *,
+    debias: bool,
+) -> np.ndarray | float:
+    """The ratio from Σa, |S|² and Σa² of n centred rows with squared norms a and scatter S."""
+    if not debias:
+        return total**2 / square
+    # With D_ij = |x_i - x_j|² / 2: ΣD_ij = nΣa, row sums (n a_i + Σa) / 2, ΣD² below.
+    rows = (n**2 * fourth + 3 * n * total**2) / 4
+    pairs = (2 * n * fourth + 2 * total**2 + 4 * square) / 4
+    distinct = n * (n - 1) * (n - 2) * (n - 3)
+    squared_trace = ((n * total) ** 2 - 4 * rows + 2 * pairs) / distinct
+    trace = square - fourth + total**2 / ((n - 1) * (n - 2)) - 2 * fourth / (n - 2)
+    return squared_trace / (trace / (n * (n - 3)))
+
+
+def _left_out(
+    x: Array,
+    moments: Moments,
+    unit: float,
+    weighted: np.ndarray,
+    sums: np.ndarray,
+    debias: bool,
+) -> Iterator[np.ndarray]:
+    """The ratio with row m left out, for every m; all sums are about the mean of the rest."""
+    n, (total, square, fourth) = moments.n, sums
+    c, k = 1 / (n - 1), n / (n - 1)
+    for u in centred(x, moments.mean_x):
+        a = np.einsum("ij,ij->i", u, u) / unit
+        q = np.einsum("ij,ij->i", u @ (moments.scatter_xx / unit), u) / unit  # Σ_i K_im²
+        p = u @ weighted / unit  # Σ_i a_i K_im
+        # |x_i - mean₋ₘ|² = a_i + 2c K_im + c² a_m, squared and summed over i ≠ m.
+        rest = (
+            fourth - a**2 + 4 * c**2 * (q - a**2) + c**3 * a**2 + 4 * c * (p - a**2)
+            + 2 * c**2 * a * (total - a) - 4 * c**3 * a**2
+        )  # fmt: skip
+        with np.errstate(divide="ignore", invalid="ignore"):
+            yield np.asarray(
+                _ratio(n - 1, total - k * a, square - 2 * k * q + k**2 * a**2, rest, debias=debias)
+            )

@@ -1,0 +1,153 @@
+"""Durable files: written once, checksummed on the way, and there either whole or not at all."""
+
+import contextlib
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from isthmus.core.errors import StorageError
+from isthmus.spaces.manifest import BLOCK_BYTES, StoredFile
+
+try:
+    import fcntl
+except ImportError:  # no advisory locks on this system: leftovers of dead writers stay
+    fcntl = None  # type: ignore[assignment]
+
+
+class DurableFile:
+    """A new file being appended to; keeps a crc32 per block of 4 MiB.
+
+    While open it holds an advisory lock, by which others tell a live writer from a dead one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.bytes = path, 0
+        self._checksums: list[int] = []
+        self._crc = 0
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        _lock(self._fd)
+
+    def write(self, data: Any) -> None:
+        """Append the bytes of ``data`` (C-contiguous) without copying them."""
+        view = memoryview(data).cast("B")
+        while len(view):
+            # Checksum and write the same few MiB together, while the cache still holds them.
+            piece = view[: BLOCK_BYTES - self.bytes % BLOCK_BYTES]
+            self._crc = zlib.crc32(piece, self._crc)
+            view = view[len(piece) :]
+            while len(piece):
+                done = os.write(self._fd, piece)
+                piece, self.bytes = piece[done:], self.bytes + done
+            if self.bytes % BLOCK_BYTES == 0:
+                self._checksums.append(self._crc)
+                self._crc = 0
+
+    def finish(self) -> StoredFile:
+        """Flush to the disk; the lock stays until ``close``."""
+        os.fsync(self._fd)
+        rest = [self._crc] if self.bytes % BLOCK_BYTES else []
+        return StoredFile(self.path.name, self.bytes, (*self._checksums, *rest))
+
+    def close(self) -> None:
+        """Release the file."""
+        os.close(self._fd)
+
+    def discard(self) -> None:
+        """Remove the file: it was not finished, or someone else's stands."""
+        self.path.unlink(missing_ok=True)
+        self.close()
+
+
+def link_new(path: Path, data: bytes, *, token: str) -> bool:
+    """Create ``path`` holding ``data``, durable and at once; False when it exists already."""
+    draft = path.with_name(f"{path.name}.{token}.tmp")
+    file = DurableFile(draft)
+    try:
+        file.write(data)
+        file.finish()
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        file.discard()
+    sync_folder(path.parent)
+    return True
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value of a small file of our own."""
+    return json.loads(path.read_bytes())
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the folder's advisory lock; it goes with the process, however that dies."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        _lock(fd)
+        yield
+    finally:
+        os.close(fd)
+
+
+def keep_alive(path: Path) -> int:
+    """Mark a folder as in use by this process; gives a descriptor to close in the end."""
+    fd = os.open(path, os.O_RDONLY)
+    if fcntl is not None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_SH)
+    return fd
+
+
+def abandoned(path: Path) -> bool:
+    """Whether no living writer holds this file or folder."""
+    if fcntl is None:
+        return False
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+@contextlib.contextmanager
+def storing(operation: str) -> Iterator[None]:
+    """Turn what the operating system refuses into a StorageError that says so."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        if error.errno is None:
+            raise
+        where = f" ({Path(error.filename).name})" if isinstance(error.filename, str) else ""
+        raise StorageError(
+            operation,
+            f"{error.strerror}{where}",
+            "a writable folder with room on its disk",
+            "What was committed before is intact; finished shards are kept for the next run.",
+        ) from error
+
+
+def _lock(fd: int) -> None:
+    if fcntl is not None:
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(fd, fcntl.LOCK_EX)

@@ -1,0 +1,31 @@
+"""Taking rows of an array of any kind before the rest of it is touched."""
+
+from typing import Any
+
+import numpy as np
+
+from isthmus.core.arrays import matrix, namespace, to_numpy
+
+
+def with_shape(vectors: Any) -> Any:
+    """``vectors`` itself when it is an array, else as a NumPy array."""
+    return vectors if hasattr(vectors, "shape") else np.asarray(vectors)
+
+
+def take(vectors: Any, rows: np.ndarray, *, operation: str) -> np.ndarray:
+    """The ``rows`` of ``vectors`` (n, d) as a finite float64 NumPy matrix."""
+    if len(vectors.shape) == 2 and len(rows) < vectors.shape[0]:
+        xp = namespace(vectors)
+        vectors = xp.take(vectors, xp.asarray(rows), axis=0)
+    x = matrix("vectors", vectors, operation=operation)
+    return np.asarray(to_numpy(x), dtype=np.float64)
+
+
+def spread_rows(n: int, limit: int) -> np.ndarray:
+    """At most ``limit`` of ``n`` row numbers, evenly spread."""
+    return np.unique(np.linspace(0, max(n - 1, 0), min(n, limit)).astype(np.int64))
+
+
+def random_rows(n: int, limit: int, rng: np.random.Generator) -> np.ndarray:
+    """At most ``limit`` of ``n`` row numbers, chosen at random, rising."""
+    return np.arange(n) if n <= limit else np.sort(rng.choice(n, size=limit, replace=False))

@@ -1,0 +1,52 @@
+"""What already lies where a space is to be written: refused, kept, or tidied away."""
+
+import shutil
+from pathlib import Path
+
+from isthmus.core.errors import FormatError, StorageError
+from isthmus.spaces.durable import abandoned, read_json
+from isthmus.spaces.formats.space_directory import check_file
+from isthmus.spaces.manifest import SHARDS, StoredFile, generations, shard_from_json
+
+
+def check_target(path: Path, where: str) -> None:
+    """Raise StorageError unless ``path`` is new, an empty folder, or a space directory."""
+    if not path.exists():
+        return
+    if path.is_dir():
+        names = {entry.name for entry in path.iterdir()}
+        ours = {name for name in names if name.startswith("writing") or name == SHARDS}
+        if names == ours or generations(path):
+            return
+    raise StorageError(
+        where,
+        "a folder with other things in it" if path.is_dir() else "a file that exists",
+        "a new or empty folder, or a space directory",
+        "Choose another path; nothing was touched.",
+    )
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what writers that died left behind; finished shards of a resumable job stay."""
+    for entry in path.glob("writing-*"):
+        if abandoned(entry):
+            shutil.rmtree(entry, ignore_errors=True)
+    shared = path / "writing"
+    needed = set()
+    for entry in shared.glob("*.json"):
+        if entry.stem.isdigit():
+            shard = shard_from_json(read_json(entry))
+            needed |= {stored.file for stored in (shard.vectors, shard.ids) if stored}
+    drafts = [entry for entry in shared.glob("*") if entry.suffix != ".json"]
+    for entry in (*drafts, *path.glob("manifest-*.tmp")):
+        if entry.name not in needed and abandoned(entry):
+            entry.unlink(missing_ok=True)
+
+
+def holds(path: Path, stored: StoredFile) -> bool:
+    """Whether ``path`` has the size and every checksum recorded in ``stored``."""
+    try:
+        check_file(path, stored, where="commit")
+    except (FormatError, OSError):
+        return False
+    return True

@@ -1,0 +1,190 @@
+"""The contract of a bridge, derived from its card. Each check raises AssertionError."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.bridges.bridge import Bridge, load
+from isthmus.core.arrays import to_numpy
+from isthmus.core.card import GROUPS, closure
+from isthmus.core.errors import InputError
+from isthmus.core.registry import Method
+from isthmus.spaces.fingerprint import Fingerprint
+from isthmus.testing.cost import counted, misfit
+from isthmus.testing.groups import element, related
+from isthmus.testing.measures import array_kinds
+
+_ROWS, _DIM = 160, 6
+_SAME, _MOVED = 1e-8, 1e-6
+_SIZES = ((400, 12), (800, 12), (1600, 12), (400, 36), (800, 36))
+_STRAY = 0.35
+
+
+def check_invariances(method: Method) -> None:
+    """Refitting on a transformed source leaves translations alone exactly for declared groups."""
+    x, y = _data(0)
+    before = method.call().fit(x, y).transform(x)
+    for group in GROUPS:
+        gaps = []
+        for seed in range(3):
+            act = element(group, _DIM, _ROWS, np.random.default_rng(seed))
+            gaps.append(_gap(method.call().fit(act(x), y).transform(act(x)), before))
+        _judge(method, f"{group} of the source", max(gaps), method.card.declares(group))
+
+
+def check_equivariances(method: Method) -> None:
+    """Translations move along with a transformed target exactly for declared groups."""
+    x, y = _data(1)
+    # Half of the target is noise, so that whatever is chosen by error depends on how much it weighs.
+    y[:, ::2] = np.random.default_rng(1).normal(size=y[:, ::2].shape)
+    before = method.call().fit(x, y).transform(x)
+    declared = closure(method.card.equivariant)
+    for group in GROUPS:
+        if group == "row_scale":  # acts on rows, not on the space: no map can follow it
+            continue
+        gaps = []
+        for seed in range(3):
+            act = element(group, _DIM, _ROWS, np.random.default_rng(seed))
+            gaps.append(_gap(method.call().fit(x, act(y)).transform(x), act(before)))
+        _judge(method, f"{group} of the target", max(gaps), group in declared)
+
+
+def check_batching(method: Method) -> None:
+    """A row's translation does not depend on the rows beside it."""
+    x, y = _data(2)
+    fitted = method.call().fit(x, y)
+    whole = fitted.transform(x)
+    parts = np.concatenate([fitted.transform(x[i : i + 7]) for i in range(0, len(x), 7)])
+    assert _gap(parts, whole) <= 1e-12, f"{method.name} depends on the batch"
+    backwards = fitted.transform(x[::-1])[::-1]
+    assert _gap(backwards, whole) <= 1e-12, f"{method.name} depends on the order of rows"
+
+
+def check_array_kinds(method: Method) -> None:
+    """Every array kind gives its own kind back, with NumPy's values, on fitting and applying."""
+    x, y = _data(3)
+    expected = method.call().fit(x, y).transform(x)
+    for name, convert in array_kinds().items():
+        result = method.call().fit(convert(x), convert(y)).transform(convert(x))
+        kind = type(convert(x))
+        assert isinstance(result, kind), f"{method.name} turns {name} into {type(result).__name__}"
+        gap = _gap(to_numpy(result), expected)
+        assert gap <= _SAME, f"{method.name} differs by {gap:.2g} on {name}"
+
+
+def check_precision(method: Method) -> None:
+    """float32 in, float32 out, within float32 rounding of float64; input stays untouched."""
+    x, y = _data(4)
+    fitted = method.call().fit(x, y)
+    copy = x.copy()
+    narrow = fitted.transform(x.astype(np.float32))
+    assert narrow.dtype == np.float32, f"{method.name} turns float32 into {narrow.dtype}"
+    assert _gap(narrow, fitted.transform(x)) <= 1e-4, f"{method.name} loses float32 digits"
+    assert np.array_equal(x, copy), f"{method.name} writes into its input"
+
+
+def check_save_load(method: Method) -> None:
+    """A saved bridge, loaded again, translates bit for bit alike."""
+    x, y = _data(5)
+    bridge = Bridge(
+        method.call().fit(x, y), source=Fingerprint.of(x), target=Fingerprint.of(y), pairs=len(x)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        again = load(bridge.save(Path(folder) / "saved.isthmus"))
+    for dtype in (np.float64, np.float32):
+        one, two = bridge.transform(x.astype(dtype)), again.transform(x.astype(dtype))
+        assert np.array_equal(one, two), f"{method.name} changes when saved and loaded"
+    assert again.map.get_params() == bridge.map.get_params(), f"{method.name} loses parameters"
+
+
+def check_moments(method: Method) -> None:
+    """A streaming bridge fits from moments what it fits from rows, in any partition."""
+    if not method.card.streams:
+        return
+    from isthmus.core.moments import Moments
+
+    x, y = _data(6)
+    moments = Moments.of(x[:50], y[:50]) + Moments.of(x[50:], y[50:])
+    one = method.call().fit(x, y).transform(x)
+    two = method.call().fit_moments(moments, x, y).transform(x)
+    assert _gap(two, one) <= _SAME, f"{method.name} differs between rows and moments"
+
+
+def check_recovers(method: Method) -> None:
+    """On a rotated copy of a space every bridge finds the true partner of nearly every row."""
+    rng = np.random.default_rng(7)
+    x = related(_ROWS, _DIM, rng)[0]
+    y = element("orthogonal", _DIM, _ROWS, rng)(x)
+    score = method.call().fit(x[:120], y[:120]).score(x[120:], y[120:])
+    assert score >= 0.95, f"{method.name} finds partners of a rotation with MRR {score:.2f}"
+
+
+def check_cost(method: Method) -> None:
+    """Counted arithmetic of fitting grows as the card declares; needs torch."""
+    import torch
+
+    sizes, work = [], []
+    for n, d in _SIZES:
+        x, y = (torch.asarray(side) for side in related(n, d, np.random.default_rng(8)))
+        work.append(counted(lambda x=x, y=y: method.call().fit(x, y)))
+        sizes.append({"n": n, "d": d, "m": 300})
+    if min(work) == 0:  # all of its arithmetic is NumPy's, which cannot be counted
+        return
+    stray = misfit(method.card.cost, sizes, work)
+    assert stray <= _STRAY, (
+        f"{method.name} declares cost {method.card.cost!r}; counted work strays {stray:.0%} from it"
+    )
+
+
+def check_refusals(method: Method) -> None:
+    """NaN, too few rows, unpaired rows and a wrong width raise InputError."""
+    x, y = _data(9)
+    broken = y.copy()
+    broken[3, 0] = np.nan
+    for what, rows in {
+        "NaN in the target": (x, broken), "NaN in the source": (broken, y),
+        "unequal rows": (x, y[:-1]), "one row": (x[:1], y[:1]), "no rows": (x[:0], y[:0]),
+    }.items():  # fmt: skip
+        _refuses(method, what, lambda rows=rows: method.call().fit(*rows))
+    fitted = method.call().fit(x, y)
+    _refuses(method, "a wrong width", lambda: fitted.transform(x[:, :-1]))
+    _refuses(method, "NaN to translate", lambda: fitted.transform(broken))
+
+
+CHECKS = (
+    check_invariances,
+    check_equivariances,
+    check_batching,
+    check_array_kinds,
+    check_precision,
+    check_save_load,
+    check_moments,
+    check_recovers,
+    check_cost,
+    check_refusals,
+)
+
+
+def _data(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    return related(_ROWS, _DIM, np.random.default_rng(200 + seed))
+
+
+def _gap(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(a - b).max() / max(np.abs(b).max(), 1.0))
+
+
+def _judge(method: Method, what: str, gap: float, declared: bool) -> None:
+    if declared:
+        assert gap <= _SAME, f"{method.name} under {what}: off by {gap:.2g}, though declared"
+    else:
+        assert gap >= _MOVED, f"{method.name} under {what}: off by {gap:.2g}, yet not declared"
+
+
+def _refuses(method: Method, what: str, run: Any) -> None:
+    try:
+        run()
+    except InputError:
+        return
+    raise AssertionError(f"{method.name} accepts {what}")

@@ -1,0 +1,50 @@
+"""Random elements of the groups a card may name, and the data they act on."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from isthmus.core.card import GROUPS
+
+Action = Callable[[np.ndarray], np.ndarray]
+
+
+def element(group: str, dim: int, rows: int, rng: np.random.Generator) -> Action:
+    """A random element of ``group``, far from the identity, acting on (rows, dim) matrices."""
+    if group == "permutation":
+        shift = np.roll(np.arange(dim), 1 + int(rng.integers(dim - 1)))
+        return lambda x: x[:, shift]
+    if group == "orthogonal":
+        q = np.linalg.qr(rng.normal(size=(dim, dim)))[0]
+        return lambda x: x @ q
+    if group == "isotropic_scale":
+        return lambda x: x * 3.7
+    if group == "axis_scale":
+        scales = rng.permutation(np.geomspace(0.1, 10, dim))
+        return lambda x: x * scales
+    if group == "row_scale":
+        factors = np.exp(rng.normal(size=(rows, 1)))
+        return lambda x: x * factors
+    if group == "translation":
+        step = rng.normal(size=dim) * 5
+        return lambda x: x + step
+    u, v = (np.linalg.qr(rng.normal(size=(dim, dim)))[0] for _ in range(2))
+    linear = u @ np.diag(np.geomspace(0.1, 10, dim)) @ v
+    if group == "invertible_linear":
+        return lambda x: x @ linear
+    if group == "affine":
+        step = rng.normal(size=dim) * 5
+        return lambda x: x @ linear + step
+    raise KeyError(f"no element known of group {group!r}; groups are {sorted(GROUPS)}")
+
+
+def related(
+    rows: int, dim: int, rng: np.random.Generator, *, target_dim: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two related spaces, (rows, dim) and (rows, target_dim): anisotropic, off centre, noisy."""
+    target_dim = dim if target_dim is None else target_dim
+    hidden = rng.normal(size=(rows, dim)) * np.geomspace(2.0, 0.3, dim)
+    noise = rng.normal(size=(rows, target_dim)) * np.geomspace(0.05, 0.8, target_dim)
+    x = hidden + 0.3 * rng.normal(size=(rows, dim)) + rng.normal(size=dim)
+    y = np.tanh(hidden) @ rng.normal(size=(dim, target_dim)) + noise + rng.normal(size=target_dim)
+    return x, y

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+import torch
+
+import isthmus
+from isthmus.core.errors import FormatError, InputError, StorageError
+
+V = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "layout", [np.ascontiguousarray, np.asfortranarray, lambda a: a.astype(a.dtype.newbyteorder(">"))]
+)
+def test_arrays_of_every_layout(dtype, layout):
+    space = isthmus.open(layout(V.astype(dtype)))
+    assert space.dtype == np.dtype(dtype)
+    assert space.id_kind == "range"
+    assert space.ids.tolist() == list(range(6))
+    np.testing.assert_array_equal(space.vectors(), V.astype(dtype))
+    assert space.vectors().flags.c_contiguous
+    assert space.vectors().dtype.isnative
+
+
+def test_torch_and_lists():
+    np.testing.assert_array_equal(isthmus.open(torch.from_numpy(V)).vectors(), V)
+    assert isthmus.open([[1.0, 2.0]]).dim == 2
+
+
+def test_int8_needs_its_scale():
+    raw = np.array([[-4, 2]], np.int8)
+    space = isthmus.open(raw, scale=0.25)
+    assert space.vectors().tolist() == [[-1, 0.5]]
+    assert (space.dtype, space.stored, space.scale) == (np.float32, np.int8, 0.25)
+    for scale in (None, 0, -1, float("nan")):
+        with pytest.raises(InputError, match="int8 vectors and scale"):
+            isthmus.open(raw, scale=scale)
+    with pytest.raises(InputError, match="int8 vectors only"):
+        isthmus.open(V, scale=0.5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((0, 3)),
+        np.zeros((3, 0)),
+        np.zeros(3),
+        np.zeros((2, 2, 2)),
+        np.zeros((2, 2), dtype=np.int32),
+        np.zeros((2, 2), dtype=complex),
+        np.zeros((2, 2), dtype=object),
+        np.zeros((2, 2), dtype=np.longdouble),
+        "a",
+    ],
+)
+def test_refused_arrays(wrong):
+    with pytest.raises((InputError, StorageError)):
+        isthmus.open(wrong)
+
+
+@pytest.mark.parametrize("ids", [[1, 2], list("abcdefg"), [1, 2, 3, 4, 5, "a"], [0.5] * 6, [None] * 6])
+def test_refused_ids(ids):
+    with pytest.raises(InputError, match="ids|id "):
+        isthmus.open(V, ids=ids)
+
+
+def test_mixed_ids_are_not_turned_into_text():
+    with pytest.raises(InputError, match="id 1 in row 0"):
+        isthmus.open(V, ids=[1, "b", "c", "d", "e", "f"])
+
+
+def test_missing_and_unknown_paths(tmp_path):
+    with pytest.raises(StorageError, match="no such file"):
+        isthmus.open(tmp_path / "no.npy")
+    other = tmp_path / "notes.txt"
+    other.write_text("hello, this is text")
+    with pytest.raises(FormatError, match=r"one of: space directory.*Parquet.*fvecs"):
+        isthmus.open(other)
+    other.write_bytes(b"")
+    with pytest.raises(FormatError):
+        isthmus.open(other)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FormatError, match="folder without vectors"):
+        isthmus.open(tmp_path / "empty")
+
+
+def test_magic_goes_before_the_suffix(tmp_path):
+    path = tmp_path / "vectors.parquet"
+    with path.open("wb") as file:
+        np.save(file, V)
+    np.testing.assert_array_equal(isthmus.open(path).vectors(), V)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "parquet", "arrow", "feather", "safetensors", "fvecs"])
+@pytest.mark.parametrize("content", [b"", b"\0", b"garbage that is longer than any magic", b"\xff" * 64])
+def test_garbage_of_every_suffix_is_a_typed_error(tmp_path, suffix, content):
+    path = tmp_path / f"x.{suffix}"
+    path.write_bytes(content)
+    with pytest.raises((FormatError, InputError)):
+        isthmus.open(path).vectors()
+
+
+def test_declared_facts(tmp_path):
+    np.save(tmp_path / "v.npy", V)
+    space = isthmus.open(tmp_path / "v.npy", name="old", metric="cosine", encoder="m1", ids=range(6, 12))
+    assert (space.name, space.metric, space.encoder) == ("old", "cosine", "m1")
+    assert space.ids.tolist() == [6, 7, 8, 9, 10, 11]
+    assert space.id_kind == "int"
+    assert "m1" in repr(space)
+    assert isthmus.open(str(tmp_path / "v.npy")).name == "v.npy"
