@@ -46,7 +46,7 @@ def test_small_angles_keep_their_digits_where_arccos_loses_them():
     angles = [procrustes_angular(x @ rotation(8), x + e * noise).value for e in (1e-9, 1e-10)]
     assert angles[0] / angles[1] == pytest.approx(10, rel=1e-3)
     assert 1e-10 < angles[0] < 1e-8
-    assert oracle(x @ rotation(8), x + 1e-9 * noise) not in (pytest.approx(angles[0], rel=0.1),)
+    assert oracle(x @ rotation(8), x + 1e-9 * noise) != pytest.approx(angles[0], rel=0.1)
 
 
 def test_rank_deficient_and_few_rows():

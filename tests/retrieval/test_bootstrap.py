@@ -52,11 +52,12 @@ def test_the_coverage_check_rejects_wrong_intervals(wrong):
 def test_the_interval_is_the_standard_bca_one():
     from scipy.stats import bootstrap
 
-    values = np.random.default_rng(2).exponential(size=80)
-    known = bootstrap((values,), np.mean, n_resamples=20_000, method="BCa", rng=0)
-    low, high = interval(values, resamples=20_000)
-    assert low == pytest.approx(known.confidence_interval.low, rel=0.01)
-    assert high == pytest.approx(known.confidence_interval.high, rel=0.01)
+    # Few and skewed, so that both corrections of BCa move the ends by more than the tolerance.
+    values = np.random.default_rng(2).lognormal(sigma=1.5, size=10)
+    known = bootstrap((values,), np.mean, n_resamples=60_000, method="BCa", rng=0)
+    ends = np.array(known.confidence_interval)
+    found = np.array(interval(values, resamples=60_000))
+    assert np.abs(found - ends).max() < 0.015 * (ends[1] - ends[0])
 
 
 def test_pairing_removes_what_queries_share():

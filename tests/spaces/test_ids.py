@@ -40,7 +40,13 @@ def test_hash_values_never_change():
 
 
 GOLDEN_INTS = [12035550249420947055, 627405149472732430, 3303439293501059696]
-GOLDEN_TEXTS = [12035550249420947055, 17106707319094771287, 16561520778860562881, 258490580942532625, 2968081562499001139]
+GOLDEN_TEXTS = [
+    12035550249420947055,
+    17106707319094771287,
+    16561520778860562881,
+    258490580942532625,
+    2968081562499001139,
+]
 
 
 def test_hash_is_uniform():
@@ -104,7 +110,9 @@ def test_lone_surrogates_are_a_typed_error():
 def test_join_is_that_of_a_dict(a, b, kind):
     def column(values):
         values = values if kind is np.int64 else [f"id{v}" for v in values]
-        return ArrayColumn(np.array(values, dtype=kind if values else (kind if kind is not str else "U4")))
+        return ArrayColumn(
+            np.array(values, dtype=kind if values else (kind if kind is not str else "U4"))
+        )
 
     place = {value: row for row, value in enumerate(b)}
     expected = [(row, place[value]) for row, value in enumerate(a) if value in place]

@@ -66,7 +66,13 @@ def test_split_share_and_leftovers():
     assert pairs.split(0.3, seed=1)[1].ids.tolist() != test.ids.tolist()
 
 
-@given(st.lists(st.text(st.characters(codec="ascii", min_codepoint=33), min_size=1), min_size=30, unique=True))
+@given(
+    st.lists(
+        st.text(st.characters(codec="ascii", min_codepoint=33), min_size=1),
+        min_size=30,
+        unique=True,
+    )
+)
 @settings(max_examples=25, deadline=None)
 def test_an_id_lands_on_its_side_whatever_else_is_there(texts):
     def sides(ids):
@@ -74,7 +80,7 @@ def test_an_id_lands_on_its_side_whatever_else_is_there(texts):
         return set(isthmus.pair(space, space).split(0.5)[1].ids.tolist())
 
     whole = sides(texts)
-    part = sides(texts[::-1][:25] + ["another"])
+    part = sides([*texts[::-1][:25], "another"])
     assert part - {"another"} == whole & set(texts[::-1][:25])
 
 

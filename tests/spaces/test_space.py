@@ -19,7 +19,9 @@ def test_blocks_cover_every_row_once():
     assert list(space.blocks(start=5, stop=5)) == []
 
 
-@pytest.mark.parametrize("wrong", [{"rows": 0}, {"start": -1}, {"stop": 21}, {"start": 5, "stop": 4}])
+@pytest.mark.parametrize(
+    "wrong", [{"rows": 0}, {"start": -1}, {"stop": 21}, {"start": 5, "stop": 4}]
+)
 def test_refused_blocks(wrong):
     with pytest.raises(InputError, match="blocks"):
         list(isthmus.open(V).blocks(**wrong))

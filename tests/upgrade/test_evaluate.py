@@ -228,6 +228,24 @@ def test_overfitting_is_said(world):
     assert any("queries are few" in w for w in few.warnings)
 
 
+def test_each_space_is_searched_by_its_own_metric(world):
+    length = np.random.default_rng(4).uniform(0.2, 5, size=(N, 1))
+    source = isthmus.open(world.old * length, ids=NAMES, metric="euclidean")
+    target = isthmus.open(world.new * length, ids=NAMES, metric="inner")
+    asked = {"queries": world.queries, "source_queries": world.source_queries}
+    found = isthmus.evaluate(
+        source, target, Unruled(world.bridge, {"test": 0.2, "seed": 0}), **asked
+    )
+    rows = [i for i in range(200) if NAMES[i] in held_out(world)]
+    far = np.linalg.norm(world.old_asked[rows][:, None] - (world.old * length)[None], axis=2)
+    near = world.new_asked[rows] @ (world.new * length).T
+    for name, order in (("status quo", far), ("full re-embedding", -near)):
+        first = np.argsort(order, axis=1)[:, :10]
+        hits = np.mean([row in list(found) for row, found in zip(rows, first, strict=True)])
+        assert found.row(name).recall.value == pytest.approx(hits)
+        assert hits < 0.9
+
+
 def test_a_sample_of_the_new_vectors_makes_the_pool(world):
     part = isthmus.open(world.new[50:450], ids=NAMES[50:450])
     found = isthmus.evaluate(world.source, part, world.bridge, queries=world.queries)

@@ -48,8 +48,10 @@ class Score:
         """Plain data for JSON; non-finite numbers become None."""
         data = asdict(self)
         for key, value in data.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                data[key] = None
+            if isinstance(value, tuple):
+                data[key] = [_finite(entry) for entry in value]
+            else:
+                data[key] = _finite(value)
         return data
 
     def __str__(self) -> str:
@@ -61,3 +63,7 @@ class Score:
         if self.z is not None:
             text += f"  z {self.z:.3g}"
         return f"{text}  n={self.n}"
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

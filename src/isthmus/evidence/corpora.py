@@ -218,7 +218,9 @@ def _idx(path: Path) -> np.ndarray:
     shape = tuple(int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(data[3]))
     if data[:3] != b"\0\0\x08" or len(data) != 4 + 4 * data[3] + int(np.prod(shape)):
         raise FormatError(
-            f"read {path.name}", f"{len(data)} bytes, shape {shape}", "an idx file of unsigned bytes"
+            f"read {path.name}",
+            f"{len(data)} bytes, shape {shape}",
+            "an idx file of unsigned bytes",
         )
     return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)
 

@@ -18,7 +18,7 @@ from isthmus.core.card import Paper
 from isthmus.core.errors import InputError
 
 #: Files of this room that are no paper's evidence.
-INFRASTRUCTURE = frozenset({"corpora", "experiment", "networks"})
+INFRASTRUCTURE = frozenset({"corpora", "experiment", "networks", "words"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,11 @@ class Evidence:
                 "  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
                 for row in self.table
             ]
-            lines += [f"  {figure}" for figure in self.figures.values() if figure.claimed]
+            claimed = [figure for figure in self.figures.values() if figure.claimed]
+            failed = [figure for figure in claimed if not figure.met]
+            lines += [f"  {len(claimed) - len(failed)} of {len(claimed)} bounds met."]
+            # A long list of bounds that are all met says no more than their number.
+            lines += [f"  {figure}" for figure in (claimed if len(claimed) < 12 else failed)]
         else:
             lines += [f"  {figure}" for figure in self.figures.values()]
         lines += [f"  What holds: {self.what_holds}", f"  {self.seconds:.1f} s, {self.command}"]

@@ -81,7 +81,7 @@ def trained(text: Tokens, *, halves: bool, seed: int) -> tuple[Spaces, tuple[str
     first, second = seeds_from(seed, 2)
     fast = fasttext_like(mutual_information(left, words), words, dim=DIM, seed=first)
     word = word2vec_like(mutual_information(right, words), dim=DIM, seed=second)
-    return (fast, word), words
+    return (fast.astype(np.float32), word.astype(np.float32)), words
 
 
 def table(spaces: Spaces, seeds: Sequence[int], *, anchors: int = ANCHORS) -> dict[str, np.ndarray]:
@@ -117,9 +117,9 @@ def figures_of(
             for m, metric in enumerate(METRICS[:2]):
                 if row == "absolute":
                     continue
-                raw = max(float(rows["absolute"][way, :, m].mean()), 1e-9)
+                raw = max(float(rows["absolute"][way, :, m].max()), 1e-9)
                 figures[f"{setting}/{name}/{row}/{metric} ratio"] = over_seeds(
-                    f"{setting}, {name}, {row}: {metric} as a multiple of raw vectors'",
+                    f"{setting}, {name}, {row}: {metric} as a multiple of raw vectors' best seed",
                     values[way, :, m] / raw,
                     n=n,
                     seeds=seeds,

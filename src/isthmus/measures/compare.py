@@ -226,7 +226,7 @@ def _verdict(known: dict[str, Score], x: Array, y: Array) -> tuple[bool, list[st
 
 
 def _rounding(x: Array, y: Array) -> float:
-    eps = max(float(np.finfo(to_numpy(side[:1]).dtype).eps) for side in (x, y))
+    eps = max(float(np.finfo(to_numpy(side[:1, :]).dtype).eps) for side in (x, y))
     return max(1e-6, 1e3 * eps)
 
 

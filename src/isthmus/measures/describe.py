@@ -67,10 +67,15 @@ class Description:
         ]
         if d.norm_median is not None:
             lines.append(
-                ("norms", f"{self.norms}: {d.norm_min:.4g} .. {d.norm_median:.4g} .. {d.norm_max:.4g}")
+                (
+                    "norms",
+                    f"{self.norms}: {d.norm_min:.4g} .. {d.norm_median:.4g} .. {d.norm_max:.4g}",
+                )
             )
         if self.directions:
-            parts = ", ".join(f"{share} of the variance in {n}" for share, n in self.directions.items())
+            parts = ", ".join(
+                f"{share} of the variance in {n}" for share, n in self.directions.items()
+            )
             lines.append(("spectrum", parts))
         for name, score in self.dimension.items():
             lines.append((name, str(score)))
@@ -98,7 +103,9 @@ class Description:
         if d.constant_dims:
             found.append(f"{d.constant_dims} dimensions that never change")
         if d.mean_over_sd is not None and d.mean_over_sd > 10:
-            found.append(f"a dimension whose mean is {d.mean_over_sd:.0f} standard deviations off 0")
+            found.append(
+                f"a dimension whose mean is {d.mean_over_sd:.0f} standard deviations off 0"
+            )
         if self.two_spaces:
             found.append(self.two_spaces)
         return found
@@ -148,7 +155,10 @@ def _dimension(sample: np.ndarray) -> dict[str, Score]:
     from isthmus.measures.two_nn import two_nn
 
     found = {}
-    for name, measure in (("participation ratio", participation_ratio), ("TwoNN dimension", two_nn)):
+    for name, measure in (
+        ("participation ratio", participation_ratio),
+        ("TwoNN dimension", two_nn),
+    ):
         try:
             found[name] = measure(sample)
         except InputError:  # too few or too degenerate rows to say

@@ -29,7 +29,7 @@ CARD = Card(
 )
 
 #: Entries of one block of distances.
-_ENTRIES = 2**21
+_ENTRIES = 2**19
 
 #: Rows whose full ranking the null variance is taken from.
 _RANKED = 512
@@ -122,33 +122,35 @@ def _rank(y: Array, indices: np.ndarray) -> _Ranks:
     n = len(norms)
     first, second, before = np.empty(n), np.empty(n), np.zeros(n)
     step = max(1, _ENTRIES // n)
+    ones = np.ones(max(n, step), dtype=np.float32)
     for start in range(0, n, step):
         rows = np.arange(start, min(start + step, n))
-        d, near = _distances(points, norms, rows), indices[rows]
+        d, near = _offsets(points, norms, rows), indices[rows]
         local = np.arange(len(rows))
         slack = 16 * np.finfo(np.float64).eps * (norms[rows] + norms.max())
         ahead = _ahead(d, d[local, near[:, 0]], slack)
         ahead[local, near[:, 0]] = 0.0
-        first[rows] = 1 + ahead.sum(axis=1)
-        before += ahead.sum(axis=0)
+        first[rows] = 1 + (ahead @ ones[:n]) / 2
+        before += (ones[: len(rows)] @ ahead) / 2
         ahead = _ahead(d, d[local, near[:, 1]], slack)
         ahead[local[:, None], near] = 0.0
-        second[rows] = 1 + ahead.sum(axis=1)
+        second[rows] = 1 + (ahead @ ones[:n]) / 2
     return _Ranks(first, second, before, _rank_sums(points, norms))
 
 
-def _distances(points: Array, norms: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Squared distances of consecutive ``rows`` to all; infinite to themselves."""
+def _offsets(points: Array, norms: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Squared distances of consecutive ``rows`` to all, less |row|²; infinite to themselves."""
     d = to_numpy(points[int(rows[0]) : int(rows[-1]) + 1, :] @ points.T)
-    d = norms[rows][:, None] + norms - 2 * d
+    d *= -2
+    d += norms
     d[np.arange(len(rows)), rows] = np.inf
     return d
 
 
 def _ahead(d: np.ndarray, threshold: np.ndarray, slack: np.ndarray) -> np.ndarray:
-    """1 where strictly closer than the threshold, 1/2 where as close, else 0."""
+    """2 where strictly closer than the threshold, 1 where as close, else 0; exact in float32."""
     low, high = (threshold - slack)[:, None], (threshold + slack)[:, None]
-    return ((d < low).astype(np.float32) + (d <= high)) / 2
+    return ((d < low).view(np.int8) + (d <= high).view(np.int8)).astype(np.float32)
 
 
 def _rank_sums(points: Array, norms: np.ndarray) -> Sums:
@@ -159,7 +161,7 @@ def _rank_sums(points: Array, norms: np.ndarray) -> Sums:
     some = np.unique(np.linspace(0, n - 1, min(n, _RANKED)).astype(np.int64))
     ranks = np.empty((len(some), n))
     for i, j in enumerate(some):
-        order = np.argsort(_distances(points, norms, np.array([j]))[0], kind="stable")
+        order = np.argsort(_offsets(points, norms, np.array([j]))[0], kind="stable")
         ranks[i, order] = np.arange(1, n + 1)
         ranks[i, j] = 0.0
     inner = ranks[:, some]

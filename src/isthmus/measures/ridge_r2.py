@@ -86,7 +86,7 @@ def ridge_r2(x: Array, y: Array | None = None, *, folds: int = 5, rng: Seed = 0)
     seen = [Moments.of(*part) for part in parts]
     missed, spread = np.empty(n), np.empty(n)
     done = 0
-    eps = float(np.finfo(to_numpy(x[:1]).dtype).eps)
+    eps = float(np.finfo(to_numpy(x[:1, :]).dtype).eps)
     for i, part in enumerate(parts):
         training = Moments()
         for j, moments in enumerate(seen):

@@ -23,7 +23,9 @@ Z95 = 1.959963984540054
 def centred(x: Array, mean: np.ndarray, *, rows: int = BLOCK) -> Iterator[np.ndarray]:
     """Blocks of x (n, d) minus ``mean`` (d,), as float64 NumPy of at most ``rows`` rows."""
     for start in range(0, x.shape[0], rows):
-        yield to_numpy(x[start : start + rows]).astype(np.float64) - mean
+        # Ends past the last row are not part of the array standard.
+        block = x[start : min(start + rows, x.shape[0]), :]
+        yield to_numpy(block).astype(np.float64) - mean
 
 
 def check_varied(
@@ -31,7 +33,7 @@ def check_varied(
 ) -> None:
     """Raise InputError when all rows of ``array`` are equal up to rounding."""
     n, d = array.shape
-    eps = float(np.finfo(to_numpy(array[:1]).dtype).eps)
+    eps = float(np.finfo(to_numpy(array[:1, :]).dtype).eps)
     noise = n * d * (8 * eps * float(np.abs(mean).max())) ** 2
     if not float(np.trace(scatter)) > noise:
         raise InputError(operation, f"{name} whose {n} rows are all equal", "rows that vary")

@@ -111,9 +111,8 @@ def shape_distance(
     repeats = 8 if max(whole.dims) <= 256 else 2
     cycles = np.stack([draw.permutation(_GROUPS) for _ in range(repeats)])
     moments = _traces(covariances, cycles)
-    kept = [
-        _traces(covariances, cycles[:2][cycles[:2] != g].reshape(2, -1)) for g in range(_GROUPS)
-    ]
+    few = cycles[: max(1, repeats // 4)]
+    kept = [_traces(covariances, few[few != g].reshape(len(few), -1)) for g in range(_GROUPS)]
     shift = np.stack(kept) - np.mean(kept, axis=0)
     noise = (_GROUPS - 1) / _GROUPS * shift.T @ shift
     weights = _polynomial(noise, float(singular.sum() / top))

@@ -27,7 +27,7 @@ CARD = Card(
 )  # fmt: skip
 
 #: Entries of one block of cosines.
-_ENTRIES = 2**21
+_ENTRIES = 2**19
 
 
 @register(CARD)
@@ -115,9 +115,10 @@ def _potentials(xp: Any, u: Array, t: float) -> Any:
     every = xp.arange(n, device=place)
     step = max(1, _ENTRIES // n)
     for start in range(0, n, step):
-        block = u[start : start + step, :]
+        stop = min(start + step, n)
+        block = u[start:stop, :]
         e = xp.exp(2 * t * (block @ u.T - 1))
-        own = every[start : start + step][:, None] == every[None, :]
+        own = every[start:stop][:, None] == every[None, :]
         yield xp.where(own, xp.zeros_like(e), e)
 
 

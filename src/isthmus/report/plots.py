@@ -1,6 +1,6 @@
 """Pictures for the report: matplotlib figures as inline SVG, text as text.
 
-Colours are written as CSS variables with the palette below as their light values, so that one
+Colours are written as CSS variables whose light values are the palette below, so that one
 picture serves light, dark and print. The hues are Okabe and Ito's, which the colour-blind tell
 apart, and every distinction is also made by marker shape or line style.
 """
@@ -28,13 +28,13 @@ _SHAPES = {"better": ("blue", "o"), "worse": ("vermilion", "s"), "unclear": ("mu
            "reference": ("ink", "D"), "plain": ("blue", "o")}  # fmt: skip
 _SIDES = (("blue", "-"), ("vermilion", (0, (5, 2))), ("green", (0, (1, 1.5))), ("muted", "-."))
 _RC: Any = {
-    "svg.fonttype": "none", "svg.hashsalt": "isthmus", "font.size": 9.5,
-    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "axes.edgecolor": PALETTE["rule"],
-    "axes.labelcolor": PALETTE["muted"], "text.color": PALETTE["ink"],
-    "xtick.color": PALETTE["muted"], "ytick.color": PALETTE["muted"], "axes.linewidth": 0.8,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.unicode_minus": True,
+    "svg.fonttype": "none", "svg.hashsalt": "isthmus",
+    "font.size": 9.5, "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
     # A name with two dollar signs is a name, not a formula.
-    "text.parse_math": False, "text.usetex": False, "figure.constrained_layout.use": False,
+    "text.parse_math": False, "text.usetex": False, "text.color": PALETTE["ink"],
+    "axes.edgecolor": PALETTE["rule"], "axes.labelcolor": PALETTE["muted"], "axes.linewidth": 0.8,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.unicode_minus": True,
+    "xtick.color": PALETTE["muted"], "ytick.color": PALETTE["muted"],
 }  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def ranks(sides: dict[str, np.ndarray], candidates: int, *, key: str) -> str:
     edges = [e for e in (1, 2, 4, 11, 31, 101, 301, 1001, 3001, 10001, 100001) if e <= candidates]
     edges.append(candidates + 1)
     names = [str(a) if b == a + 1 else f"{a}\N{EN DASH}{b - 1}" for a, b in _steps(edges)]
-    with _Drawing(_WIDTH, 2.7) as drawing:
+    with _Drawing(_WIDTH, 2.5) as drawing:
         ax = drawing.figure.add_axes((0.07, 0.2, 0.91, 0.68))
         width = 0.8 / len(sides)
         for place, (name, found) in enumerate(sides.items()):
@@ -327,7 +327,7 @@ def _cycle(n: int) -> list[tuple[str, Any]]:
     return [_SIDES[i % len(_SIDES)] for i in range(n)]
 
 
-def _short(name: str, limit: int = 32) -> str:
+def _short(name: str, limit: int = 40) -> str:
     # Cut in the middle: the end often says how a bridge is used.
     name = " ".join(clean(name).split())
     if len(name) <= limit:

@@ -42,9 +42,9 @@ def interval(values: Any, *, rng: Seed = 0, resamples: int = RESAMPLES) -> tuple
     BCa: the bootstrap percentiles at Phi(z0 + (z0 + z) / (1 - a (z0 + z))), with z = +-1.96, z0 the
     normal quantile of the share of resampled means below the mean and a = sum d^3 / (6 (sum
     d^2)^(3/2)), d = values - mean, which is the jackknife's acceleration in closed form for a mean.
-    On 400 samples of 40 log-normal values it covers the true mean about 90 % of the time, on
-    symmetric ones about 94 %; a constant vector gives an interval of width zero, and fewer than
-    about 30 queries one that is too narrow.
+    Of 2000 samples of 40 values it covers the true mean for 95 % of normal, 93 % of exponential and
+    90 % of log-normal ones. A constant vector gives an interval of width zero, and fewer than about
+    30 queries one that is too narrow.
 
     Parameters
     ----------

@@ -98,22 +98,22 @@ class FileColumn:
         fortran: bool = False,
     ) -> None:
         self.path, self.offset, self.shape = path, offset, shape
-        self.dtype, self._stored = native(dtype), np.dtype(dtype)
-        self._fortran = fortran and len(shape) == 2
-        self.row_bytes = prod(shape[1:]) * self._stored.itemsize
+        self.dtype, self.stored = native(dtype), np.dtype(dtype)
+        self.fortran = fortran and len(shape) == 2
+        self.row_bytes = prod(shape[1:]) * self.stored.itemsize
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Rows start .. stop-1: one contiguous read (one per dimension in Fortran order)."""
-        if not self._fortran:
-            block = np.empty((stop - start, *self.shape[1:]), dtype=self._stored)
+        if not self.fortran:
+            block = np.empty((stop - start, *self.shape[1:]), dtype=self.stored)
             with open_binary(self.path) as file:
                 fill(file, block, self.offset + start * self.row_bytes)
             return self._finish(block)
-        columns = np.empty((self.shape[1], stop - start), dtype=self._stored)
+        columns = np.empty((self.shape[1], stop - start), dtype=self.stored)
         with open_binary(self.path) as file:
             for number, column in enumerate(columns):
                 first = number * self.shape[0] + start
-                fill(file, column, self.offset + first * self._stored.itemsize)
+                fill(file, column, self.offset + first * self.stored.itemsize)
         return self._finish(np.ascontiguousarray(columns.T))
 
     def take(self, rows: np.ndarray) -> np.ndarray:
@@ -129,12 +129,12 @@ class FileColumn:
         if hasattr(mmap, "MADV_RANDOM") and len(rows) * 4 < np.ptp(rows) + 1:
             view.madvise(mmap.MADV_RANDOM)
         whole: np.ndarray = np.ndarray(
-            self.shape, self._stored, view, self.offset, order="F" if self._fortran else "C"
+            self.shape, self.stored, view, self.offset, order="F" if self.fortran else "C"
         )
         return self._finish(np.ascontiguousarray(whole[rows]))
 
     def _finish(self, block: np.ndarray) -> np.ndarray:
-        if self._stored.isnative:
+        if self.stored.isnative:
             return block
         return block.byteswap(inplace=True).view(self.dtype)
 

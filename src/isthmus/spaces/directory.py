@@ -110,13 +110,20 @@ class SpaceWriter:
         check_target(self.path, where)
         name = "writing" if resumable else f"writing-{os.getpid()}-{secrets.token_hex(4)}"
         self.staging = self.path / name
+        self._alive = -1
         with storing(where):
             self.path.mkdir(parents=True, exist_ok=True)
-            with locked(self.path):
-                remove_leftovers(self.path)
-                self.staging.mkdir(exist_ok=True)
-                self._alive = keep_alive(self.staging)
-                self._join_job(where)
+            try:
+                with locked(self.path):
+                    remove_leftovers(self.path)
+                    self.staging.mkdir(exist_ok=True)
+                    self._alive = keep_alive(self.staging)
+                    self._join_job(where)
+            except BaseException:
+                if not (self.staging / "job.json").exists():
+                    self.abort()
+                self.close()
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -211,7 +218,7 @@ class SpaceWriter:
                 fingerprint=fingerprint,
                 **self._facts,
             )
-            if not link_new(manifest_path, manifest.as_json(), token=secrets.token_hex(4)):
+            if not link_new(manifest_path, manifest.as_json(), drafts=self.staging):
                 raise StorageError(
                     where, f"{manifest_path.name}, taken meanwhile", "a generation not yet taken"
                 )
@@ -287,7 +294,7 @@ class SpaceWriter:
             self.generation = found["generation"]
             return
         state = {"facts": own, "generation": self.generation, "first": self._first}
-        link_new(job, json.dumps(state).encode(), token=secrets.token_hex(4))
+        link_new(job, json.dumps(state).encode(), drafts=self.staging)
 
     def _close_alive(self) -> None:
         if self._alive >= 0:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,9 +62,12 @@ class DurableFile:
         self.close()
 
 
-def link_new(path: Path, data: bytes, *, token: str) -> bool:
-    """Create ``path`` holding ``data``, durable and at once; False when it exists already."""
-    draft = path.with_name(f"{path.name}.{token}.tmp")
+def link_new(path: Path, data: bytes, *, drafts: Path) -> bool:
+    """Create ``path`` holding ``data``, durable and at once; False when it exists already.
+
+    It is written in the folder ``drafts`` first, where a dead writer's leavings are looked for.
+    """
+    draft = drafts / f"{path.name}.{secrets.token_hex(4)}.tmp"
     file = DurableFile(draft)
     try:
         file.write(data)

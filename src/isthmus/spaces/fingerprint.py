@@ -1,5 +1,6 @@
 """Fingerprints: what a space is recognised by, declared and measured."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from isthmus.spaces.fingerprint_fields import (
     short_text,
     unit_rows,
 )
-from isthmus.spaces.sampling import random_rows, spread_rows, take, with_shape
+from isthmus.spaces.sampling import random_rows, spread_rows, take, with_rows
 from isthmus.spaces.sketch import (
     FALSE_ALARM,
     MAX_DIRECTIONS,
@@ -108,8 +109,8 @@ class Fingerprint:
             When ``vectors`` is not a finite, non-empty matrix.
         """
         random = generator(rng)
-        vectors = with_shape(vectors)
-        x = take(vectors, random_rows(len(vectors), _MAX_ROWS, random), operation="fingerprint")
+        vectors, n = with_rows(vectors)
+        x = take(vectors, random_rows(n, _MAX_ROWS, random), operation="fingerprint")
         length = _norms(x)
         x, length = x[length > 0], length[length > 0]
         policy, norm_range = _norm_policy(length)
@@ -155,9 +156,8 @@ class Fingerprint:
         InputError
             When ``batch`` is not a finite, non-empty matrix.
         """
-        batch = with_shape(batch)
-        x = take(batch, spread_rows(len(batch), _MAX_ROWS), operation="fingerprint")
-        n = len(x)
+        batch, n = with_rows(batch)
+        x = take(batch, spread_rows(n, _MAX_ROWS), operation="fingerprint")
         if x.shape[1] != self.dim:
             return Match(
                 ok=False,
@@ -176,7 +176,7 @@ class Fingerprint:
             )
         if wrong := self._wrong_norm(float(np.median(length))):
             return Match(ok=False, decided=True, n=n, reason=wrong)
-        return self._judge(x)
+        return self._judge(x, n)
 
     def same_as(self, other: "Fingerprint") -> Match:
         """Whether two fingerprints are of one space, though measured on different rows of it.
@@ -194,8 +194,8 @@ class Fingerprint:
         if wrong:
             return Match(ok=False, decided=True, n=other.rows, reason=wrong)
         either = [
-            self._judge(other.sketch.codebook.points()),
-            other._judge(self.sketch.codebook.points()),
+            self._judge(other.sketch.codebook.points(), other.rows),
+            other._judge(self.sketch.codebook.points(), self.rows),
         ]
         # A foreign verdict of either side counts; among equals, the lower score.
         return min(either, key=lambda match: (match.ok, match.decided, match.statistic))
@@ -251,7 +251,7 @@ class Fingerprint:
         dim = count(data, "dim", 1, _MAX_DIM)
         k = count(data, "directions_count", 0, min(MAX_DIRECTIONS, _MAX_ENTRIES // dim))
         quiet = count(data, "quiet_count", 0, min(MAX_QUIET, dim))
-        low, middle, high = numbers(data, "norm_range", 3, 0.0, float("inf"))
+        low, middle, high = numbers(data, "norm_range", 3, 0.0, sys.float_info.max)
         if not low <= middle <= high:
             raise bad(f"norm_range {[low, middle, high]}", "three rising numbers")
         quiet_own, quiet_rotated = numbers(data, "quiet_share", 2, 0.0, 1.0)
@@ -297,21 +297,21 @@ class Fingerprint:
         policy = "free norms around" if self.norms == "free" else f"{self.norms} norms of"
         return f"The vectors have norms of {typical:.4g}, {self._name} has {policy} {middle:.4g}."
 
-    def _judge(self, x: np.ndarray) -> Match:
-        """The verdict on rows ``x`` (n, d) whose width and norms are in order."""
+    def _judge(self, x: np.ndarray, n: int) -> Match:
+        """The verdict on rows ``x`` that stand for ``n`` and whose width and norms are in order."""
         sketch, name = self.sketch, self._name
         score = distinct(sketch.codebook.score(x))
-        n = len(score)
-        statistic = float(score.mean()) if n else 0.0
-        threshold = sketch.threshold(max(n, 1))
+        distinct_rows = len(score)
+        statistic = float(score.mean()) if distinct_rows else 0.0
+        threshold = sketch.threshold(max(distinct_rows, 1))
         ok, decided = True, False
         if not sketch.tells(sketch.foreign):
             reason = (
                 f"Vectors of {name} cannot be told from rotated or foreign ones: it looks the same "
                 f"from every side, or was measured on too few rows ({self.rows})."
             )
-        elif not n or not sketch.tells(sketch.foreign, n):
-            reason = f"{n} different vectors are too few to tell in {name}."
+        elif not sketch.tells(sketch.foreign, distinct_rows):
+            reason = f"{distinct_rows} different vectors are too few to tell in {name}."
         elif statistic >= threshold:
             decided = True
             reason = (
@@ -335,7 +335,7 @@ class Fingerprint:
         return Match(
             ok=ok,
             decided=decided,
-            n=len(x),
+            n=n,
             reason=reason,
             statistic=statistic,
             threshold=threshold,

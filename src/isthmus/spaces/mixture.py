@@ -16,8 +16,9 @@ import numpy as np
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
 from isthmus.spaces.codebook import principal_axes, unit
+from isthmus.spaces.coordinates import CORRELATED, mean_square_correlation
 from isthmus.spaces.graph_cut import cuts, neighbour_graph
-from isthmus.spaces.sampling import random_rows, take, with_shape
+from isthmus.spaces.sampling import random_rows, take, with_rows
 
 #: Upper bound on the share of single spaces called two; none of 600 real samples was.
 FALSE_ALARM = 0.01
@@ -33,10 +34,10 @@ _CROSSED_CUT = 0.002
 #: The same for parts spread along the coordinate axes. Halves reach 0.01, single spaces 0.003.
 _AXIS_CUT = 0.04
 #: Shared directions: 0 is chance, 1 the same axes. Rotated halves reach 0.05, digits 0.4.
-_SHARED = 0.2
-#: Mean square correlation between coordinates. Whole LSA and PCA spaces stay below 0.0005, groups
-#: within them above 0.004.
-_CORRELATED = 0.0015
+_SHARED = 0.1
+#: Two spaces are each this many times better connected than with one another; collections of
+#: boilerplate fall apart further within the parts. Halves of 600 rows and more reach 20.
+_BETTER_WITHIN = 10.0
 #: Energy in the leading axes beyond chance without which a part has no directions to compare.
 _SHAPE = 0.05
 #: The parts must be spread over comparably many directions; boilerplate fills far fewer.
@@ -105,8 +106,7 @@ def mixture(vectors: Any, *, ids: Sequence[Any] | None = None, rng: Seed = 0) ->
     (True, 0.25)
     """
     random = generator(rng)
-    vectors = with_shape(vectors)
-    n = vectors.shape[0] if len(vectors.shape) == 2 else 0
+    vectors, n = with_rows(vectors)
     if ids is not None and len(ids) != n:
         raise InputError("mixture", f"{len(ids)} ids for {n} rows", "one id per row")
     x = take(vectors, random_rows(n, _MAX_ROWS, random), operation="mixture")
@@ -141,12 +141,14 @@ def _find(x: np.ndarray, z: np.ndarray, rng: np.random.Generator) -> _Finding:
     if _own_energy(x, rng)[1] < _SHAPE:
         return _none(n, "The vectors look the same from every side: two spaces could not be told.")
     least = max(_MIN_PART, int(_MIN_SHARE * n))
-    found = [_judge(x, cut, part, rng) for cut, part in cuts(neighbour_graph(z), least, rng)]
+    found = [_judge(x, z, cut, part, rng) for cut, part in cuts(neighbour_graph(z), least, rng)]
     # Two spaces found by any cut; else a cut that leaves it open; else the cheapest.
     return min(found, key=lambda f: (not f.two, f.decided, f.cut))
 
 
-def _judge(x: np.ndarray, cut: float, part: np.ndarray, rng: np.random.Generator) -> _Finding:
+def _judge(
+    x: np.ndarray, z: np.ndarray, cut: float, part: np.ndarray, rng: np.random.Generator
+) -> _Finding:
     """Whether the two sides of a cut are two spaces."""
     one = _Finding(
         False, True, cut, _CROSSED_CUT, part, f"The vectors hang together as one space does: the "
@@ -172,13 +174,20 @@ def _judge(x: np.ndarray, cut: float, part: np.ndarray, rng: np.random.Generator
     share = f"{part.mean():.1%} of the vectors"
     shared = (_energy(b, axes_a) / shape_a + _energy(a, axes_b) / shape_b) / 2
     if cut <= _CROSSED_CUT and shared < _SHARED:
+        within = min(_cheapest(z[part], rng), _cheapest(z[~part], rng))
+        if within >= _BETTER_WITHIN * cut:
+            return one._replace(
+                two=True,
+                reason=f"{share} are hardly ever neighbours of the others (conductance {cut:.4f}) "
+                f"and share no directions with them ({shared:.2f}; chance 0, one space 1): two "
+                "spaces.",
+            )
         return one._replace(
-            two=True,
-            reason=f"{share} are hardly ever neighbours of the others (conductance {cut:.4f}) and "
-            f"share no directions with them ({shared:.2f}; chance 0, one space 1): two spaces.",
+            decided=False,
+            reason="The vectors fall apart into several groups without directions in common: "
+            "whether these are of one space cannot be told.",
         )
-    correlated = max(_correlated(a, rng), _correlated(b, rng))
-    if correlated < _CORRELATED:
+    if all(mean_square_correlation(side, rng) < CORRELATED for side in (a, b)):
         return one._replace(
             two=True,
             threshold=_AXIS_CUT,
@@ -191,6 +200,11 @@ def _judge(x: np.ndarray, cut: float, part: np.ndarray, rng: np.random.Generator
             f"others ({shared:.2f}; chance 0, one space 1): different content, one space."
         )
     return one
+
+
+def _cheapest(z: np.ndarray, rng: np.random.Generator) -> float:
+    """Conductance of the best cut within a part that takes off a tenth of it or more."""
+    return cuts(neighbour_graph(z), max(10, len(z) // 10), rng)[0][0]
 
 
 def _none(n: int, reason: str) -> _Finding:
@@ -228,23 +242,6 @@ def _participation(x: np.ndarray) -> float:
     scatter = y.T @ y if len(y) > y.shape[1] else y @ y.T
     square = float((scatter**2).sum())
     return float(np.trace(scatter)) ** 2 / square if square > 0 else 0.0
-
-
-def _correlated(x: np.ndarray, rng: np.random.Generator) -> float:
-    """Mean square correlation between different coordinates, without the noise of few rows.
-
-    The two factors of each square come from two halves of the rows, whose errors are independent.
-    Infinite when the rows are too few for that to be small.
-    """
-    order = rng.permutation(len(x))
-    halves = x[order[: len(x) // 2]], x[order[len(x) // 2 :]]
-    alive = np.logical_and(*(half.std(axis=0) > 1e-6 * x.std(axis=0).max() for half in halves))
-    d = int(alive.sum())
-    pairs = d * (d - 1) / 2
-    if pairs == 0 or len(halves[0]) * pairs**0.5 < 3 / _CORRELATED:
-        return float("inf")
-    first, second = (np.corrcoef(half[:, alive], rowvar=False) for half in halves)
-    return float(((first * second).sum() - d) / (2 * pairs))
 
 
 def _assign(

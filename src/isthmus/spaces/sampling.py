@@ -7,9 +7,11 @@ import numpy as np
 from isthmus.core.arrays import matrix, namespace, to_numpy
 
 
-def with_shape(vectors: Any) -> Any:
-    """``vectors`` itself when it is an array, else as a NumPy array."""
-    return vectors if hasattr(vectors, "shape") else np.asarray(vectors)
+def with_rows(vectors: Any) -> tuple[Any, int]:
+    """``vectors`` as an array of some kind and how many rows it has, 0 when it is no matrix."""
+    if not hasattr(vectors, "shape"):
+        vectors = np.asarray(vectors)
+    return vectors, int(vectors.shape[0]) if len(vectors.shape) == 2 else 0
 
 
 def take(vectors: Any, rows: np.ndarray, *, operation: str) -> np.ndarray:

@@ -87,7 +87,7 @@ class ShardWriter:
         shard = Shard(self.rows, self.files[0].finish(), ids)
         sync_folder(job.staging)
         if not link_new(
-            job.record(self._index), json.dumps(asdict(shard)).encode(), token=secrets.token_hex(4)
+            job.record(self._index), json.dumps(asdict(shard)).encode(), drafts=job.staging
         ):
             for file in self.files:
                 file.path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from isthmus.spaces.codebook import (
     principal_axes,
     rotated,
 )
+from isthmus.spaces.coordinates import CORRELATED, mean_square_correlation
 
 #: Share of batches of independent rows of the space itself that fall below the threshold, at most.
 FALSE_ALARM = 1e-3
@@ -30,12 +31,16 @@ _TYPICAL_BATCH = 200
 _BETWEEN = 1 / 3
 _MAX_ENTRIES = 131_072
 _MAX_HELD = 4000
+_MAX_TRIED = 500
+_COPIES = 6
 #: Finding quiet directions takes a full eigendecomposition.
 _MAX_QUIET_DIM = 1024
 #: Rounding to half precision alone puts this share of a row's energy anywhere.
 _QUIET_FLOOR = 1e-6
 #: Directions count as quiet when a rotated copy has this many times their energy in them.
 _QUIET_RATIO = 30.0
+#: Rows whose mean points this far (cosine) away from the space's are no other topic of it.
+_OPPOSITE = -0.5
 
 
 class Level(NamedTuple):
@@ -78,10 +83,11 @@ class Sketch:
             book = learn(fit, k, rng)
             # Rounded as it will be once written and read, so that both judge alike.
             book = book._replace(directions=_single(book.directions))
-        turned = [rotated(held[:1000], rng) for _ in range(6)]
+        tried = held[:_MAX_TRIED]
+        turned = [rotated(tried, rng) for _ in range(_COPIES)]
         axes = principal_axes(fit[:4000], book.mean, 64, rng)
-        flipped = [mirrored(held[:1000], book.mean, axes, rng) for _ in range(6)]
-        quiet = _single(_quiet_directions(fit, book.mean))
+        flipped = [mirrored(tried, book.mean, axes, rng) for _ in range(_COPIES)]
+        quiet = _single(_quiet_directions(fit, book.mean, rng))
         own_share = max(_quiet_share(held, book.mean, quiet), _QUIET_FLOOR)
         turned_share = min(_quiet_share(t, book.mean, quiet) for t in turned)
         if turned_share < _QUIET_RATIO * own_share:
@@ -121,9 +127,10 @@ class Sketch:
 
     def keeps_quiet(self, x: np.ndarray) -> bool:
         """Whether rows ``x`` (n, d) are closer to quiet, as the space is, than to rotated rows."""
-        if not len(self.quiet):
+        mean = self.codebook.mean
+        if not len(self.quiet) or _cosine(x.mean(axis=0), mean) < _OPPOSITE:
             return False
-        share = max(_quiet_share(x, self.codebook.mean, self.quiet), _QUIET_FLOOR)
+        share = max(_quiet_share(x, mean, self.quiet), _QUIET_FLOOR)
         return bool(share**2 < self.quiet_own * self.quiet_rotated)
 
     def _noise(self, level: Level, n: int) -> float:
@@ -140,7 +147,7 @@ def _level(scores: list[np.ndarray]) -> Level:
     return Level(float(np.clip(score.mean(), -1.0, 1.0)), float(min(score.std(), 1.0)))
 
 
-def _quiet_directions(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def _quiet_directions(x: np.ndarray, mean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     n, d = x.shape
     if n < 2 * d or not 2 * MAX_QUIET <= d <= _MAX_QUIET_DIM:
         return np.zeros((0, d))
@@ -149,6 +156,9 @@ def _quiet_directions(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
     if scale == 0:
         return np.zeros((0, d))
     y = y / scale
+    # The last coordinates are quiet under every encoder that orders them: no mark of this one.
+    if not CORRELATED <= mean_square_correlation(y, rng) < math.inf:
+        return np.zeros((0, d))
     return np.asarray(np.linalg.eigh(y.T @ y)[1][:, :MAX_QUIET].T)
 
 
@@ -160,6 +170,11 @@ def _quiet_share(x: np.ndarray, mean: np.ndarray, quiet: np.ndarray) -> float:
         return 0.0
     y = y / scale
     return float(((y @ quiet.T) ** 2).sum() / (y**2).sum())
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = (v / (np.abs(v).max() or 1.0) for v in (a, b))
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) or 1.0))
 
 
 def _single(array: np.ndarray) -> np.ndarray:

@@ -37,9 +37,8 @@ def remove_leftovers(path: Path) -> None:
         if entry.stem.isdigit():
             shard = shard_from_json(read_json(entry))
             needed |= {stored.file for stored in (shard.vectors, shard.ids) if stored}
-    drafts = [entry for entry in shared.glob("*") if entry.suffix != ".json"]
-    for entry in (*drafts, *path.glob("manifest-*.tmp")):
-        if entry.name not in needed and abandoned(entry):
+    for entry in shared.glob("*"):
+        if entry.suffix != ".json" and entry.name not in needed and abandoned(entry):
             entry.unlink(missing_ok=True)
 
 

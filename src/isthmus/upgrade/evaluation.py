@@ -160,9 +160,7 @@ class Evaluation:
         # A column nobody fills (lost, without a status quo) is not shown.
         filled = [any(row and row[i] for row in cells) for i in range(len(titles))]
         head, *body = (_picked(row, filled) for row in (titles, *cells))
-        widths = [
-            max(map(len, column)) for column in zip(head, *filter(None, body), strict=True)
-        ]
+        widths = [max(map(len, column)) for column in zip(head, *filter(None, body), strict=True)]
         name = _WIDTH - sum(widths) - 2 * len(widths)
         lines = [_line("", head, widths, name), "-" * _WIDTH]
         for row, shown in zip(self.rows, body, strict=True):

@@ -21,7 +21,7 @@ from isthmus.upgrade.strategies import Vectors
 
 Qrels = Mapping[Any, Mapping[Any, float]] | str | Path
 #: Held-out documents asked as queries at most, when no queries are given.
-MAX_PROVISIONAL = 2000
+MAX_PROVISIONAL = 1000
 _FALLBACK = {"test": 0.2, "seed": 0}
 
 

@@ -30,7 +30,12 @@ def placed(rich: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.parametrize(
     ("method", "chance", "identical"),
-    [("debiased_cka", 0.0, 1.0), ("mutual_knn", 0.1, 1.0), ("procrustes_angular", 1.5, 0.0)],
+    [
+        ("debiased_cka", 0.0, 1.0),
+        ("mutual_knn", 0.1, 1.0),
+        ("procrustes_angular", 1.5, 0.0),
+        ("information_imbalance", 1.0, 2 / 9),
+    ],
 )
 def test_chance_is_zero_and_identical_is_one(
     method: str, chance: float, identical: float, placed: Any

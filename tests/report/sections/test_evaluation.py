@@ -39,14 +39,15 @@ def test_how_sure_is_told_from_the_interval(
     verdict = section.build([with_row(rich["evaluation"], "corpus side", ci)]).verdict
     assert verdict is not None
     assert verdict.sure.startswith(words)
-    assert "rovisional" not in verdict.sure
+    assert "likeness" not in verdict.sure
 
 
 def test_provisional_relevance_is_said(rich: dict[str, Any]) -> None:
     e = with_row(rich["evaluation"], "fused", (0.1, 0.2), relevance="provisional")
     built = section.build([e])
     assert built.verdict is not None
-    assert "Provisional" in built.verdict.sure
+    assert built.verdict.sure.startswith("As to likeness to the new encoder, beyond doubt")
+    assert "not measured" in built.verdict.sure
     assert "provisional" in built.findings[0]
 
 

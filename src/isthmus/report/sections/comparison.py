@@ -1,5 +1,6 @@
 """Comparison: how two spaces relate, every measure against what chance would give."""
 
+from collections.abc import Callable
 from typing import Any
 
 from isthmus.core.errors import InputError
@@ -18,6 +19,8 @@ from isthmus.report.page import (
     sentence,
 )
 
+#: What identical spaces give where it depends on n, so that no card can declare it.
+_IDENTICAL: dict[str, Callable[[int], float]] = {"information_imbalance": lambda n: 2 / n}
 _SPELT = {"cka": "CKA", "knn": "k-NN", "r2": "R²", "two nn": "TwoNN", "procrustes": "Procrustes"}
 
 
@@ -41,10 +44,8 @@ def build(comparisons: list[Any]) -> Section:
 
 def _ground(comparison: Any) -> str:
     n, sampled = comparison.n, comparison.sampled
-    drawn = (
-        f"; neighbour measures on {count(sampled)} of them, drawn at random" if sampled < n else ""
-    )
-    return f"{count(n, 'pairs')}{drawn}."
+    drawn = f"; neighbour measures on {count(sampled)} of them, drawn at random"
+    return f"{count(n, 'pairs')}{drawn if sampled < n else ''}."
 
 
 def _verdict(comparison: Any) -> Verdict:
@@ -61,8 +62,8 @@ def _sure(comparison: Any) -> str:
     if strongest is None:
         return ""
     return (
-        f"{sentence(_spoken(strongest.method))} stands {number(strongest.z, digits=1)} standard deviations from "
-        f"what {count(strongest.n)} unrelated pairs would give."
+        f"{sentence(_spoken(strongest.method))} stands {number(strongest.z, digits=1)} standard "
+        f"deviations from what {count(strongest.n)} unrelated pairs would give."
     )
 
 
@@ -123,14 +124,16 @@ def _panel(comparison: Any, key: str) -> tuple[Picture, ...]:
 
 def _ends(score: Any) -> tuple[float, float] | None:
     # Measures of a single space, and those without a chance level, have no place on the axis.
+    name = str(score.method).partition(" ")[0]
     try:
-        card = method("measures", score.method).card
+        card = method("measures", name).card
     except InputError:
         return None
     chance = score.chance if score.chance is not None else card.chance
-    if chance is None or card.identical is None or chance == card.identical:
+    same = _IDENTICAL[name](score.n) if name in _IDENTICAL else card.identical
+    if chance is None or same is None or chance == same:
         return None
-    return float(chance), float(card.identical)
+    return float(chance), float(same)
 
 
 def _probability(p: float | None) -> str:

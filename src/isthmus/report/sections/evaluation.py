@@ -86,14 +86,11 @@ def _sure(e: Any) -> str:
     told = {1: "beyond doubt", 0: "not beyond doubt", -1: "worse beyond doubt"}[
         (low > 0) - (high < 0)
     ]
-    only = (
-        " Provisional: judged by likeness to the new encoder."
-        if e.relevance == "provisional"
-        else ""
-    )
+    like = "as to likeness to the new encoder, " if e.relevance == "provisional" else ""
+    rest = " Whether users gain is not measured: that takes queries." if like else ""
     return (
-        f"{told}: on the same {count(found.n, 'queries')}, the 95 % interval of its difference to "
-        f"{_the(e.reference)}, {interval(found.ci, sign=True)}, {where}.{only}"
+        f"{like}{told}: on the same {count(found.n, 'queries')}, the 95 % interval of its "
+        f"difference to {_the(e.reference)}, {interval(found.ci, sign=True)}, {where}.{rest}"
     )
 
 

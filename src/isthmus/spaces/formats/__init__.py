@@ -31,6 +31,13 @@ def recognise(path: Path) -> Format:
             head = file.read(16)
         fitting = [f for f in FORMATS if head.startswith(f.magic or (b"\0none",))]
         fitting += [f for f in FORMATS if path.name.lower().endswith(f.suffixes or ("\0",))]
+    if not fitting and path.is_dir() and (path / "writing").is_dir():
+        raise FormatError(
+            f"open {path.name}",
+            "a space directory that is still being written, or whose writer died",
+            "a committed generation",
+            "Run the same command again; it goes on where it ended.",
+        )
     if not fitting:
         raise FormatError(
             f"open {path.name}",

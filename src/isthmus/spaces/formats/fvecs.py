@@ -13,6 +13,8 @@ _DIM_LIMIT = 1 << 20
 
 def read(path: Path, keys: Keys) -> Contents:
     """The vectors, with virtual ids."""
+    if keys.vectors is not None or keys.ids is not None:
+        raise FormatError(f"open {path.name}", f"names {keys}", "no names: .fvecs has vectors only")
     size = path.stat().st_size
     with open_binary(path) as file:
         dim = int.from_bytes(file.read(4), "little", signed=True)

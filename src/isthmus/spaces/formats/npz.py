@@ -1,9 +1,9 @@
 """NumPy's ``.npz``: a zip of ``.npy`` members; uncompressed ones are read in place."""
 
-import io
 import struct
 import zipfile
 import zlib
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from isthmus.core.errors import FormatError
 from isthmus.spaces.columns import ArrayColumn, Column, open_binary, truncated
 from isthmus.spaces.formats.contents import ID_KEYS, VECTOR_KEYS, Contents, Keys, choose
-from isthmus.spaces.formats.npy import npy_column
+from isthmus.spaces.formats.npy import HEADER_LIMIT, npy_column, parse_header
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _DEFLATE_LIMIT = 1032  # no deflate stream expands further
@@ -56,13 +56,18 @@ def _member(path: Path, info: zipfile.ZipInfo) -> Column:
     try:
         with zipfile.ZipFile(path) as archive:
             data = archive.read(info)
-        return ArrayColumn(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise FormatError(
             f"open {path.name}",
-            f"member {info.filename!r} that cannot be read ({str(error)[:120]})",
-            "a .npy array of plain numbers or text (pickled objects are never loaded)",
+            f"member {info.filename!r} that cannot be unpacked ({str(error)[:120]})",
+            "an undamaged .npz file",
         ) from error
+    header = parse_header(data[:HEADER_LIMIT], f"open {path.name}")
+    need = header.length + prod(header.shape) * header.dtype.itemsize
+    if len(data) < need:
+        raise truncated(path, need, len(data))
+    flat = np.frombuffer(data, header.dtype, prod(header.shape), header.length)
+    return ArrayColumn(flat.reshape(header.shape, order="F" if header.fortran else "C"))
 
 
 def _data_offset(path: Path, info: zipfile.ZipInfo) -> int:

@@ -42,6 +42,8 @@ def parquet_column(path: Path, name: str, *, ids: GroupColumn | None = None) -> 
     """One column of a Parquet file, decoded a row group at a time."""
     file = open_parquet(path)
     rows = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
+    if any(not 0 <= count < 1 << 48 for count in rows):
+        raise FormatError(f"open {path.name}", f"row groups of {rows[:5]} rows", "sane row counts")
     return GroupColumn(
         lambda group: file.read_row_group(group, columns=[name], use_threads=True).column(0),
         np.array(list(accumulate(rows)), dtype=np.int64),

@@ -11,7 +11,7 @@ import numpy as np
 from isthmus.core.errors import FormatError
 from isthmus.spaces.columns import ChainColumn, Column, FileColumn, fill, open_binary, truncated
 from isthmus.spaces.formats.contents import Contents, Keys
-from isthmus.spaces.formats.npy import parse_header
+from isthmus.spaces.formats.npy import npy_column
 from isthmus.spaces.formats.parquet import parquet_column
 from isthmus.spaces.manifest import BLOCK_BYTES, SHARDS, Manifest, Shard, StoredFile, newest
 
@@ -134,15 +134,18 @@ def check_block(path: Path, stored: StoredFile, block: int, data: Any) -> None:
 
 def _vectors(folder: Path, shard: Shard, manifest: Manifest) -> Column:
     path = _inside(folder, shard.vectors)
-    size = path.stat().st_size
-    shape, fortran, dtype, header = parse_header(path, 0, size)
+    column = npy_column(path, 0, shard.vectors.bytes)
     expected = (shard.rows, manifest.dim)
-    if shape != expected or fortran or dtype != np.dtype(manifest.dtype).newbyteorder("<"):
+    if (
+        column.fortran
+        or column.shape != expected
+        or column.stored != np.dtype(manifest.dtype).newbyteorder("<")
+    ):
         raise FormatError(
-            f"read {path.name}", f"{shape} of {dtype}", f"{expected} of {manifest.dtype}",
-            "Restore the shard from a copy.",
+            f"read {path.name}", f"{column.shape} of {column.stored}",
+            f"{expected} of {manifest.dtype}", "Restore the shard from a copy.",
         )  # fmt: skip
-    return VerifiedColumn(path, header, shard, manifest.dim, dtype)
+    return VerifiedColumn(path, column.offset, shard, manifest.dim, column.stored)
 
 
 def _inside(folder: Path, stored: StoredFile) -> Path:

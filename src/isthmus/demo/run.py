@@ -1,0 +1,189 @@
+"""Run the demo: two encoders over Python's docstrings, two networks over digits, one report."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.bridges.bridge import Bridge, fit
+from isthmus.bridges.choice import candidates
+from isthmus.demo.encoders import lsa, minilm
+from isthmus.evidence import corpora, networks
+from isthmus.measures.compare import Comparison, compare
+from isthmus.measures.describe import Description, describe
+from isthmus.report.html import report
+from isthmus.spaces.pairs import Pairs, pair
+from isthmus.spaces.space import Space
+from isthmus.upgrade.evaluate import evaluate
+from isthmus.upgrade.evaluation import Evaluation
+from isthmus.upgrade.translate import translate
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One modality taken along the whole path."""
+
+    title: str
+    old: Description
+    new: Description
+    comparison: Comparison
+    chosen: Bridge
+    evaluation: Evaluation
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "title": self.title, "old": self.old.as_dict(), "new": self.new.as_dict(),
+            "comparison": self.comparison.as_dict(), "bridge": self.chosen.as_dict(),
+            "evaluation": self.evaluation.as_dict(),
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        rule = "=" * 80
+        return "\n\n".join(
+            [
+                f"{rule}\n{self.title}\n{rule}",
+                "How the two spaces relate",
+                str(self.comparison),
+                "Which bridge carries the old vectors across",
+                str(self.chosen.choice),
+                "What each strategy would give you",
+                str(self.evaluation),
+            ]
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """Both modalities, the files written, and the time taken."""
+
+    parts: tuple[Part, ...]
+    folder: Path
+    report: Path
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "kind": "demo", "seconds": self.seconds, "report": str(self.report),
+            "parts": [part.as_dict() for part in self.parts],
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        end = (
+            f"Done in {self.seconds:.0f} s. Open {self.report} in a browser.\n"
+            f"The files are in {self.folder}/: try\n"
+            f"  isthmus info {self.folder}/docstrings-old.npz\n"
+            f"  isthmus compare {self.folder}/docstrings-old.npz {self.folder}/docstrings-new.npz"
+        )
+        return "\n\n".join([*map(str, self.parts), end])
+
+
+def run(out: Path, *, documents: int = 2000, seed: int = 0, say: Say = print) -> Demo:
+    """Take text and images along the whole path, write every file to ``out``, and report.
+
+    Text: docstrings of Python's standard library; the summary line asks for the body. The old
+    encoder is TF-IDF with truncated SVD, the new one a transformer. Images: digits under the hidden
+    layers of two networks trained apart. ``say`` receives a line per step.
+    """
+    start = time.perf_counter()
+    out.mkdir(parents=True, exist_ok=True)
+    parts = (
+        _text(out, documents=documents, seed=seed, say=say),
+        _images(out, seed=seed, say=say),
+    )
+    results = [result for part in parts for result in (part.comparison, part.chosen.choice)]
+    path = report(
+        out / "report.html",
+        *(_opened(out, name) for name in ("docstrings-old", "docstrings-new")),
+        *results,
+        *(part.evaluation for part in parts),
+        title="Isthmus demo: docstrings and digits",
+    )
+    return Demo(
+        parts=parts, folder=out, report=path, seconds=time.perf_counter() - start
+    )
+
+
+def _text(out: Path, *, documents: int, seed: int, say: Say) -> Part:
+    texts = corpora.docstrings()
+    picked = np.random.default_rng(seed).permutation(len(texts.ids))[:documents]
+    ids = np.array(texts.ids)[picked]
+    bodies = [texts.documents[i] for i in picked]
+    summaries = [texts.queries[i] for i in picked]
+    say(f"docstrings: {len(ids):,} of {len(texts.ids):,}; embedding them with two encoders ...")
+    old_encoder = lsa(bodies, seed=seed)
+    new_encoder = minilm()
+    for name, encoder, title in (("old", old_encoder, "tf-idf + svd"), ("new", new_encoder, "minilm")):
+        for kind, rows in (("docstrings", bodies), ("queries", summaries)):
+            _save(out / f"{kind}-{name}.npz", encoder(rows), ids, title)
+        say(f"docstrings: embedded with {title}")
+    return _path(
+        "Text: docstrings of Python's standard library, TF-IDF + SVD -> MiniLM",
+        out, "docstrings", seed=seed, say=say,
+        queries=_opened(out, "queries-new"), source_queries=_opened(out, "queries-old"),
+    )  # fmt: skip
+
+
+def _images(out: Path, *, seed: int, say: Say) -> Part:
+    say("digits: training two networks apart ...")
+    images, labels = corpora.digits()
+    ids = np.array([f"digit-{i:04d}" for i in range(len(images))])
+    # Two halves of the labels' evidence: the networks share neither seed nor width.
+    small = networks.classifier(images, labels, layers=(64,), epochs=15, seed=seed)
+    large = networks.classifier(images, labels, layers=(96,), epochs=30, seed=seed + 1)
+    _save(out / "digits-old.npz", networks.hidden(small, images, layer=1), ids, "mlp-64")
+    _save(out / "digits-new.npz", networks.hidden(large, images, layer=1), ids, "mlp-96")
+    return _path(
+        "Images: handwritten digits, a network of 64 units -> another of 96",
+        out, "digits", seed=seed, say=say,
+    )  # fmt: skip
+
+
+def _path(
+    title: str,
+    out: Path,
+    name: str,
+    *,
+    seed: int,
+    say: Say,
+    queries: Space | None = None,
+    source_queries: Space | None = None,
+) -> Part:
+    old, new = _opened(out, f"{name}-old"), _opened(out, f"{name}-new")
+    pairs = pair(old, new)
+    say(f"{name}: comparing, fitting {len(candidates())} bridges each way, translating ...")
+    comparison = compare(pairs, rng=seed)
+    chosen = fit(pairs, seed=seed)
+    chosen.save(out / f"{name}.isthmus")
+    translate(old, chosen, out / f"{name}-translated")
+    evaluation = evaluate(
+        old, new, _both_ways(pairs, seed),
+        queries=queries, source_queries=source_queries, rng=seed,
+    )  # fmt: skip
+    return Part(
+        title=title, old=describe(old), new=describe(new), comparison=comparison,
+        chosen=chosen, evaluation=evaluation,
+    )  # fmt: skip
+
+
+def _both_ways(pairs: Pairs, seed: int) -> list[Bridge]:
+    back = Pairs(pairs.target, pairs.source, pairs.rows_target, pairs.rows_source)
+    return [
+        fit(way, method=name, seed=seed) for name, _ in candidates() for way in (pairs, back)
+    ]
+
+
+def _save(path: Path, vectors: np.ndarray, ids: np.ndarray, encoder: str) -> None:
+    np.savez(path, vectors=vectors.astype(np.float32), ids=ids, encoder=np.array(encoder))
+
+
+def _opened(out: Path, name: str) -> Space:
+    from isthmus.spaces.open import open
+
+    return open(out / f"{name}.npz")

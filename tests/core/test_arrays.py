@@ -1,0 +1,85 @@
+"""What comes in is checked and keeps its kind."""
+
+import array_api_strict
+import numpy as np
+import pytest
+import torch
+
+from isthmus.core.arrays import like, matrix, namespace, paired, row_blocks, to_numpy
+from isthmus.core.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("given", "dtype"),
+    [
+        (np.ones((2, 2), np.float16), np.float32),
+        (np.ones((2, 2), np.float32), np.float32),
+        (np.ones((2, 2), ">f4"), np.float32),
+        (np.ones((2, 2), ">f8"), np.float64),
+        (np.ones((2, 2), np.int8), np.float64),
+        ([[1, 2], [3, 4]], np.float64),
+    ],
+)
+def test_dtypes(given, dtype):
+    result = matrix("x", given, operation="test")
+    assert result.dtype == dtype
+    assert result.dtype.isnative
+
+
+def test_floats_are_not_copied():
+    x = np.ones((3, 2), np.float32)
+    assert matrix("x", x, operation="test") is x or matrix("x", x, operation="test").base is x
+
+
+@pytest.mark.parametrize("kind", [torch, array_api_strict])
+def test_other_kinds_stay_themselves(kind):
+    x = kind.asarray([[1.0, 2.0]])
+    result = matrix("x", x, operation="test")
+    assert type(result) is type(x)
+    assert isinstance(to_numpy(result), np.ndarray)
+    assert type(like(np.ones(2), x)) is type(x)
+
+
+def test_torch_half_and_integers():
+    assert matrix("x", torch.ones(2, 2, dtype=torch.float16), operation="t").dtype == torch.float32
+    assert matrix("x", torch.ones(2, 2, dtype=torch.int32), operation="t").dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (np.ones(3), r"shape \(3,\)"),
+        (np.ones((0, 3)), "non-empty"),
+        (np.ones((3, 0)), "non-empty"),
+        (np.array([["a"]]), "dtype"),
+        (np.ones((2, 2), complex), "dtype"),
+        (np.array([[1.0], [np.nan], [np.inf]]), r"2 of 3 rows \(first rows: 1, 2\)"),
+    ],
+)
+def test_refusals(given, text):
+    with pytest.raises(InputError, match=text):
+        matrix("x", given, operation="test")
+
+
+def test_large_finite_values_whose_sum_overflows_are_fine():
+    x = np.full((4, 2), 3e38, np.float32)
+    assert matrix("x", x, operation="test").shape == (4, 2)
+
+
+def test_paired():
+    class Two:
+        x, y = np.ones((3, 2)), np.ones((3, 1))
+
+    assert paired(Two(), None, operation="test")[1].shape == (3, 1)
+    with pytest.raises(InputError, match="equally many rows"):
+        paired(np.ones((3, 2)), np.ones((4, 2)), operation="test")
+    with pytest.raises(InputError, match="at least 4"):
+        paired(np.ones((3, 2)), np.ones((3, 2)), operation="test", min_rows=4)
+    with pytest.raises(InputError, match="two paired matrices"):
+        paired(np.ones((3, 2)), None, operation="test")
+    with pytest.raises(InputError, match="one kind"):
+        namespace(np.ones(2), torch.ones(2))
+
+
+def test_row_blocks_cover_everything_once():
+    assert [list(range(s.start, s.stop)) for s in row_blocks(5, 2)] == [[0, 1], [2, 3], [4]]

@@ -1,0 +1,66 @@
+"""The registry finds every method by its file, and refuses what would drift apart."""
+
+import subprocess
+import sys
+
+import pytest
+
+import isthmus
+from isthmus.core.card import Card, Paper
+from isthmus.core.errors import InputError
+from isthmus.core.registry import method, methods, register
+
+
+def card(name):
+    return Card(name=name, summary="s", paper=Paper("t", "a", 2000), cost="n", memory="n")
+
+
+def test_every_method_is_named_like_its_file_and_documented():
+    found = methods()
+    assert {m.room for m in found} == {"anchors", "bridges", "measures", "retrieval"}
+    for entry in found:
+        assert entry.call.__module__ == f"isthmus.{entry.room}.{entry.name}"
+        assert entry.call.card is entry.card
+        assert entry.call.__doc__, entry.name
+        assert entry.card.summary.endswith("."), entry.name
+        assert entry.card.paper.year > 1800
+
+
+def test_rooms_give_the_method_not_its_module():
+    assert callable(isthmus.measures.debiased_cka)
+    assert isthmus.bridges.Orthogonal.card.name == "orthogonal"
+    assert "Orthogonal" in dir(isthmus.bridges)
+    with pytest.raises(AttributeError, match="no attribute 'missing'"):
+        _ = isthmus.measures.missing
+
+
+def test_importing_the_file_first_changes_nothing():
+    code = (
+        "import isthmus.measures.uniformity as m, isthmus;"
+        "assert callable(isthmus.measures.uniformity), isthmus.measures.uniformity"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_lookup_knows_dashes_and_names_the_choices():
+    assert method("bridges", "low-rank").name == "low_rank"
+    with pytest.raises(InputError, match="one of affine, low_rank, orthogonal, relative"):
+        method("bridges", "magic")
+
+
+def test_a_card_on_another_name_is_refused():
+    with pytest.raises(InputError, match="agree"):
+
+        @register(card("one"), room="measures")
+        def two(x):
+            return x
+
+
+def test_a_name_cannot_be_taken_twice():
+    def fake(x):
+        return x
+
+    fake.__name__ = "orthogonal"
+    methods("bridges")
+    with pytest.raises(InputError, match="not yet taken"):
+        register(card("orthogonal"), room="bridges")(fake)
