@@ -4,10 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from isthmus import anchors, bridges, measures, retrieval
+    from isthmus import anchors, bridges, measures, report, retrieval
     from isthmus.bridges.bridge import Bridge, fit, load
     from isthmus.measures.compare import compare
-    from isthmus.report.html import report
     from isthmus.spaces.open import open
     from isthmus.spaces.pairs import Pairs, pair
     from isthmus.spaces.space import Space
@@ -22,8 +21,8 @@ _HOME = {
     "Bridge": "bridges.bridge", "Pairs": "spaces.pairs", "Space": "spaces.space",
     "compare": "measures.compare", "evaluate": "upgrade.evaluate", "fit": "bridges.bridge",
     "load": "bridges.bridge", "open": "spaces.open", "pair": "spaces.pairs",
-    "report": "report.html", "translate": "upgrade.translate",
-    "anchors": None, "bridges": None, "measures": None, "retrieval": None,
+    "translate": "upgrade.translate",
+    "anchors": None, "bridges": None, "measures": None, "report": None, "retrieval": None,
 }  # fmt: skip
 __all__ = ["Bridge", "Pairs", "Space", "anchors", "bridges", "compare", "evaluate", "fit", "load"]
 __all__ += ["measures", "open", "pair", "report", "retrieval", "translate"]

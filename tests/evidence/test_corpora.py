@@ -142,7 +142,11 @@ def test_docstrings_of_a_known_library(tmp_path):
     put(tmp_path, "pkg/latin.py", b'"""\xe9"""\n')
     put(tmp_path, "pkg/tests/more.py", SOURCE.encode())
     put(tmp_path, "site-packages/other.py", SOURCE.encode())
+    frowned = SOURCE.partition("def")[0].replace("file", "oddity") + 'pattern = "\\d"\n'
+    put(tmp_path, "odd.py", frowned.replace("body", "text").encode())
     texts = corpora._docstrings(tmp_path)
+    assert texts.ids[0] == "odd"
+    texts = corpora.Texts(texts.ids[1:], texts.documents[1:], (), texts.queries[1:], texts.relevant)
     assert texts.ids == ("pkg", "pkg.Thing", "pkg.Thing.work.inner")
     assert texts.queries == (
         "One summary of the file.",

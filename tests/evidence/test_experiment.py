@@ -110,7 +110,7 @@ def test_text_names_what_failed_even_among_many_bounds():
 def test_every_file_is_infrastructure_or_complete_evidence():
     for slug in slugs():
         module = paper_file(slug)
-        assert module.SLUG == slug
+        assert slug == module.SLUG
         assert isinstance(module.PAPER, Paper)
         assert module.CLAIM.endswith(".")
         assert callable(module.run)

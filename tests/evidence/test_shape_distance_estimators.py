@@ -25,6 +25,9 @@ def test_the_claim_holds_on_other_seeds(monkeypatch):
     assert len(claimed) == 2
     for figure in claimed:
         assert figure.met, str(figure)
+    coverage = figures["independent/coverage"]
+    assert coverage.ci[0] < coverage.value <= coverage.ci[1] <= 1
+    assert coverage.ci[0] == pytest.approx(0.025 ** (1 / 24), abs=0.06)
 
 
 def test_the_plugin_does_not_pass_for_its_own_correction(monkeypatch):

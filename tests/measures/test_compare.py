@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from isthmus.core.errors import InputError
-from isthmus.measures.compare import PANEL, _apart, compare
 from isthmus.core.score import Score
+from isthmus.measures.compare import PANEL, _apart, compare
 
 
 def rotation(d, seed=0):

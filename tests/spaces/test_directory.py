@@ -201,6 +201,31 @@ def test_a_failing_disk_leaves_nothing(tmp_path, monkeypatch, failing):
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize("resumable", [True, False])
+def test_a_commit_that_fails_can_be_repeated(tmp_path, monkeypatch, resumable):
+    path = write_space(tmp_path / "s", V).path
+    before = tree(path)
+    writer = SpaceWriter(path, dim=4, ids="string", resumable=resumable)
+    with writer.shard(0, 30) as shard:
+        shard.write(V * 2, IDS)
+    staged = tree(path)
+
+    def fail(*_args, **_options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable.os, "link", fail)
+        with pytest.raises(StorageError, match="No space left"):
+            writer.commit()
+    assert tree(path) == staged
+    np.testing.assert_array_equal(isthmus.open(path).vectors(), V)
+    if resumable:
+        np.testing.assert_array_equal(writer.commit().vectors(), V * 2)
+    else:
+        writer.abort()
+        assert tree(path) == before
+
+
 def test_a_file_size_limit_is_a_storage_error(tmp_path):
     code = f"""
 import resource, signal, numpy as np
@@ -337,14 +362,15 @@ def test_everything_is_on_the_disk_before_it_is_named(tmp_path, monkeypatch):
     before_record = [what for name, what in events[: links["00000.json"]] if name == "fsync"]
     assert any(what.endswith(".npy") for what in before_record)
     assert any(what.endswith(".ids.parquet") for what in before_record)
+    # Once for the job's description, and once for the names of the shard's files.
+    assert sum(what.startswith("writing") for what in before_record) == 2
     assert ("fsync", "shards") in events[: links["manifest-000001.json"]]
     assert ("fsync", "s") in events[links["manifest-000001.json"] :]
 
 
-# ruff: noqa: PT012
 def test_leaving_a_shard_early_undoes_it(tmp_path):
     writer = SpaceWriter(tmp_path / "s", dim=4)
-    with pytest.raises(KeyboardInterrupt), writer.shard(0, 30) as shard:
+    with pytest.raises(KeyboardInterrupt), writer.shard(0, 30) as shard:  # noqa: PT012
         shard.write(V[:10])
         raise KeyboardInterrupt
     assert writer.done() == []
@@ -354,7 +380,7 @@ def test_leaving_a_shard_early_undoes_it(tmp_path):
         writer.shard(0, 30) as s,
     ):
         s.write(V[:10])
-    with (
+    with (  # noqa: PT012
         pytest.raises(InputError, match=r"31 rows; expected the 30 announced"),
         writer.shard(0, 30) as s,
     ):
@@ -413,7 +439,7 @@ def test_another_job_does_not_mix_in(tmp_path):
 def test_two_writers_race_and_one_wins(tmp_path):
     for attempt in range(8):
         path = tmp_path / f"s{attempt}"
-        gate, outcome = threading.Barrier(2), {}
+        gate, outcome = threading.Barrier(2, timeout=20), {}
 
         def write(factor, path=path, gate=gate, outcome=outcome):
             writer = SpaceWriter(path, dim=4, resumable=False)

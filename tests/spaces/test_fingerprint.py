@@ -515,8 +515,8 @@ def test_real_spaces(debian, name):
 
 @needs_debian
 def test_real_spaces_under_same_as(debian):
-    whole = {name: Fingerprint.of(x[::2]) for name, (x, _) in debian.items()}
-    again = {name: Fingerprint.of(x[1::2]) for name, (x, _) in debian.items()}
+    whole = {name: Fingerprint.of(x[:6000]) for name, (x, _) in debian.items()}
+    again = {name: Fingerprint.of(x[6000:13_000]) for name, (x, _) in debian.items()}
     for one in whole:
         for other in whole:
             assert whole[one].same_as(again[other]).ok == (one == other), (one, other)

@@ -69,7 +69,7 @@ def test_conductance_by_definition():
 def test_cuts_find_the_two_halves():
     rng = np.random.default_rng(0)
     truth = rng.random(400) < 0.3
-    z = unit_rows(rng.standard_normal((400, 6)) + np.where(truth[:, None], 3, -3) * np.eye(6)[0])
+    z = unit_rows(rng.standard_normal((400, 6)) + np.where(truth[:, None], 9, -9) * np.eye(6)[0])
     conductance, part = cuts(neighbour_graph(z), 30, rng)[0]
     np.testing.assert_array_equal(part, truth)
     assert conductance < 0.001
@@ -137,20 +137,31 @@ def test_classes_of_digits_are_one_space(digits):
     assert all(len(m.rows) == 0 and m.share == 0 for m in found)
 
 
-@pytest.mark.parametrize("guard", ["_SHARED", "_SPREAD"])
+@pytest.mark.parametrize("guard", ["_SHARED", "_BETTER_WITHIN", "_SPREAD"])
 def test_a_cut_alone_would_raise_false_alarms(digits, guard, monkeypatch):
     """Without each guard a single space is called two, so neither check is idle."""
     rng = np.random.default_rng(0)
     x = digits["pixels"]
     if guard == "_SHARED":
-        # Two classes of one space, kept well apart.
+        # Two classes of one space, which stand well apart in digits too.
         labels = pytest.importorskip("sklearn.datasets").load_digits(return_X_y=True)[1]
-        x = x[np.isin(labels, (0, 1))] @ orthogonal(64, rng)
         monkeypatch.setattr(module, "_CROSSED_CUT", 0.02)
-        tried, loose = x, 9.0
+        monkeypatch.setattr(module, "_BETTER_WITHIN", 0.0)
+        tried, loose = x[np.isin(labels, (0, 1))], 9.0
+    elif guard == "_BETTER_WITHIN":
+        # Several groups, each spread over directions of its own.
+        groups = np.repeat(np.arange(6), 200)
+        axes = np.stack(
+            [np.geomspace(1, 0.05, 64)[:, None] * orthogonal(64, rng) for _ in "123456"]
+        )
+        x = np.einsum("nd,nde->ne", rng.standard_normal((1200, 64)), axes[groups])
+        tried, loose = x + 9 * orthogonal(64, rng)[groups], 0.0
     else:
-        copies = x[:1] + 1e-3 * rng.standard_normal((200, 64)) * np.geomspace(1, 0.1, 64)
-        tried, loose = np.concatenate([x, copies - 3 * np.eye(64)[5]]), 0.0
+        # Boilerplate: one vector over and over, with little variation.
+        jitter = rng.standard_normal((200, 3)) @ rng.standard_normal((3, 64))
+        tried, loose = np.concatenate([x, x[0] - 3 * np.eye(64)[5] + 0.01 * jitter]), 0.0
+        monkeypatch.setattr(module, "_SHARED", 9.0)
+        monkeypatch.setattr(module, "_BETTER_WITHIN", 0.0)
     assert not mixture(tried).two_spaces
     monkeypatch.setattr(module, guard, loose)
     assert mixture(tried).two_spaces
@@ -181,7 +192,7 @@ def test_single_real_spaces_at_the_stated_rate(debian):
     found = []
     for x, sections in debian.values():
         names, counts = np.unique(sections, return_counts=True)
-        for size in (400, 1000, 2500):
+        for size in (400, 800, 1500):
             found += [
                 mixture(x[np.sort(rng.choice(len(x), size, replace=False))]) for _ in range(4)
             ]
@@ -191,8 +202,9 @@ def test_single_real_spaces_at_the_stated_rate(debian):
 
 
 @needs_debian
-@pytest.mark.parametrize("share", [0.5, 0.25, 0.1])
-@pytest.mark.parametrize("interleaved", [True, False])
+@pytest.mark.parametrize(
+    ("share", "interleaved"), [(0.5, True), (0.25, False), (0.1, True), (0.1, False)]
+)
 def test_two_real_spaces(debian, share, interleaved):
     rng = np.random.default_rng(0)
     rows = rng.permutation(61_486)[:5000]
@@ -245,9 +257,11 @@ def test_zeros_repeats_scale_and_shift_do_not_hide_two_spaces(digits):
         assert mixture(tried).two_spaces
 
 
-def test_all_rows_are_assigned_beyond_the_sample(digits):
+def test_all_rows_are_assigned_beyond_the_sample():
     rng = np.random.default_rng(0)
-    old = digits["net 1"][rng.integers(1797, size=7000)] * rng.uniform(0.9, 1.1, (7000, 64))
+    axes = np.geomspace(1, 0.02, 64)[:, None] * orthogonal(64, rng)
+    old = (rng.standard_normal((12, 64)) @ axes + axes[0])[rng.integers(12, size=7000)]
+    old += rng.standard_normal((7000, 64)) @ axes
     x, moved = migrated(old, old @ orthogonal(64, rng), 0.2, rng, interleaved=True)
     found = mixture(x)
     assert found.two_spaces

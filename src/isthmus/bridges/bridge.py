@@ -165,6 +165,19 @@ class Bridge:
         held = f", held-out MRR {self.scores['mrr'].value:.3f}" if "mrr" in self.scores else ""
         return f"<Bridge {self.name}: {ends}, {self.pairs:,} pairs{held}>"
 
+    def __str__(self) -> str:
+        lines = [
+            f"bridge {self.name}, fitted on {self.pairs:,} pairs",
+            f"  from  {_described(self.source)}",
+            f"  to    {_described(self.target)}",
+        ]
+        if self.scores:
+            lines.append(f"  on {self.scores['mrr'].n:,} held-out pairs:")
+            lines += [f"    {name:<8}{score}" for name, score in self.scores.items()]
+        else:
+            lines.append("  too few pairs to hold some out: nothing proves that it works")
+        return "\n".join(lines if self.choice is None else [*lines, "", str(self.choice)])
+
     @cached_property
     def _shape(self) -> tuple[int]:
         return (self.source.dim,)
@@ -228,6 +241,7 @@ def fit(
         When nothing can be paired or values cannot be used.
     """
     pairs = source if isinstance(source, Pairs) and target is None else pair(source, target)
+    pairs.check_finite()
     train, test = (pairs, None) if len(pairs) < 10 else pairs.split(holdout, seed=seed)
     choice = None
     if method == "auto":
@@ -241,7 +255,9 @@ def fit(
         estimator = found.call(**params)
     except TypeError as error:
         known = ", ".join(found.call().get_params())
-        raise InputError(f"fit {method}", f"parameters {sorted(params)}", f"some of: {known}") from error
+        raise InputError(
+            f"fit {method}", f"parameters {sorted(params)}", f"some of: {known}"
+        ) from error
     if found.card.streams:
         seen = _sample(train, 2048, seed)
         moments = Moments.from_blocks(train.blocks())
@@ -368,6 +384,11 @@ def _ends(fingerprint: Fingerprint) -> dict[str, Any]:
 
 def _title(fingerprint: Fingerprint) -> str:
     return fingerprint.encoder or f"a space of dim {fingerprint.dim}"
+
+
+def _described(fingerprint: Fingerprint) -> str:
+    seen = "" if fingerprint.detects_rotation else "; rotated copies go unnoticed"
+    return f"{_title(fingerprint)} ({fingerprint.dim} dimensions, {fingerprint.norms} norms{seen})"
 
 
 def _not_finite(name: str) -> InputError:

@@ -1,5 +1,6 @@
 """Choosing a bridge by held-out retrieval, with the one-standard-error rule."""
 
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,15 +60,15 @@ class Choice:
         return {"kind": "choice", "chosen": self.chosen, "reason": self.reason, "rows": rows}
 
     def __str__(self) -> str:
-        lines = [f"  {'bridge':<12} {'held-out MRR':<24} {'top-1':>6}  {'to the best':<22} {'s':>5}"]
+        lines = [f"  {'bridge':<11} {'held-out MRR':<20}  {'top-1':>5}  {'to the best':<23} {'s':>5}"]
         for row in self.rows:
             low, high = row.score.ci or (np.nan, np.nan)
             lead = "best" if row.lead.ci is None else _interval(row.lead)
             lines.append(
-                f"{'*' if row.chosen else ' '} {row.name:<12} {row.score.value:.3f} "
-                f"[{low:.3f}, {high:.3f}]{'':<3} {row.top1:>6.3f}  {lead:<22} {row.seconds:>5.1f}"
+                f"{'*' if row.chosen else ' '} {row.name:<11} {row.score.value:.3f} "
+                f"[{low:.3f}, {high:.3f}]  {row.top1:>5.3f}  {lead:<23} {row.seconds:>5.1f}"
             )
-        return "\n".join([*lines, self.reason])
+        return "\n".join([*lines, *textwrap.wrap(self.reason, 80)])
 
 
 def reciprocal_ranks(
@@ -216,7 +217,10 @@ def _error(lead: Score) -> float:
 def _reason(rows: tuple[Candidate, ...], chosen: int, best: int, n: int) -> str:
     name = rows[chosen].name
     if chosen == best:
-        return f"{name}: the highest held-out MRR of {n} pairs, and nothing simpler is within one standard error."
+        return (
+            f"{name}: the highest held-out MRR of {n} pairs, and nothing simpler is within one "
+            "standard error."
+        )
     return (
         f"{name}: within one standard error of {rows[best].name}, the best on {n} held-out pairs, "
         "and simpler."

@@ -21,6 +21,8 @@ from isthmus.spaces.files import atomic_write
 FORMAT = 1
 #: A header beyond this is no bridge; fingerprints and parameters take well under a megabyte.
 _MAX_HEADER = 16 * 2**20
+#: What every file of ours says right after the eight bytes of the header's length.
+_MARK = b'{"__metadata__":{"isthmus":'
 _DTYPES = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
 
 
@@ -37,6 +39,21 @@ def write(path: Path, description: dict[str, Any], arrays: dict[str, np.ndarray]
     again = read(path)[1]
     if any(not np.array_equal(again[name], tensors[name]) for name in tensors):
         raise StorageError("save bridge", str(path), "the bytes just written", "Check the disk.")
+
+
+def is_bridge(path: str | Path) -> bool:
+    """Whether ``path`` is a file that begins like a bridge, whatever its name.
+
+    It may be damaged further on: ``isthmus.load`` tells. Raises StorageError when it cannot be read.
+    """
+    path = Path(path)
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(8 + len(_MARK))[8:] == _MARK
+    except OSError as error:
+        raise StorageError("open", f"{path}: {error.strerror}", "a readable file") from error
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

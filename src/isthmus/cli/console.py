@@ -1,55 +1,84 @@
-"""What every verb prints with: JSON on stdout, progress on stderr."""
+"""What every verb prints with: JSON or text on stdout, remarks and progress on stderr."""
 
+import contextlib
 import json
+import math
 import sys
+import textwrap
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
+_WIDTH = 80
+
 
 def show(result: Any, *, as_json: bool) -> None:
     """Print a result object: its text for people, its ``as_dict()`` for programs."""
-    if as_json:
-        data = result if isinstance(result, list | dict) else result.as_dict()
-        typer.echo(json.dumps(data, indent=2, default=_plain))
-    else:
-        typer.echo(str(result))
+    typer.echo(json.dumps(_plain(result), indent=2, allow_nan=False) if as_json else str(result))
 
 
 def note(text: str) -> None:
-    """A remark to the person at the terminal, on stderr."""
-    typer.echo(text, err=True)
+    """A remark to the person at the terminal, on stderr; lost when nobody reads that."""
+    with contextlib.suppress(BrokenPipeError):
+        typer.echo(text, err=True)
 
 
-@contextmanager
+def wrapped(text: str, *, indent: str = "") -> str:
+    """``text`` in lines of at most 80 columns, paths and names left whole; ``indent`` from line 2."""
+    return textwrap.fill(
+        text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+@contextlib.contextmanager
 def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr with rate and time left, when stderr is a terminal; else silence."""
+    """A line on stderr with rate and time left, when stderr is a terminal; else silence."""
     if not sys.stderr.isatty():
         yield lambda done: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    started = shown = time.perf_counter()
+    first: int | None = None
 
-    columns = (
-        TextColumn("{task.description}"), BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} rows, {task.speed:,.0f}/s"),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        # Rates are unknown until the second update, which the text column must survive.
-        bar.columns[2].text_format = "{task.completed:,.0f} of {task.total:,.0f} rows"  # type: ignore[attr-defined]
-        yield lambda done: bar.update(task, completed=done)
+    def advance(done: int) -> None:
+        nonlocal shown, first
+        now = time.perf_counter()
+        # What an earlier run had finished says nothing about the speed of this one.
+        first = done if first is None else first
+        if now - shown > 0.1 and done > first:
+            shown = now
+            rate = (done - first) / (now - started)
+            left = (total - done) / rate
+            text = f"{label} {done:,} of {total:,} rows, {rate:,.0f}/s, {_clock(left)} left"
+            sys.stderr.write(f"\r{text:<{_WIDTH - 1}.{_WIDTH - 1}}")
+            sys.stderr.flush()
+
+    try:
+        yield advance
+    finally:
+        sys.stderr.write("\r" + " " * (_WIDTH - 1) + "\r")
+        sys.stderr.flush()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _plain(value: Any) -> Any:
-    """NumPy scalars and arrays, paths and records inside a result, as JSON."""
+    """Results, NumPy scalars and arrays, paths and records as JSON; NaN, which JSON lacks, as null."""
     if hasattr(value, "as_dict"):
-        return value.as_dict()
+        return _plain(value.as_dict())
     if hasattr(value, "tolist"):
-        return value.tolist()
-    return str(value)
+        return _plain(value.tolist())
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

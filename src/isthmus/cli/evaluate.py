@@ -9,8 +9,10 @@ from isthmus.cli.console import Json, note, show
 
 
 def evaluate(
-    source: Annotated[Path, typer.Argument(help="The old collection.")],
-    target: Annotated[Path, typer.Argument(help="New vectors of all or some of it.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The old collection.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="TARGET", help="New vectors of all or some of it.")
+    ],
     bridge: Annotated[
         list[Path], typer.Option("--bridge", "-b", help="A bridge file, either direction; repeat.")
     ],

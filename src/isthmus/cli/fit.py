@@ -9,8 +9,12 @@ from isthmus.cli.console import Json, note, show
 
 
 def fit(
-    source: Annotated[Path, typer.Argument(help="Vectors under the old encoder.")],
-    target: Annotated[Path, typer.Argument(help="Vectors of a sample under the new one.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="Vectors under the old encoder.")
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="TARGET", help="Vectors of a sample under the new one.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The bridge file to write.")],
     method: Annotated[
         str, typer.Option(help="A bridge's name, or auto to choose by held-out retrieval.")
@@ -18,22 +22,33 @@ def fit(
     holdout: Annotated[float, typer.Option(help="Share of pairs kept aside as proof.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     drop_invalid: Annotated[
-        bool, typer.Option(help="Leave out pairs with NaN or infinity; list them beside the bridge.")
+        bool,
+        typer.Option(help="Leave out pairs with NaN or infinity; list them in OUT.rejects.csv."),
     ] = False,
     json: Json = False,
 ) -> None:
     """Fit a bridge from SOURCE to TARGET, and prove on held-out pairs that it works.
 
     Rows are paired by id. Without a relation between the two (shuffled rows, say) nothing is
-    written.
+    written. METHOD is a name from: isthmus methods --room bridges.
     """
     import isthmus
+    from isthmus.spaces.rejects import write_rejects
 
     pairs = isthmus.pair(isthmus.open(source), isthmus.open(target))
     note(f"{len(pairs):,} pairs; left over: {pairs.left_over[0]:,} and {pairs.left_over[1]:,}")
+    rejected = None
     if drop_invalid:
-        pairs = pairs.finite(rejects=out.with_name(out.name + ".rejects.csv"))
+        pairs, rejected = pairs.finite()
+    if any(pairs.zero_vectors):
+        note("zero vectors kept: {:,} source, {:,} target".format(*pairs.zero_vectors))
     bridge = isthmus.fit(pairs, method=method, holdout=holdout, seed=seed)
+    if bridge.source == bridge.target:
+        note("source and target are the same space: the bridge changes next to nothing")
     bridge.save(out)
     note(f"bridge: {out}")
+    if rejected is not None:
+        rows = {"row_source": rejected.rows_source, "row_target": rejected.rows_target}
+        listed = write_rejects(out, {**rows, "id": rejected.ids})
+        note(f"left out {len(rejected):,} invalid pairs: {listed.name}")
     show(bridge, as_json=json)

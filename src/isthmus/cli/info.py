@@ -9,7 +9,9 @@ from isthmus.cli.console import Json, show
 
 
 def info(
-    path: Annotated[Path, typer.Argument(help="A file or folder of vectors, or a bridge file.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A file or folder of vectors, or a bridge file.")
+    ],
     scale: Annotated[float | None, typer.Option(help="Scale of int8 vectors.")] = None,
     json: Json = False,
 ) -> None:
@@ -17,7 +19,9 @@ def info(
 
     Of a bridge file: its method, both ends, and how well it did on held-out pairs.
     """
-    if path.suffix == ".isthmus":
+    from isthmus.bridges.file import is_bridge
+
+    if is_bridge(path):
         from isthmus.bridges.bridge import load
 
         show(load(path), as_json=json)

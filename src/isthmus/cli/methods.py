@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from isthmus.cli.console import Json, show
+from isthmus.cli.console import Json, show, wrapped
 
 
 def methods(
@@ -27,7 +27,9 @@ def methods(
     previous = ""
     for entry in found:
         if entry.room != previous:
-            typer.echo(f"{entry.room}")
+            typer.echo(entry.room)
             previous = entry.room
-        typer.echo(f"  {entry.name:<22}{entry.card.summary}")
-        typer.echo(f"  {'':<22}{entry.card.paper}")
+        said = [str(part) for part in (entry.card.summary, entry.card.paper) if part]
+        typer.echo(f"  {entry.name}")
+        for line in said:
+            typer.echo(wrapped(f"      {line}", indent="      "))

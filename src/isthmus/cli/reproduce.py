@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-from isthmus.cli.console import Json, note, show
+from isthmus.cli.console import Json, note, show, wrapped
 
 
 def reproduce(
-    slug: Annotated[str | None, typer.Argument(help="A paper's slug; see --list.")] = None,
+    slug: Annotated[
+        str | None, typer.Argument(metavar="SLUG", help="A paper's slug; see --list.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Run every claim.")] = False,
     listing: Annotated[bool, typer.Option("--list", help="Only list the claims.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
@@ -18,21 +20,23 @@ def reproduce(
     json: Json = False,
 ) -> None:
     """Run a published claim on real data and say whether it holds; exit 1 when one does not."""
-    from isthmus.core.errors import InputError
     from isthmus.evidence import experiment
 
-    known = experiment.claims()
+    known = experiment.slugs()
     if listing:
+        claims = {name: experiment.paper_file(name).CLAIM for name in known}
         if json:
-            show([{"slug": slug, "claim": claim} for slug, claim in known.items()], as_json=True)
+            show([{"slug": name, "claim": claim} for name, claim in claims.items()], as_json=True)
             return
-        for name, claim in known.items():
-            typer.echo(f"{name}\n    {claim}")
+        for name, claim in claims.items():
+            typer.echo(f"{name}\n{wrapped('    ' + claim, indent='    ')}")
         return
     if everything == (slug is not None):
-        raise InputError("reproduce", "neither or both of SLUG and --all", "one of them", "See --list.")
+        raise typer.BadParameter("give either a SLUG or --all; --list shows the slugs")
+    if slug is not None:
+        experiment.paper_file(slug)  # an unknown slug is refused before anything runs
     found = []
-    for name in known if slug is None else [slug]:
+    for name in known if slug is None else (slug,):
         note(f"running {name} ...")
         evidence = experiment.reproduce(name, seed=seed)
         found.append(evidence)

@@ -9,13 +9,14 @@ from isthmus.cli.console import Json, note, progress, show
 
 
 def translate(
-    source: Annotated[Path, typer.Argument(help="The collection to translate.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The collection to translate.")],
     bridge: Annotated[Path, typer.Option("--bridge", "-b", help="A file written by fit.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
     dtype: Annotated[str, typer.Option(help="float32, float16 or float64.")] = "float32",
     scale: Annotated[float | None, typer.Option(help="Scale of int8 vectors.")] = None,
     drop_invalid: Annotated[
-        bool, typer.Option(help="Leave out rows with NaN or infinity; list them beside OUT.")
+        bool,
+        typer.Option(help="Leave out rows with NaN or infinity; list them in OUT.rejects.csv."),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -32,8 +33,9 @@ def translate(
             space, isthmus.load(bridge), out,
             dtype=dtype, drop_invalid=drop_invalid, progress=advance,
         )  # fmt: skip
-    if len(moved) < len(space):
-        note(f"left out {len(space) - len(moved):,} invalid rows: {out.name}.rejects.csv")
+    if drop_invalid:
+        left_out = len(space) - len(moved)
+        note(f"left out {left_out:,} invalid rows: {out.resolve().name}.rejects.csv")
     if json:
         written = {
             "kind": "translation", "path": str(out), "rows": len(moved), "dim": moved.dim,

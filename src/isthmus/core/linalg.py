@@ -82,7 +82,7 @@ class RidgePath:
         leverage = 1.0 / self.n + projected**2 @ (1.0 / self._damped(alpha))
         fitted = projected @ (self._cross / self._damped(alpha)[:, None])
         # A row that alone spans a direction has leverage 1 and no leave-one-out prediction.
-        rest = np.maximum(1.0 - leverage, 1e-8)
+        rest = np.maximum(1.0 - leverage, 1e-12)
         return ((y - self.mean_y) - fitted) / rest[:, None]
 
     def best_alpha(self, x: np.ndarray, y: np.ndarray) -> float:

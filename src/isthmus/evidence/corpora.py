@@ -13,6 +13,7 @@ import os
 import re
 import sysconfig
 import tarfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,15 +25,16 @@ import numpy as np
 from isthmus.core.errors import FormatError, StorageError
 
 VARIABLE = "ISTHMUS_DATA"
+_SKIPPED = {"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"}
 
 
-class MissingData(StorageError):
+class MissingData(StorageError):  # noqa: N818 (errors here say what is wrong, as in core)
     """A data set that is not on this machine; names it and the variable that says where it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Public:
-    """A file's public origin: where to get it, its name inside an archive, its SHA-256 once open."""
+    """A file's public origin: where to get it, its SHA-256 unzipped, its name in an archive."""
 
     url: str
     sha256: str
@@ -152,14 +154,21 @@ def _docstrings(root: Path) -> Texts:
 
 def sources(root: Path) -> list[Path]:
     """Every Python source file below ``root``, sorted, without tests and installed packages."""
-    skip = {"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"}
-    return sorted(p for p in root.rglob("*.py") if not skip & set(p.relative_to(root).parts))
+    found = []
+    for folder, below, files in os.walk(root):
+        # Pruned in place, so that large installed packages are not even looked into.
+        below[:] = [name for name in below if name not in _SKIPPED]
+        found += [Path(folder) / name for name in files if name.endswith(".py")]
+    return sorted(found)
 
 
 def documented(path: Path, root: Path) -> Iterator[tuple[str, str]]:
-    """Qualified name and cleaned docstring of each documented thing in a file; none if it is broken."""
+    """Qualified name and cleaned docstring of all that is documented in a file that parses."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        with warnings.catch_warnings():
+            # Escapes that Python frowns upon would, where warnings are errors, drop the file.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, UnicodeDecodeError, ValueError):
         return
     parts = path.relative_to(root).with_suffix("").parts

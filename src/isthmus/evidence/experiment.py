@@ -26,8 +26,8 @@ class Figure:
     """One measured number: what it is, its 95 % interval, what it rests on, what it must reach.
 
     ``n`` counts the observations inside one repetition (rows, words, encoders) and ``seeds`` names
-    the repetitions. ``at_least`` and ``at_most`` are the claim's bounds. They are met when the whole
-    interval lies on the right side, not just the value, so that fresh seeds meet them too.
+    the repetitions. ``at_least`` and ``at_most`` are the claim's bounds. They are met when the
+    whole interval lies on the right side, not just the value, so that fresh seeds meet them too.
     """
 
     what: str
@@ -45,7 +45,7 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        """Whether the interval (the value where there is none) keeps both bounds; NaN keeps none."""
+        """Whether the interval, or else the value, keeps both bounds; NaN keeps none."""
         low, high = self.ci or (self.value, self.value)
         above = self.at_least is None or low >= self.at_least
         below = self.at_most is None or high <= self.at_most

@@ -1,12 +1,13 @@
 """Small networks trained apart on the same images, and their hidden layers computed in NumPy."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from isthmus.core.errors import InputError
 
-_ACTIVATIONS = {
+_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "identity": lambda z: z,
     "relu": lambda z: np.maximum(z, 0.0),
     "tanh": np.tanh,

@@ -21,8 +21,8 @@ PAPER = Paper(
 )
 CLAIM = (
     "Rotating and rescaling a space changes its cosine codes by less than 1e-6, and a head trained "
-    "on 64-anchor cosine codes of one digits autoencoder keeps at least 90 % of its accuracy on the "
-    "codes of another one, where on their raw codes it keeps less than 40 %."
+    "on 64-anchor cosine codes of one digits autoencoder keeps at least 90 % of its accuracy on "
+    "those of another one, where a head on raw codes keeps less than 40 %."
 )
 ANCHORS = 64
 TRAIN = 1200
@@ -58,7 +58,7 @@ def rotation_change(x: np.ndarray, anchors: np.ndarray, *, seed: int) -> tuple[f
 def head_accuracy(
     own: np.ndarray, other: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray
 ) -> tuple[float, float]:
-    """Accuracy on ``test`` of a linear head fitted to ``own`` (n, m), on ``own`` and on ``other``."""
+    """Accuracy of a linear head fitted to ``own`` (n, m), on ``own`` and on ``other``."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -71,7 +71,7 @@ def head_accuracy(
 def experiment(seeds: Sequence[int], *, codes: Codes = two_autoencoders) -> dict[str, Figure]:
     """Everything measured, one split, pair of encoders and anchor set per seed."""
     images, labels = digits()
-    rows = []
+    rows: list[tuple[float, ...]] = []
     for seed in seeds:
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(images))
@@ -86,26 +86,27 @@ def experiment(seeds: Sequence[int], *, codes: Codes = two_autoencoders) -> dict
         rows.append(
             (turned, shifted, own, stitched, stitched / own, own_raw, stitched_raw / own_raw)
         )
-    turned, shifted, own, stitched, kept, own_raw, kept_raw = zip(*rows, strict=True)
+    columns: list[list[float]] = np.transpose(rows).tolist()
+    turns, shifts, owns, stitches, kept, owns_raw, kept_raw = columns
     n, s = len(images) - TRAIN, tuple(seeds)
     return {
         "rotation": Figure(
             what="largest change of a code under rotation and rescaling, worst seed",
-            value=max(turned),
+            value=max(turns),
             n=len(images),
             seeds=s,
             at_most=1e-6,
         ),
         "shift": Figure(
             what="the same under a shift, which cosine does not cancel, mildest seed",
-            value=min(shifted),
+            value=min(shifts),
             n=len(images),
             seeds=s,
         ),
-        "own": over_seeds("accuracy of the head on its own relative codes", own, n=n, seeds=s),
-        "stitched": over_seeds("its accuracy on the other encoder's", stitched, n=n, seeds=s),
+        "own": over_seeds("accuracy of the head on its own relative codes", owns, n=n, seeds=s),
+        "stitched": over_seeds("its accuracy on the other encoder's", stitches, n=n, seeds=s),
         "kept": over_seeds("accuracy kept on relative codes", kept, n=n, seeds=s, at_least=0.9),
-        "own_raw": over_seeds("accuracy of a head on its own raw codes", own_raw, n=n, seeds=s),
+        "own_raw": over_seeds("accuracy of a head on its own raw codes", owns_raw, n=n, seeds=s),
         "kept_raw": over_seeds("accuracy kept on raw codes", kept_raw, n=n, seeds=s, at_most=0.4),
     }
 

@@ -1,4 +1,4 @@
-"""The table of relative representations on word spaces: does a word find itself across them?"""
+"""The table of relative representations on word spaces: how a word finds itself across them."""
 
 from collections.abc import Mapping, Sequence
 from time import perf_counter
@@ -112,7 +112,10 @@ def figures_of(
         for way, name in enumerate(ways):
             for m, metric in enumerate((*METRICS, "cosine of different words")):
                 figures[f"{setting}/{name}/{row}/{metric}"] = over_seeds(
-                    f"{setting}, {name}, {row}: {metric}", values[way, :, m], n=n, seeds=seeds
+                    f"{setting}, {name}, {row}: {metric}",
+                    values[way, :, m].tolist(),
+                    n=n,
+                    seeds=seeds,
                 )
             for m, metric in enumerate(METRICS[:2]):
                 if row == "absolute":
@@ -120,7 +123,7 @@ def figures_of(
                 raw = max(float(rows["absolute"][way, :, m].max()), 1e-9)
                 figures[f"{setting}/{name}/{row}/{metric} ratio"] = over_seeds(
                     f"{setting}, {name}, {row}: {metric} as a multiple of raw vectors' best seed",
-                    values[way, :, m] / raw,
+                    (values[way, :, m] / raw).tolist(),
                     n=n,
                     seeds=seeds,
                     at_least=10.0,
@@ -149,7 +152,9 @@ def run(*, seed: int = 0) -> Evidence:
     started = perf_counter()
     seeds = seeds_from(seed, 10)
     text = python_text()
-    tables, figures, words = {}, {}, 0
+    tables: dict[str, dict[str, np.ndarray]] = {}
+    figures: dict[str, Figure] = {}
+    words = 0
     for setting, halves in (("one text", False), ("two texts", True)):
         spaces, vocabulary_ = trained(text, halves=halves, seed=seed)
         words = len(vocabulary_)

@@ -3,12 +3,9 @@ r"""Alignment: how close the two views of each row lie on the unit sphere."""
 import math
 from typing import Any
 
-import numpy as np
-
 from isthmus.core.arrays import Array, matrix, namespace, paired, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
-from isthmus.core.neighbors import unit
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.rows import Z95, upper_tail
@@ -64,22 +61,24 @@ def alignment(x: Array, y: Array | None = None, *, alpha: float = 2.0) -> Score:
     """
     x, y = paired(_plain(x), _plain(y), operation="alignment")
     _check(x, y, alpha)
-    u, v = to_numpy(x), to_numpy(y)
-    kept = np.any(u, axis=1) & np.any(v, axis=1)
-    n = int(kept.sum())
+    xp = namespace(x, y)
+    x, y = xp.astype(x, xp.float64), xp.astype(y, xp.float64)
+    kept = _nonzero(xp, x, y)
+    n = int(kept.shape[0])
     if n < 2:
         raise InputError("alignment", f"{n} pairs of nonzero vectors", "at least 2")
-    u, v = unit(u[kept]), unit(v[kept])
-    gaps = np.sqrt(np.einsum("ij,ij->i", u - v, u - v)) ** alpha
+    u, v = (_directions(xp, xp.take(side, kept, axis=0)) for side in (x, y))
+    gaps = to_numpy(xp.sqrt(xp.sum((u - v) ** 2, axis=1))) ** alpha
     value, half = float(gaps.mean()), Z95 * float(gaps.std(ddof=1)) / math.sqrt(n)
     chance = z = None
     if alpha == 2:
-        chance = float(2 - 2 * u.mean(axis=0) @ v.mean(axis=0))
-        u, v = u - u.mean(axis=0), v - v.mean(axis=0)
+        mean_u, mean_v = xp.mean(u, axis=0), xp.mean(v, axis=0)
+        chance = 2 - 2 * float(xp.sum(mean_u * mean_v))
+        u, v = u - mean_u, v - mean_v
         # Σ_i u_i·v_π(i) has variance Σ_ij (ũ_i·ṽ_j)² / (n - 1) over permutations π.
-        spread = 2 * float(np.sqrt(np.sum((u.T @ u) * (v.T @ v)) / (n - 1))) / n
+        spread = 2 * math.sqrt(float(xp.sum((u.T @ u) * (v.T @ v))) / (n - 1)) / n
         z = (chance - value) / spread if spread > 1e-12 else None
-    skipped = kept.shape[0] - n
+    skipped = int(x.shape[0]) - n
     warnings = (f"{skipped} pairs with a zero vector left out",) if skipped else ()
     return Score(
         value=value, method="alignment", n=n, ci=(max(value - half, 0.0), value + half),
@@ -101,16 +100,22 @@ def loss(x: Array, y: Array, *, alpha: float = 2.0) -> Array:
     y = matrix("y", y, operation="alignment", finite=False)
     xp = namespace(x, y)
     _check(x, y, alpha)
-    kept = xp.nonzero(xp.any(x != 0, axis=1) & xp.any(y != 0, axis=1))[0]
-    x, y = xp.take(x, kept, axis=0), xp.take(y, kept, axis=0)
-    gap = x / _norms(xp, x) - y / _norms(xp, y)
+    kept = _nonzero(xp, x, y)
+    gap = _directions(xp, xp.take(x, kept, axis=0)) - _directions(xp, xp.take(y, kept, axis=0))
     squares = xp.sum(gap * gap, axis=1)
     # The square root has no gradient at 0, where alpha = 2 needs none.
     return xp.mean(squares if alpha == 2 else squares ** (alpha / 2))
 
 
-def _norms(xp: Any, x: Array) -> Array:
-    return xp.sqrt(xp.sum(x * x, axis=1, keepdims=True))
+def _nonzero(xp: Any, x: Array, y: Array) -> Array:
+    """Rows that are nonzero on both sides."""
+    return xp.nonzero(xp.any(x != 0, axis=1) & xp.any(y != 0, axis=1))[0]
+
+
+def _directions(xp: Any, x: Array) -> Array:
+    """Nonzero rows at length one; dividing by the peak first keeps squares of 1e200 finite."""
+    x = x / xp.max(xp.abs(x), axis=1, keepdims=True)
+    return x / xp.sqrt(xp.sum(x * x, axis=1, keepdims=True))
 
 
 def _plain(x: Any) -> Any:

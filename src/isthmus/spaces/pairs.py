@@ -118,6 +118,49 @@ class Pairs:
             )
         return self.select(~chosen), self.select(chosen)
 
+    def finite(self) -> "tuple[Pairs, Pairs]":
+        """The pairs whose vectors are finite on both sides, and the rejected others.
+
+        >>> kept, rejected = pair(np.array([[1.0], [np.nan]]), np.ones((2, 1))).finite()
+        >>> len(kept), rejected.ids.tolist()
+        (1, [1])
+        """
+        good = self._finite
+        return self.select(good), self.select(~good)
+
+    def check_finite(self) -> None:
+        """Raise InputError with the count and the first ids unless every pair is finite."""
+        bad = np.flatnonzero(~self._finite)
+        if len(bad):
+            raise InputError(
+                f"pairs of {self.source.name!r} and {self.target.name!r}",
+                f"NaN or infinity in {len(bad):,} of {len(self):,} "
+                f"(first ids: {named(self.ids[bad[:6]])})",
+                "finite vectors on both sides",
+                "Leave them out with pairs.finite() (--drop-invalid).",
+            )
+
+    @cached_property
+    def zero_vectors(self) -> tuple[int, int]:
+        """How many source and how many target vectors of the pairs are zero."""
+        return self._scan[1]
+
+    @property
+    def _finite(self) -> np.ndarray:
+        return self._scan[0]
+
+    @cached_property
+    def _scan(self) -> tuple[np.ndarray, tuple[int, int]]:
+        """Which pairs are finite, (n,), and the number of zero vectors on either side."""
+        finite, zeros, start = np.ones(len(self), dtype=bool), [0, 0], 0
+        for block in self.blocks():
+            for side, vectors in enumerate(block):
+                bad, zero = _suspects(vectors)
+                finite[start + bad] = False
+                zeros[side] += len(zero)
+            start += len(block[0])
+        return finite, (zeros[0], zeros[1])
+
     def _streams(self, space: Space, rows: np.ndarray) -> bool:
         return space.vector_column.scattered or bool((np.diff(rows) > 0).all())
 
@@ -181,6 +224,18 @@ def _check_kinds(where: str, source: Space, target: Space) -> None:
 
 def _first(space: Space) -> np.ndarray:
     return space.id_column.read(0, min(6, len(space)))
+
+
+def _suspects(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the rows that are not finite, and of those that are zero."""
+    # A row's sum is NaN or infinite if the row is, and 0 if the row is: one product at the speed
+    # of memory leaves few rows to look at.
+    wide = vectors.astype(np.float32) if vectors.dtype == np.float16 else vectors
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = wide @ np.ones(wide.shape[1], dtype=wide.dtype)
+    odd = np.flatnonzero(~np.isfinite(sums) | (sums == 0))
+    rows = vectors[odd]
+    return odd[~np.isfinite(rows).all(axis=1)], odd[~rows.any(axis=1)]
 
 
 def _gather(space: Space, rows: np.ndarray) -> np.ndarray:

@@ -39,6 +39,8 @@ _MAX_QUIET_DIM = 1024
 _QUIET_FLOOR = 1e-6
 #: Directions count as quiet when a rotated copy has this many times their energy in them.
 _QUIET_RATIO = 30.0
+#: Share of the quiet directions' length on as few coordinates that gives such an order away.
+_ON_COORDINATES = 0.8
 #: Rows whose mean points this far (cosine) away from the space's are no other topic of it.
 _OPPOSITE = -0.5
 
@@ -159,7 +161,9 @@ def _quiet_directions(x: np.ndarray, mean: np.ndarray, rng: np.random.Generator)
     # The last coordinates are quiet under every encoder that orders them: no mark of this one.
     if not CORRELATED <= mean_square_correlation(y, rng) < math.inf:
         return np.zeros((0, d))
-    return np.asarray(np.linalg.eigh(y.T @ y)[1][:, :MAX_QUIET].T)
+    quiet = np.linalg.eigh(y.T @ y)[1][:, :MAX_QUIET].T
+    load = np.sort((quiet**2).sum(axis=0))[-MAX_QUIET:].sum() / MAX_QUIET
+    return quiet if load < _ON_COORDINATES else np.zeros((0, d))
 
 
 def _quiet_share(x: np.ndarray, mean: np.ndarray, quiet: np.ndarray) -> float:

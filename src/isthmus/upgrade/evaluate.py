@@ -286,6 +286,7 @@ def _fit(route: Route, pairs: Pairs, mask: np.ndarray, *, known: bool, rng: Seed
         median_rank=float(np.median(ranks)),
         top1=replace(top1, chance=1 / len(rows)),
         n=len(rows),
+        ranks=ranks,
     )
 
 
@@ -294,12 +295,18 @@ def _cosines(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _overfitted(fits: Sequence[Fit], share: float) -> tuple[str, ...]:
-    return tuple(
-        f"{fit.bridge} translates rows it was fitted on closer to the truth (cosine "
-        f"{fit.fitted_cosine:.3f}) than others ({fit.cosine.value:.3f}), and {share:.0%} of the "
-        "documents searched are such rows: in production its corpus side can differ from this."
+    gaps = {
+        fit.bridge: fit.fitted_cosine - fit.cosine.value
         for fit in fits
-        if fit.fitted_cosine is not None and fit.fitted_cosine - fit.cosine.value > _OVERFIT
+        if fit.direction == "old to new" and fit.fitted_cosine is not None
+    }
+    wide = [name for name, gap in gaps.items() if gap > _OVERFIT]
+    if not wide:
+        return ()
+    return (
+        f"{share:.0%} of the documents searched are rows the bridges were fitted on, which "
+        f"{', '.join(wide)} translate closer to the truth than others (cosine up to "
+        f"{max(gaps.values()):.2f} closer): in production their corpus side can be worse than this.",
     )
 
 

@@ -2,8 +2,10 @@
 
 import math
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import numpy as np
 
 from isthmus.core.errors import InputError
 from isthmus.core.score import Score
@@ -68,7 +70,8 @@ class Fit:
 
     ``cosine`` to the true partner, and ``fitted_cosine`` the same on rows it was fitted on (None
     when that is not known): a gap between them is overfitting; ``rank`` of the true partner (mean)
-    and ``median_rank``; ``top1`` the share ranked first, with its chance level 1 / n.
+    and ``median_rank``; ``top1`` the share ranked first, with its chance level 1 / n; ``ranks`` (n,)
+    each row's own.
     """
 
     bridge: str
@@ -79,6 +82,7 @@ class Fit:
     median_rank: float
     top1: Score
     n: int
+    ranks: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -188,16 +192,22 @@ class Evaluation:
         )
 
     def _fitted(self) -> list[str]:
-        lines = []
+        titles = ("cosine", "on fitted", "first", "median rank")
+        lines = ["", f"Do held-out rows land on their true partners? Chance: first {self._chance():.2%}"]
+        lines.append(_line("", titles, [len(title) for title in titles], 35))
         for fit in self.fits:
-            text = (
-                f"on {fit.n:,} held-out pairs, {fit.direction}: cosine to the truth "
-                f"{fit.cosine.value:.3f}{_on_fitted(fit)}; true partner first for "
-                f"{fit.top1.value:.1%} (chance {fit.top1.chance or 0:.2%}), "
-                f"median rank {fit.median_rank:g}"
+            cells = (
+                f"{fit.cosine.value:.3f}",
+                "" if fit.fitted_cosine is None else f"{fit.fitted_cosine:.3f}",
+                f"{fit.top1.value:.1%}",
+                f"{fit.median_rank:g}",
             )
-            lines += _wrapped(f"{fit.bridge} ", text)
-        return lines
+            label = _shortened(f" {fit.bridge}, {fit.direction}", 35)
+            lines.append(_line(label, cells, [len(title) for title in titles], 35))
+        return [*lines, ""]
+
+    def _chance(self) -> float:
+        return self.fits[0].top1.chance or 0.0
 
     def _legend(self) -> list[str]:
         shown = (
@@ -213,10 +223,6 @@ class Evaluation:
 
 def _plain(score: Score | None) -> dict[str, Any] | None:
     return None if score is None else score.as_dict()
-
-
-def _on_fitted(fit: Fit) -> str:
-    return "" if fit.fitted_cosine is None else f" ({fit.fitted_cosine:.3f} on fitted ones)"
 
 
 def _half(score: Score) -> float:

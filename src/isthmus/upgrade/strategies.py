@@ -1,7 +1,7 @@
 """Strategies: how queries and documents become comparable after the encoder changed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -85,7 +85,7 @@ def routes(
     Parameters
     ----------
     bridges : Bridge, sequence of Bridge, or mapping of name to Bridge
-        Bridges of one name get a number behind it.
+        Bridges of one name and direction get a number behind it.
     old, new : (n, d_old) and (n, d_new) arrays
         Paired rows.
     encoders : pair of str or None
@@ -106,13 +106,24 @@ def routes(
         named = [(str(getattr(bridge, "name", "bridge")), bridge) for bridge in several]
     if not named:
         raise InputError("evaluate", "no bridge", "one bridge, or a list or dict of them")
-    seen: dict[str, int] = {}
+    seen: dict[tuple[str, bool], int] = {}
     opened = []
     for name, bridge in named:
-        seen[name] = seen.get(name, 0) + 1
-        unique = name if seen[name] == 1 else f"{name} {seen[name]}"
-        opened.append(_route(unique, bridge, old[:_SAMPLE], new[:_SAMPLE], encoders))
-    return tuple(opened)
+        route = _route(name, bridge, old[:_SAMPLE], new[:_SAMPLE], encoders)
+        taken = seen[name, route.forward] = seen.get((name, route.forward), 0) + 1
+        opened.append(route if taken == 1 else replace(route, name=f"{name} {taken}"))
+    return tuple(_without_spare_inverses(opened))
+
+
+def _without_spare_inverses(opened: list[Route]) -> list[Route]:
+    """An inverse stands in for a bridge that nobody fitted; where one was fitted, it speaks."""
+    fitted = {route.forward for route in opened}
+    return [
+        replace(route, to_old=None if False in fitted else route.to_old)
+        if route.forward
+        else replace(route, to_new=None if True in fitted else route.to_new)
+        for route in opened
+    ]
 
 
 def strategies(open_routes: Sequence[Route], vectors: Vectors) -> tuple[Strategy, ...]:

@@ -7,10 +7,9 @@ multiplies, another writes, so that the slower of disk and processor sets the pa
 """
 
 import contextlib
-import csv
-import io
 import queue
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,10 @@ import numpy as np
 from isthmus.bridges.bridge import Bridge, load
 from isthmus.core.errors import InputError, IsthmusError
 from isthmus.spaces.directory import SpaceWriter
-from isthmus.spaces.files import atomic_write
+from isthmus.spaces.ids import named
+from isthmus.spaces.manifest import DTYPES
 from isthmus.spaces.open import open
+from isthmus.spaces.rejects import write_rejects
 from isthmus.spaces.space import Space
 
 #: Rows multiplied at once: 4 to 8 MiB of float32, which stays in the processor's cache.
@@ -53,8 +54,8 @@ def translate(
     bridge : a Bridge, or the path of its file
     path : folder to write, new or an earlier space directory (which gets a new generation)
     dtype : ``float32``, ``float16`` or ``float64`` of the vectors written, (n, dy)
-    drop_invalid : leave out rows with NaN or infinity and list them in ``<path>.rejects.csv``,
-        instead of refusing
+    drop_invalid : leave out rows with NaN or infinity and list them in ``<path>.rejects.csv``
+        (row number, id, reason) instead of refusing
     rows_per_shard : rows of one output file; about 256 MiB when None
     progress : called with the number of rows done so far
 
@@ -67,7 +68,8 @@ def translate(
     SpaceMismatch
         When the vectors are not of the bridge's source: nothing is written then.
     InputError
-        On rows with NaN or infinity, named by id, and on float16 overflow: nothing is left then.
+        On rows with NaN or infinity, named by id, on numbers that ``dtype`` cannot hold, and on
+        duplicate ids: nothing is left then.
     StorageError
         When the disk is full or the target cannot be written; finished shards stay for a rerun.
 
@@ -80,18 +82,15 @@ def translate(
     """
     space = source if isinstance(source, Space) else open(source)
     bridge = bridge if isinstance(bridge, Bridge) else load(bridge)
-    if len(space) == 0:
-        raise InputError("translate", f"{space.name!r} with no rows", "at least one vector")
-    _probe(space, bridge)
+    _check_arguments(dtype, rows_per_shard)
+    sample = _probe(space, bridge)
     space.check_ids()
     target = Path(path)
-    kept = None
-    if drop_invalid:
-        kept = _finite_rows(space)
-        _write_rejects(space, kept, target)
+    kept = _finite_rows(space) if drop_invalid else None
     provenance = {
         "translated_from": space.encoder or space.name, "method": bridge.name,
         "pairs": bridge.pairs, "rows": len(space) if kept is None else int(kept.sum()),
+        "source_checksum": sample, "bridge_checksum": _checksum(_weights(bridge)),
     }  # fmt: skip
     kind = "int" if kept is not None and space.id_kind == "range" else space.id_kind
     writer = SpaceWriter(
@@ -105,17 +104,42 @@ def translate(
         except InputError:
             writer.abort()
             raise
+        if kept is not None:
+            rejected = np.flatnonzero(~kept)
+            write_rejects(target, {"row": rejected, "id": space.take_ids(rejected)})
         return writer.commit()
 
 
-def _probe(space: Space, bridge: Bridge) -> None:
-    """Refuse a foreign space before anything is written."""
+def _check_arguments(dtype: Any, rows_per_shard: int | None) -> None:
+    # NumPy's own message for an unknown dtype names neither the choices nor the cure.
+    if dtype not in DTYPES:
+        raise InputError("translate", f"dtype {dtype!r}", f"one of {', '.join(DTYPES)}")
+    if rows_per_shard is not None and rows_per_shard < 1:
+        raise InputError("translate", f"rows_per_shard={rows_per_shard}", "at least 1")
+
+
+def _probe(space: Space, bridge: Bridge) -> str:
+    """Refuse a foreign space before anything is written; gives a checksum of the rows looked at."""
     rows = np.unique(np.linspace(0, len(space) - 1, min(_PROBE, len(space))).astype(np.int64))
     sample = space.take(rows)
+    # Without this a rerun on a changed source, or with another bridge, would mix the two.
+    checksum = _checksum([sample, np.asarray(list(map(str, space.take_ids(rows))))])
     if sample.shape[1] == bridge.source.dim:
         sample = sample[np.isfinite(sample).all(axis=1)]
     if len(sample):
         bridge.check(sample, encoder=space.encoder)
+    return checksum
+
+
+def _checksum(arrays: list[np.ndarray]) -> str:
+    crc = 0
+    for array in arrays:
+        crc = zlib.crc32(np.ascontiguousarray(array).tobytes(), crc)
+    return f"{crc:08x}"
+
+
+def _weights(bridge: Bridge) -> list[np.ndarray]:
+    return [np.asarray(getattr(bridge.map, name)) for name in sorted(bridge.map.STATE)]
 
 
 def _run(
@@ -127,56 +151,72 @@ def _run(
 ) -> None:
     size, total = writer.rows_per_shard, len(space)
     done = set(writer.done())
-    starts = [(i, start) for i, start in enumerate(range(0, total, size))]
-    if kept is not None:
-        starts = [(i, s) for i, s in starts if kept[s : s + size].any()]
-        starts = [(j, s) for j, (_, s) in enumerate(starts)]
-    finished = total - sum(min(size, total - s) for i, s in starts if i not in done)
+    starts = [s for s in range(0, total, size) if kept is None or kept[s : s + size].any()]
     with _Disk(writer) as disk:
-        for index, start in starts:
-            if index in done:
-                continue
+        for index, start in enumerate(starts):
             stop = min(start + size, total)
-            rows = stop - start if kept is None else int(kept[start:stop].sum())
-            disk.begin(index, rows)
-            for ids, vectors, read in _translated(space, bridge, start, stop, kept):
-                disk.write(vectors, None if writer.ids == "range" else ids)
-                finished += read
-                if progress is not None:
-                    progress(finished)
+            if index not in done:
+                rows = stop - start if kept is None else int(kept[start:stop].sum())
+                disk.begin(index, rows)
+                for ids, vectors, reached in _translated(space, bridge, start, stop, kept):
+                    disk.write(vectors, None if writer.ids == "range" else ids)
+                    if progress is not None:
+                        progress(reached)
+            elif progress is not None:
+                progress(stop)
+        if progress is not None:
+            progress(total)
 
 
 def _translated(
     space: Space, bridge: Bridge, start: int, stop: int, kept: np.ndarray | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Blocks of (ids, translated vectors, rows read) of the source rows ``start`` to ``stop``."""
+    """Blocks of (ids, translated vectors, row reached) of the source rows ``start`` to ``stop``."""
     width = max(space.dim, bridge.target.dim)
     step = max(1, _BLOCK_BYTES // (4 * width))
     for block in space.blocks(step, start, stop):
-        ids, vectors, read = block.ids, block.vectors, len(block)
+        ids, vectors, reached = block.ids, block.vectors, block.start + len(block)
         if kept is not None:
-            mask = kept[block.start : block.start + read]
+            mask = kept[block.start : reached]
             if not mask.any():
                 continue
             ids, vectors = ids[mask], vectors[mask]
         if vectors.dtype == np.float16:
             vectors = vectors.astype(np.float32)
-        yield ids, _apply(space, bridge, vectors), read
+        yield ids, _apply(space, bridge, vectors), reached
 
 
 def _apply(space: Space, bridge: Bridge, vectors: np.ndarray) -> np.ndarray:
-    result = bridge.transform_block(vectors)
-    # Anything not finite in the source reaches the result, so one look at the result suffices.
-    if not np.isfinite(result.sum()) and not np.isfinite(vectors).all():
-        found = space.defects()
-        named = ", ".join(map(str, found.non_finite_ids))
-        raise InputError(
-            f"translate {space.name!r}",
-            f"NaN or infinity in {found.non_finite} of {len(space)} rows (first ids: {named})",
-            "finite vectors",
-            "Leave them out with drop_invalid=True (--drop-invalid).",
+    with np.errstate(over="ignore", invalid="ignore"):
+        try:
+            result = bridge.transform_block(vectors)
+        except InputError as error:
+            raise _not_finite(space, vectors) or error from error
+        # Anything not finite in the source reaches the result, so one look at that suffices.
+        if np.isfinite(result.sum()):
+            return result
+        if wrong := _not_finite(space, vectors):
+            raise wrong
+        # Near the end of float32's range sums run over it; the writer refuses what still does.
+        return (
+            result
+            if np.isfinite(result).all()
+            else bridge.transform_block(vectors.astype(np.float64))
         )
-    return result
+
+
+def _not_finite(space: Space, vectors: np.ndarray) -> InputError | None:
+    """The error that counts and names all bad rows of the space when some are among ``vectors``."""
+    if np.isfinite(vectors).all():
+        return None
+    found = space.defects()
+    return InputError(
+        f"translate {space.name!r}",
+        f"NaN or infinity in {found.non_finite:,} of {len(space):,} rows "
+        f"(first ids: {named(found.non_finite_ids)})",
+        "finite vectors",
+        "Leave them out with drop_invalid=True (--drop-invalid).",
+    )
 
 
 def _finite_rows(space: Space) -> np.ndarray:
@@ -184,19 +224,6 @@ def _finite_rows(space: Space) -> np.ndarray:
     if not kept.any():
         raise InputError(f"translate {space.name!r}", "no finite row at all", "finite vectors")
     return kept
-
-
-def _write_rejects(space: Space, kept: np.ndarray, target: Path) -> None:
-    rejected = np.flatnonzero(~kept)
-    if not len(rejected):
-        return
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["row", "id", "reason"])
-    for row, key in zip(rejected, space.take_ids(rejected), strict=True):
-        table.writerow([int(row), key, "NaN or infinity"])
-    file = target.with_name(target.name + ".rejects.csv")
-    atomic_write(file, text.getvalue().encode(), operation="write rejects")
 
 
 class _Disk:

@@ -202,11 +202,9 @@ def _fits(e: Any) -> Table:
 
 
 def _ranks(e: Any, key: str) -> tuple[Picture, ...]:
-    sides = {
-        fit.bridge: np.asarray(fit.ranks)
-        for fit in e.fits
-        if getattr(fit, "ranks", None) is not None
-    }
+    # One direction at a time: the other one's ranks tell the same story twice.
+    shown = [fit for fit in e.fits if fit.direction == "old to new"] or list(e.fits)
+    sides = {fit.bridge: np.asarray(fit.ranks) for fit in shown if fit.ranks is not None}
     if not sides:
         return ()
     candidates = max(fit.n for fit in e.fits)

@@ -1,0 +1,66 @@
+"""Every sampler: valid, distinct, reproducible, and what each is for."""
+
+import numpy as np
+import pytest
+
+from isthmus.anchors import farthest_point, k_means, uniform
+from isthmus.core.errors import InputError
+
+SAMPLERS = (uniform, k_means, farthest_point)
+
+
+@pytest.fixture
+def clusters():
+    rng = np.random.default_rng(0)
+    centres = np.eye(5) * 10
+    return np.concatenate([c + 0.1 * rng.normal(size=(40, 5)) for c in centres])
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda s: s.__name__)
+def test_rows_are_valid_distinct_and_reproducible(sampler, clusters):
+    rows = sampler(clusters, 30, rng=1)
+    assert rows.dtype == np.int64
+    assert len(set(rows.tolist())) == 30
+    assert 0 <= rows.min() <= rows.max() < 200
+    np.testing.assert_array_equal(rows, sampler(clusters, 30, rng=1))
+    assert not np.array_equal(np.sort(rows), np.sort(sampler(clusters, 30, rng=2)))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda s: s.__name__)
+@pytest.mark.parametrize("count", [0, 201])
+def test_impossible_counts_are_refused(sampler, clusters, count):
+    with pytest.raises(InputError, match=f"count={count}"):
+        sampler(clusters, count)
+
+
+@pytest.mark.parametrize("sampler", [k_means, farthest_point])
+def test_five_anchors_cover_five_clusters(sampler, clusters):
+    covered = [len({row // 40 for row in sampler(clusters, 5, rng=s).tolist()}) for s in range(10)]
+    assert np.mean(covered) >= 4.5
+    by_chance = [len({row // 40 for row in uniform(clusters, 5, rng=s).tolist()}) for s in range(10)]
+    assert np.mean(by_chance) < np.mean(covered)
+
+
+def test_farthest_point_equals_a_naive_search(clusters):
+    rows = farthest_point(clusters, 8, rng=0).tolist()
+    unit = clusters / np.linalg.norm(clusters, axis=1)[:, None]
+    for j in range(1, 8):
+        nearest = (unit @ unit[rows[:j]].T).max(axis=1)
+        nearest[rows[:j]] = np.inf
+        assert nearest[rows[j]] == pytest.approx(nearest.min())
+
+
+def test_uniform_is_uniform():
+    x = np.eye(10)
+    counts = np.zeros(10)
+    for seed in range(400):
+        counts[uniform(x, 3, rng=seed)] += 1
+    assert np.abs(counts / 400 - 0.3).max() < 0.1
+
+
+@pytest.mark.parametrize("sampler", [k_means, farthest_point])
+def test_zero_vectors_are_never_chosen(sampler):
+    x = np.concatenate([np.zeros((5, 3)), np.eye(3)])
+    assert sorted(sampler(x, 3).tolist()) == [5, 6, 7]
+    with pytest.raises(InputError, match="non-zero"):
+        sampler(x, 4)

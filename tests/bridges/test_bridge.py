@@ -1,0 +1,162 @@
+"""Bridges know their ends, their direction and their proof; files bring all of it back."""
+
+import json
+
+import numpy as np
+import pytest
+
+import isthmus
+from isthmus.bridges import Orthogonal
+from isthmus.bridges.bridge import Bridge
+from isthmus.core.errors import (
+    FormatError,
+    InputError,
+    NoRelationFound,
+    PairingError,
+    SpaceMismatch,
+)
+
+
+@pytest.fixture
+def spaces():
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(1000, 8)) * np.geomspace(3, 0.2, 8)
+    ids = [f"doc{i}" for i in range(1000)]
+    x = hidden @ np.linalg.qr(rng.normal(size=(8, 8)))[0] + 0.5
+    y = hidden @ np.linalg.qr(rng.normal(size=(8, 8)))[0] + 0.05 * rng.normal(size=(1000, 8))
+    return (
+        isthmus.open(x, ids=ids, encoder="old", name="old"),
+        isthmus.open(y[::-1].copy(), ids=ids[::-1], encoder="new", name="new"),
+    )
+
+
+def test_fit_pairs_by_id_and_proves_on_held_out_pairs(spaces):
+    bridge = isthmus.fit(*spaces)
+    assert bridge.name == bridge.choice.chosen == "orthogonal"
+    assert bridge.scores["mrr"].value > 0.9
+    assert bridge.scores["mrr"].n + bridge.pairs == 1000
+    assert bridge.holdout == {"test": 0.2, "seed": 0}
+    assert "old -> new" in repr(bridge)
+    json.dumps(bridge.as_dict())
+
+
+@pytest.mark.parametrize("method", ["orthogonal", "affine", "low_rank", "low-rank", "relative"])
+def test_every_method_by_name(spaces, method):
+    bridge = isthmus.fit(*spaces, method=method)
+    assert bridge.choice is None
+    assert bridge.scores["top1"].value > (0.3 if method == "relative" else 0.5)
+
+
+def test_the_held_out_side_never_takes_part(spaces):
+    bridge = isthmus.fit(*spaces, method="orthogonal")
+    train, _ = isthmus.pair(*spaces).split(**bridge.holdout)
+    expected = Orthogonal().fit(train.x, train.y)
+    np.testing.assert_allclose(bridge.map.coef_, expected.coef_, atol=1e-9)
+
+
+def test_one_vector_at_a_time(spaces):
+    old, _ = spaces
+    for method in ("orthogonal", "relative"):
+        bridge = isthmus.fit(*spaces, method=method)
+        for dtype in (np.float32, np.float64):
+            rows = old.vectors()[:5].astype(dtype)
+            one = np.stack([bridge(row) for row in rows])
+            assert one.dtype == dtype
+            np.testing.assert_allclose(one, bridge.transform(rows), rtol=1e-4, atol=1e-5)
+    with pytest.raises(InputError, match=r"shape \(8,\)"):
+        bridge(np.zeros(7))
+    with pytest.raises(InputError, match="NaN or infinity"):
+        isthmus.fit(*spaces, method="affine")(np.array([np.nan] + [0.0] * 7))
+
+
+def test_blocks_are_translated_like_rows(spaces):
+    bridge = isthmus.fit(*spaces, method="affine")
+    rows = spaces[0].vectors()[:50]
+    np.testing.assert_allclose(bridge.transform_block(rows), bridge.transform(rows), atol=1e-12)
+
+
+def test_backwards_and_foreign_vectors_are_refused(spaces):
+    old, new = spaces
+    bridge = isthmus.fit(*spaces)
+    bridge.check(old.vectors()[:200])
+    with pytest.raises(SpaceMismatch, match="backwards"):
+        bridge.check(new.vectors()[:200])
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(8, 8)))[0]
+    with pytest.raises(SpaceMismatch, match="Fit a bridge for the space"):
+        bridge.check(old.vectors()[:200] @ turn)
+    with pytest.raises(SpaceMismatch, match="backwards"):
+        bridge.check(old.vectors()[:200], encoder="new")
+    with pytest.raises(SpaceMismatch, match="dimensions"):
+        bridge.check(np.ones((200, 5)))
+
+
+def test_shuffled_rows_raise_and_few_pairs_do_not(spaces):
+    old, new = spaces
+    with pytest.raises(NoRelationFound):
+        isthmus.fit(old.vectors(), new.vectors(), method="orthogonal")
+    few = isthmus.fit(old.vectors()[:6], old.vectors()[:6], method="orthogonal")
+    assert few.holdout is None
+    assert few.scores == {}
+
+
+def test_bad_parameters_are_named(spaces):
+    with pytest.raises(InputError, match="some of: scale"):
+        isthmus.fit(*spaces, method="orthogonal", speed=3)
+    with pytest.raises(InputError, match="no parameters"):
+        isthmus.fit(*spaces, scale=True)
+    with pytest.raises(PairingError):
+        isthmus.fit(spaces[0], isthmus.open(np.ones((3, 2)), ids=["x", "y", "z"]))
+
+
+def test_no_inverse_is_said(spaces):
+    bridge = isthmus.fit(*spaces, method="relative")
+    assert not bridge.has_inverse
+    with pytest.raises(InputError, match="other way round"):
+        bridge.inverse_transform(spaces[1].vectors())
+
+
+@pytest.mark.parametrize("method", ["orthogonal", "relative", "low_rank"])
+def test_files_bring_everything_back(spaces, method, tmp_path):
+    bridge = isthmus.fit(*spaces, method=method)
+    path = bridge.save(tmp_path / "b.isthmus")
+    again = isthmus.load(path)
+    assert again.as_dict() == bridge.as_dict()
+    assert again.source == bridge.source
+    rows = spaces[0].vectors()[:20]
+    np.testing.assert_array_equal(again.transform(rows), bridge.transform(rows))
+    assert [p.name for p in tmp_path.iterdir()] == ["b.isthmus"]
+
+
+def test_a_file_whose_arrays_do_not_fit_each_other_is_refused(spaces, tmp_path):
+    from isthmus.bridges import file
+
+    bridge = isthmus.fit(*spaces, method="orthogonal")
+    path = bridge.save(tmp_path / "b.isthmus")
+    description, arrays = file.read(path)
+    del description["format"], description["crc32"]
+    for change in (
+        {"coef_": np.zeros((8, 7))},
+        {"coef_": np.zeros(8)},
+        {"extra_": np.zeros(3)},
+        {"intercept_": np.zeros((8, 8))},
+    ):
+        file.write(path, description, {**arrays, **change})
+        with pytest.raises(FormatError):
+            isthmus.load(path)
+    for key, value in {
+        "method": "magic", "params": {"colour": 1}, "fitted": {}, "source": {}, "scores": [],
+        "holdout": {"test": "x"}, "pairs": "many",
+    }.items():  # fmt: skip
+        file.write(path, {**description, key: value}, arrays)
+        with pytest.raises((FormatError, InputError)):
+            isthmus.load(path)
+
+
+def test_a_bridge_is_made_of_its_parts(spaces):
+    old, new = spaces
+    x, y = old.vectors(), new.vectors()[::-1]
+    bridge = Bridge(
+        Orthogonal().fit(x, y), source=old.fingerprint(), target=new.fingerprint(), pairs=1000
+    )
+    assert bridge.scores == {}
+    assert bridge.transform(x).shape == y.shape

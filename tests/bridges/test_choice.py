@@ -1,0 +1,87 @@
+"""Choosing: honest ranks, the one-standard-error rule, and refusing shuffled rows."""
+
+import json
+
+import numpy as np
+import pytest
+
+from isthmus.bridges import Affine, Orthogonal
+from isthmus.bridges.choice import (
+    chance_mrr,
+    check_relation,
+    choose,
+    pair_score,
+    reciprocal_ranks,
+)
+from isthmus.core.errors import InputError, NoRelationFound
+
+
+def test_ranks_equal_a_sort():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(50, 4)), rng.normal(size=(80, 4))
+    own = rng.permutation(80)[:50]
+    cosine = (a / np.linalg.norm(a, axis=1)[:, None]) @ (b / np.linalg.norm(b, axis=1)[:, None]).T
+    expected = [1 + np.sum(cosine[i] > cosine[i, own[i]]) for i in range(50)]
+    np.testing.assert_allclose(1 / reciprocal_ranks(a, b, own), expected)
+
+
+def test_a_map_to_one_point_ranks_at_chance_not_first():
+    same = np.ones((41, 3))
+    assert 1 / reciprocal_ranks(same, same)[0] == 21
+
+
+def test_chance_level_matches_shuffling():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(400, 5))
+    mean, deviation = chance_mrr(400)
+    got = [reciprocal_ranks(x, rng.normal(size=(400, 5))).mean() for _ in range(20)]
+    assert np.mean(got) == pytest.approx(mean, abs=4 * deviation / np.sqrt(20 * 400))
+
+
+def test_false_alarms_are_rare_and_true_relations_pass():
+    rng = np.random.default_rng(2)
+    for _ in range(30):
+        ranks = 1 / rng.integers(1, 201, size=200)
+        check_relation(pair_score(np.ones(200), 200), "test")
+        with pytest.raises(NoRelationFound, match="No relation found"):
+            check_relation(pair_score(ranks, 200), "test")
+
+
+def test_the_simplest_within_one_standard_error_wins(turned):
+    x, y, _ = turned
+    y = y + 0.1 * np.random.default_rng(3).normal(size=y.shape)
+    choice = choose(x, y)
+    assert choice.chosen == "orthogonal"
+    assert [row.name for row in choice.rows] == ["orthogonal", "low_rank", "affine", "relative"]
+    assert sum(row.chosen for row in choice.rows) == 1
+    assert "orthogonal" in choice.reason
+    json.dumps(choice.as_dict())
+
+
+def test_a_clearly_better_method_beats_a_simpler_one():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(600, 6))
+    y = x @ (rng.normal(size=(6, 6)) * np.geomspace(10, 0.1, 6)) + 0.01 * rng.normal(size=(600, 6))
+    choice = choose(x, y, among=[("orthogonal", Orthogonal()), ("affine", Affine())])
+    assert choice.chosen == "affine"
+    assert choice.rows[0].lead.ci[1] < 0
+
+
+@pytest.mark.parametrize("n", [12, 60, 700])
+def test_shuffled_rows_are_refused(turned, n):
+    x = np.random.default_rng(5).normal(size=(n, 6))
+    y = np.random.default_rng(6).normal(size=(n, 6))
+    with pytest.raises(NoRelationFound, match="really are the same item"):
+        choose(x, y)
+
+
+def test_few_pairs_are_enough_for_an_obvious_relation(turned):
+    x, y, _ = turned
+    assert choose(x[:20], y[:20]).chosen == "orthogonal"
+    with pytest.raises(InputError, match="at least 10"):
+        choose(x[:9], y[:9])
+
+
+def test_the_table_fits_80_columns(turned):
+    x, y, _ = turned
+    assert max(map(len, str(choose(x, y)).splitlines())) <= 80
