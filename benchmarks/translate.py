@@ -7,17 +7,14 @@ One process per measurement for the peak memory, one run side by side for the ti
 
 import argparse
 import os
-import resource
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks_record import record
+from record import memory_peak_mb, record
 
 DIM = 384
 
@@ -70,15 +67,10 @@ def translated(source: Path, folder: Path) -> float:
 
 
 def peak(source: Path, folder: Path) -> float:
-    code = (
-        "import isthmus, resource, sys;"
-        "isthmus.translate(sys.argv[1], sys.argv[2], sys.argv[3]);"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
-    )
-    command = [sys.executable, "-c", code, source, folder / "bridge.isthmus", folder / "out"]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    code = "import isthmus\nisthmus.translate(sys.argv[1], sys.argv[2], sys.argv[3])"
+    result = memory_peak_mb(code, source, folder / "bridge.isthmus", folder / "out")
     shutil.rmtree(folder / "out")
-    return float(answer.stdout)
+    return result
 
 
 def main() -> None:
@@ -107,7 +99,6 @@ def main() -> None:
             "copy_s": [p[0] for p in parts], "product_s": [p[1] for p in parts],
             "translate_s": [p[2] for p in parts],
             "peak_mb": peak(source, folder),
-            "baseline_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         })  # fmt: skip
 
 

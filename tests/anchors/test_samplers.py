@@ -37,7 +37,9 @@ def test_impossible_counts_are_refused(sampler, clusters, count):
 def test_five_anchors_cover_five_clusters(sampler, clusters):
     covered = [len({row // 40 for row in sampler(clusters, 5, rng=s).tolist()}) for s in range(10)]
     assert np.mean(covered) >= 4.5
-    by_chance = [len({row // 40 for row in uniform(clusters, 5, rng=s).tolist()}) for s in range(10)]
+    by_chance = [
+        len({row // 40 for row in uniform(clusters, 5, rng=s).tolist()}) for s in range(10)
+    ]
     assert np.mean(by_chance) < np.mean(covered)
 
 

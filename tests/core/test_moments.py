@@ -180,3 +180,16 @@ def test_torch_and_strict_arrays_give_the_same():
         other = Moments.of(convert(x), convert(y))
         np.testing.assert_allclose(other.scatter_xy, expected.scatter_xy, rtol=1e-12)
         assert other.hsic_xy() == pytest.approx(expected.hsic_xy(), rel=1e-12)
+
+
+def test_the_cross_scatter_alone():
+    x, y = data(offset=5.0)
+    whole, cross = Moments.of(x, y), Moments.of(x, y, own=False)
+    np.testing.assert_array_equal(cross.scatter_xy, whole.scatter_xy)
+    assert cross.variance_x == pytest.approx(np.trace(whole.scatter_xx))
+    assert cross.variance_y == pytest.approx(np.trace(whole.scatter_yy))
+    parts = Moments.of(x[:9], y[:9], own=False) + Moments.of(x[9:], y[9:], own=False)
+    np.testing.assert_allclose(parts.scatter_xy, whole.scatter_xy, rtol=1e-9)
+    for refused in (lambda: cross.scatter_xx, cross.hsic_xy, lambda: cross + whole):
+        with pytest.raises(InputError, match="own"):
+            refused()

@@ -35,7 +35,9 @@ def test_equals_brute_force(metric, dtype, kind):
     assert isinstance(indices, torch.Tensor if kind == "torch" else np.ndarray)
     expected = oracle(queries, base, 9, metric)
     np.testing.assert_array_equal(np.asarray(indices), expected[0])
-    np.testing.assert_allclose(np.asarray(distances), expected[1], atol=1e-6 if dtype == "f4" else 1e-12)
+    np.testing.assert_allclose(
+        np.asarray(distances), expected[1], atol=1e-6 if dtype == "f4" else 1e-12
+    )
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.stats import chi2, norm
 
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
@@ -130,6 +131,14 @@ def test_equal_rows_are_refused(dtype):
         debiased_cka(constant, y)
     with pytest.raises(InputError, match="all equal"):
         debiased_cka(x, constant + 1e4)
+
+
+def test_p_is_chi_squared_for_one_direction_and_normal_for_many():
+    x, y = np.random.default_rng(3).normal(size=(2, 60, 1))
+    score = debiased_cka(x, y)
+    assert score.p == pytest.approx(chi2.sf(1 + 2**0.5 * score.z, 1), rel=1e-9)
+    score = debiased_cka(*np.random.default_rng(0).normal(size=(2, 400, 150)))
+    assert score.p == pytest.approx(norm.sf(score.z), abs=0.01)
 
 
 @pytest.mark.parametrize("fall", [0.0, 0.7, 8.0])

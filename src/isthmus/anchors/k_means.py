@@ -25,6 +25,7 @@ CARD = Card(
     min_rows=1,
 )
 
+
 @register(CARD)
 def k_means(x: Array, count: int, *, rng: Seed = 0) -> np.ndarray:
     r"""Row numbers of ``count`` anchors: one real row per cluster of directions.

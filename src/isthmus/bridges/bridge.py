@@ -260,7 +260,7 @@ def fit(
         ) from error
     if found.card.streams:
         seen = _sample(train, 2048, seed)
-        moments = Moments.from_blocks(train.blocks())
+        moments = Moments.from_blocks(train.blocks(), own=estimator.own_scatter)
         estimator.fit_moments(moments, _wide(seen.x), _wide(seen.y))
         used = len(train)
     else:

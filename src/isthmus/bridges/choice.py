@@ -60,7 +60,9 @@ class Choice:
         return {"kind": "choice", "chosen": self.chosen, "reason": self.reason, "rows": rows}
 
     def __str__(self) -> str:
-        lines = [f"  {'bridge':<11} {'held-out MRR':<20}  {'top-1':>5}  {'to the best':<23} {'s':>5}"]
+        lines = [
+            f"  {'bridge':<11} {'held-out MRR':<20}  {'top-1':>5}  {'to the best':<23} {'s':>5}"
+        ]
         for row in self.rows:
             low, high = row.score.ci or (np.nan, np.nan)
             lead = "best" if row.lead.ci is None else _interval(row.lead)

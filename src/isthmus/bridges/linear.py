@@ -85,6 +85,8 @@ class LinearMap:
         "intercept_": ("dy",),
         "origin_": ("dx",),
     }
+    #: Whether ``solve`` reads the scatter of each space itself, or only between the two.
+    own_scatter: ClassVar[bool] = True
 
     coef_: np.ndarray
     intercept_: np.ndarray
@@ -100,7 +102,7 @@ class LinearMap:
     def fit(self, X: Array, y: Array) -> Self:
         """Fit on X (n, dx) and y (n, dy), paired by position; raises InputError on bad rows."""
         x, target = checked(self, X, y, fitting=True)
-        moments = Moments.of(x, target)
+        moments = Moments.of(x, target, own=self.own_scatter)
         rows = np.linspace(0, x.shape[0] - 1, min(LOO_ROWS, x.shape[0])).astype(int)
         sample = (to_numpy(side)[rows].astype(np.float64) for side in (x, target))
         return self._settle(moments, *sample)
@@ -126,9 +128,7 @@ class LinearMap:
         """Translate X (n, dx) into the target space, (n, dy), of X's own kind and precision."""
         check_is_fitted(self)
         x, _ = checked(self, X)
-        coef, intercept, origin = (
-            like(a, x) for a in (self.coef_, self.intercept_, self.origin_)
-        )
+        coef, intercept, origin = (like(a, x) for a in (self.coef_, self.intercept_, self.origin_))
         if self.origin_.any():
             x = x - origin
         return x @ coef + intercept
@@ -167,7 +167,10 @@ class LinearMap:
 
     def _settle(self, moments: Moments, x: np.ndarray | None, y: np.ndarray | None) -> Self:
         self.coef_, intercept = self.solve(moments, x, y)
-        mean, spread = moments.mean_x, np.sqrt(np.diag(moments.scatter_xx).mean() / moments.n)
+        mean, spread = (
+            moments.mean_x,
+            np.sqrt(max(moments.variance_x, 0.0) / (moments.n * moments.dims[0])),
+        )
         far = np.abs(mean).max() > _FAR * spread > 0
         self.origin_ = mean.copy() if far else np.zeros_like(mean)
         self.intercept_ = intercept + self.origin_ @ self.coef_

@@ -16,7 +16,10 @@ CARD = Card(
     name="low_rank",
     summary="Reduced-rank ridge regression; rank by leave-one-out with the one-standard-error rule.",
     paper=Paper(
-        "Reduced-rank regression for the multivariate linear model", "Izenman", 1975, where="eq. 2.3"
+        "Reduced-rank regression for the multivariate linear model",
+        "Izenman",
+        1975,
+        where="eq. 2.3",
     ),
     invariant=("orthogonal", "isotropic_scale", "translation"),
     equivariant=("orthogonal", "isotropic_scale", "translation"),

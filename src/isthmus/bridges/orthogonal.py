@@ -69,6 +69,8 @@ class Orthogonal(LinearMap, TransformerMixin, BaseEstimator):
 
     STATE: ClassVar[dict[str, tuple[str, ...]]] = {**LinearMap.STATE, "rank_": ()}
 
+    own_scatter: ClassVar[bool] = False
+
     rank_: int
 
     def __init__(self, *, scale: bool = False) -> None:
@@ -81,5 +83,5 @@ class Orthogonal(LinearMap, TransformerMixin, BaseEstimator):
         w, singular = procrustes(moments.scatter_xy)
         self.rank_ = int(np.sum(singular > 1e-10 * max(singular[0], np.finfo(float).tiny)))
         if self.scale:
-            w = w * (singular.sum() / (np.trace(moments.scatter_xx) or 1.0))
+            w = w * (singular.sum() / (moments.variance_x or 1.0))
         return w, moments.mean_y - moments.mean_x @ w

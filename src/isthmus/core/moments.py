@@ -17,7 +17,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from isthmus.core.arrays import Array, check_finite, is_numpy, like, matrix, namespace, row_blocks, to_numpy
+from isthmus.core.arrays import (
+    Array,
+    check_finite,
+    is_numpy,
+    like,
+    matrix,
+    namespace,
+    row_blocks,
+    to_numpy,
+)
 from isthmus.core.errors import InputError
 
 #: Rows per block: large enough for the matrix product to run at full rate, small enough for cache.
@@ -34,6 +43,8 @@ class Moments:
     ``scatter_xx`` (dx, dx), ``scatter_xy`` (dx, dy), ``scatter_yy`` (dy, dy) are sums over rows of
     outer products of centred rows; all statistics are float64 NumPy whatever the input kind.
     Products run in the input's own precision per block and are accumulated in float64.
+    With ``own=False`` only the cross-scatter and the total variances are kept, at half the cost:
+    all that Procrustes needs.
 
     >>> import numpy as np
     >>> x = np.random.default_rng(0).normal(size=(100, 3))
@@ -42,24 +53,25 @@ class Moments:
     True
     """
 
-    __slots__ = ("_m", "_origin", "dims", "n")
+    __slots__ = ("_m", "_origin", "dims", "n", "own")
 
-    def __init__(self) -> None:
+    def __init__(self, *, own: bool = True) -> None:
         self.n = 0
+        self.own = own
         self.dims: tuple[int, int] = (0, 0)  # (dx, dy); dy = 0 for a single space
         # One augmented row w = [x, y, a, b, 1] makes every sum above an entry of _m = Σ w wᵀ.
         self._m = np.zeros((0, 0))
         self._origin = np.zeros(0)
 
     @classmethod
-    def of(cls, x: Array, y: Array | None = None) -> Self:
+    def of(cls, x: Array, y: Array | None = None, *, own: bool = True) -> Self:
         """Moments of the rows of x (n, dx), paired with those of y (n, dy) when given."""
-        return cls().update(x, y)
+        return cls(own=own).update(x, y)
 
     @classmethod
-    def from_blocks(cls, blocks: Iterable[tuple[Array, Array | None]]) -> Self:
+    def from_blocks(cls, blocks: Iterable[tuple[Array, Array | None]], *, own: bool = True) -> Self:
         """Moments of a stream of (x, y) blocks, y None for a single space."""
-        moments = cls()
+        moments = cls(own=own)
         for x, y in blocks:
             moments.update(x, y)
         return moments
@@ -82,7 +94,7 @@ class Moments:
         elif dims != self.dims:
             raise InputError("moments", f"dims {dims}", f"dims {self.dims} as in earlier rows")
         # Only complete updates count: an error in here leaves the moments as they were.
-        self._m = self._m + _products(x, y, self._origin)
+        self._m = self._m + _products(x, y, self._origin, own=self.own)
         self.n += x.shape[0]
         return self
 
@@ -90,8 +102,12 @@ class Moments:
         """The moments of both sets of rows together; neither operand changes."""
         if self.n == 0 or other.n == 0:
             return (other if self.n == 0 else self).copy()
-        if self.dims != other.dims:
-            raise InputError("merge moments", f"dims {self.dims} and {other.dims}", "equal dims")
+        if self.dims != other.dims or self.own != other.own:
+            raise InputError(
+                "merge moments",
+                f"dims {self.dims} (own={self.own}) and {other.dims} (own={other.own})",
+                "equal dims and contents",
+            )
         result = self.copy()
         result._m += other._moved(self._origin)
         result.n += other.n
@@ -101,7 +117,7 @@ class Moments:
 
     def copy(self) -> "Moments":
         """An independent copy."""
-        result = Moments()
+        result = Moments(own=self.own)
         result.n, result.dims = self.n, self.dims
         result._m, result._origin = self._m.copy(), self._origin.copy()
         return result
@@ -132,6 +148,16 @@ class Moments:
         side = slice(self.dims[0], sum(self.dims))
         return self._scatter(side, side)
 
+    @property
+    def variance_x(self) -> float:
+        """Sum over rows of |x - mean|², the trace of ``scatter_xx``."""
+        return self._variance(sum(self.dims), slice(0, self.dims[0]))
+
+    @property
+    def variance_y(self) -> float:
+        """Sum over rows of |y - mean|², the trace of ``scatter_yy``."""
+        return self._variance(sum(self.dims) + 1, slice(self.dims[0], sum(self.dims)))
+
     def hsic_xx(self) -> float:
         """Unbiased HSIC of x with itself, linear kernel; needs n >= 4."""
         return self._hsic(0, 0)
@@ -154,13 +180,22 @@ class Moments:
         self._need(1)
         return self._origin + self._m[-1, : sum(self.dims)] / self.n
 
+    def _variance(self, norms: int, side: slice) -> float:
+        self._need(1)
+        total = self._m[-1, side]
+        return float(self._m[-1, norms] - total @ total / self.n)
+
     def _scatter(self, rows: slice, columns: slice) -> np.ndarray:
         self._need(1)
+        if not self.own and rows == columns:
+            raise InputError("moments", "own=False", "moments that keep each space's own scatter")
         total = self._m[-1, : sum(self.dims)]
         return self._m[rows, columns] - np.outer(total[rows], total[columns]) / self.n
 
     def _hsic(self, left: int, right: int) -> float:
         self._need(4)
+        if not self.own:
+            raise InputError("moments", "own=False", "moments that keep each space's own scatter")
         # At the mean the sums s vanish, which removes the largest cancelling terms.
         m, n = self._moved(self._mean()), self.n
         sides = (slice(0, self.dims[0]), slice(self.dims[0], sum(self.dims)))
@@ -180,18 +215,23 @@ class Moments:
     def _moved(self, origin: np.ndarray) -> np.ndarray:
         """Σ w wᵀ with rows taken relative to ``origin`` instead of this object's own.
 
-        Moving the origin by δ is linear in w: x' = x + δ·1, a' = a + 2 x·δ + |δ|²·1. So w' = T w
-        and the sums become T m Tᵀ.
+        Moving the origin by δ is linear in w: x' = x + δ·1, a' = a + 2 x·δ + |δ|²·1. Written as
+        w' = T w the sums become T m Tᵀ, but T differs from the identity in two rows and one column
+        only, so each side costs O(d²).
         """
         delta = self._origin - origin
-        d, (dx, _) = sum(self.dims), self.dims
         if not delta.any():
             return self._m.copy()
-        t = np.eye(d + 3)
-        t[:d, -1] = delta
-        t[d, :dx], t[d, -1] = 2 * delta[:dx], delta[:dx] @ delta[:dx]
-        t[d + 1, dx:d], t[d + 1, -1] = 2 * delta[dx:], delta[dx:] @ delta[dx:]
-        return t @ self._m @ t.T
+        return self._shifted_rows(self._shifted_rows(self._m, delta).T, delta)
+
+    def _shifted_rows(self, m: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """T m for the T of ``_moved``."""
+        m, d, dx = m.copy(), sum(self.dims), self.dims[0]
+        ones = m[-1]
+        for norms, side in ((d, slice(0, dx)), (d + 1, slice(dx, d))):
+            m[norms] += 2 * delta[side] @ m[side] + delta[side] @ delta[side] * ones
+        m[:d] += np.outer(delta, ones)
+        return m
 
 
 def _pilot(x: Array) -> np.ndarray:
@@ -204,10 +244,10 @@ def _pilot(x: Array) -> np.ndarray:
     return mean if needed and np.isfinite(mean).all() else np.zeros_like(mean)
 
 
-def _products(x: Array, y: Array | None, origin: np.ndarray) -> np.ndarray:
+def _products(x: Array, y: Array | None, origin: np.ndarray, *, own: bool) -> np.ndarray:
     """Σ w wᵀ over all rows, products in the input's precision, accumulated in float64."""
     with np.errstate(over="ignore", invalid="ignore"):
-        m = _accumulate(x, y, origin)
+        m = _accumulate(x, y, origin, own=own)
     if np.isfinite(m).all():
         return m
     # Either the rows are not finite, which is the caller's to know, or float32 squares overflowed.
@@ -215,7 +255,7 @@ def _products(x: Array, y: Array | None, origin: np.ndarray) -> np.ndarray:
     if y is not None:
         check_finite("y", y, operation="moments")
     with np.errstate(over="ignore", invalid="ignore"):
-        m = _accumulate(x, y, origin, wide=True)
+        m = _accumulate(x, y, origin, own=own, wide=True)
     if not np.isfinite(m).all():
         raise InputError(
             "moments",
@@ -227,7 +267,7 @@ def _products(x: Array, y: Array | None, origin: np.ndarray) -> np.ndarray:
 
 
 def _accumulate(
-    x: Array, y: Array | None, origin: np.ndarray, *, wide: bool = False
+    x: Array, y: Array | None, origin: np.ndarray, *, own: bool, wide: bool = False
 ) -> np.ndarray:
     given = [x] if y is None else [x, y]
     edges = np.cumsum([0] + [side.shape[1] for side in given])
@@ -243,7 +283,7 @@ def _accumulate(
                 block = to_numpy(block).astype(np.float64)
             sides.append(_shifted(block, origin[place[i]], buffers, i))
         for i, left in enumerate(sides):
-            for j in range(i, len(sides)):
+            for j in range(i if own else i + 1, len(sides)):
                 m[place[i], place[j]] += to_numpy(left.T @ sides[j])
         # Norms and the constant 1 ride along as three thin rows.
         thin = _thin(sides)

@@ -99,9 +99,11 @@ class _Room(ModuleType):
             file = _snake(name)
             home = self.__name__.rpartition(".")[2]
             if any(module.name == file for module in iter_modules(self.__path__)):
-                import_module(f"{self.__name__}.{file}")
+                module = import_module(f"{self.__name__}.{file}")
                 if (home, file) in _METHODS and _METHODS[home, file].call.__name__ == name:
                     return _METHODS[home, file].call
+                if name == file:  # a file of the room that holds no method
+                    return module
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -105,9 +105,7 @@ def run(out: Path, *, documents: int = 2000, seed: int = 0, say: Say = print) ->
         *(part.evaluation for part in parts),
         title="Isthmus demo: docstrings and digits",
     )
-    return Demo(
-        parts=parts, folder=out, report=path, seconds=time.perf_counter() - start
-    )
+    return Demo(parts=parts, folder=out, report=path, seconds=time.perf_counter() - start)
 
 
 def _text(out: Path, *, documents: int, seed: int, say: Say) -> Part:
@@ -119,7 +117,10 @@ def _text(out: Path, *, documents: int, seed: int, say: Say) -> Part:
     say(f"docstrings: {len(ids):,} of {len(texts.ids):,}; embedding them with two encoders ...")
     old_encoder = lsa(bodies, seed=seed)
     new_encoder = minilm()
-    for name, encoder, title in (("old", old_encoder, "tf-idf + svd"), ("new", new_encoder, "minilm")):
+    for name, encoder, title in (
+        ("old", old_encoder, "tf-idf + svd"),
+        ("new", new_encoder, "minilm"),
+    ):
         for kind, rows in (("docstrings", bodies), ("queries", summaries)):
             _save(out / f"{kind}-{name}.npz", encoder(rows), ids, title)
         say(f"docstrings: embedded with {title}")
@@ -174,9 +175,7 @@ def _path(
 
 def _both_ways(pairs: Pairs, seed: int) -> list[Bridge]:
     back = Pairs(pairs.target, pairs.source, pairs.rows_target, pairs.rows_source)
-    return [
-        fit(way, method=name, seed=seed) for name, _ in candidates() for way in (pairs, back)
-    ]
+    return [fit(way, method=name, seed=seed) for name, _ in candidates() for way in (pairs, back)]
 
 
 def _save(path: Path, vectors: np.ndarray, ids: np.ndarray, encoder: str) -> None:

@@ -259,8 +259,9 @@ def _ridge(known: dict[str, Score]) -> Iterator[str]:
     there, back = (known.get(f"ridge_r2 {way}") for way in (FORWARD, BACKWARD))
     for score, names in ((there, ("source", "target")), (back, ("target", "source"))):
         if score is not None and score.ci is not None and score.ci[0] > 0:
+            share = int(100 * score.ci[0])  # rounded down: the sentence says "at least"
             yield (
-                f"A linear map of the {names[0]} predicts at least {score.ci[0]:.0%} of the "
+                f"A linear map of the {names[0]} predicts at least {share} % of the "
                 f"{names[1]}'s variance."
             )
     order = _apart(there, back)

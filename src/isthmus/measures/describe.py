@@ -1,6 +1,7 @@
 """Describe: what one space is, in one look: size, norms, spectrum, dimension, defects."""
 
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,15 @@ class Description:
             lines.append((str(key).replace("_", " "), str(value)))
         faults = self.faults()
         lines += [("defects", fault) for fault in faults] or [("defects", "none found")]
-        return "\n".join([self.name, *(f"  {name:<22}{text}" for name, text in lines)])
+        # Faults name ids, which may be long: they stay whole.
+        rows = [
+            fill(
+                f"  {name:<22}{text}", 80, subsequent_indent=" " * 24,
+                break_long_words=False, break_on_hyphens=False,
+            )
+            for name, text in lines
+        ]  # fmt: skip
+        return "\n".join([self.name, *rows])
 
     def faults(self) -> list[str]:
         """What is wrong with the space, one sentence each; empty when nothing was found."""

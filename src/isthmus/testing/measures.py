@@ -42,7 +42,9 @@ def check_invariances(method: Method) -> None:
         for group in GROUPS:
             for side in range(card.spaces):
                 declared = card.declares(group, target=side == 1)
-                after = [float(_value(method, *moved)) for moved in _moves(card, spaces, group, side)]
+                after = [
+                    float(_value(method, *moved)) for moved in _moves(card, spaces, group, side)
+                ]
                 gap = max(abs(value - before) for value in after) / max(abs(before), 1.0)
                 where = f"{method.name} under {group} of space {side + 1}: moved by {gap:.2g}"
                 if declared:
@@ -156,7 +158,7 @@ def check_cost(method: Method) -> None:
 
 def check_refusals(method: Method) -> None:
     """NaN, infinity, too few rows, and unpaired or empty input raise InputError."""
-    spaces = _data(11)
+    spaces = _data(11)[: method.card.spaces]
     broken = [space.copy() for space in spaces]
     for value in (np.nan, np.inf):
         broken[-1][3, 0] = value

@@ -193,7 +193,10 @@ class Evaluation:
 
     def _fitted(self) -> list[str]:
         titles = ("cosine", "on fitted", "first", "median rank")
-        lines = ["", f"Do held-out rows land on their true partners? Chance: first {self._chance():.2%}"]
+        lines = [
+            "",
+            f"Do held-out rows land on their true partners? Chance: first {self._chance():.2%}",
+        ]
         lines.append(_line("", titles, [len(title) for title in titles], 35))
         for fit in self.fits:
             cells = (

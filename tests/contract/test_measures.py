@@ -1,0 +1,145 @@
+"""The measure contract over every registered measure, and proof that it rejects wrong ones."""
+
+import numpy as np
+import pytest
+
+from isthmus.core.arrays import matrix, namespace, paired, to_numpy
+from isthmus.core.card import Card, Paper
+from isthmus.core.errors import InputError
+from isthmus.core.registry import Method, methods
+from isthmus.core.score import Score
+from isthmus.testing import measures as suite
+
+MEASURES = methods("measures")
+
+
+@pytest.mark.parametrize("method", MEASURES, ids=lambda m: m.name)
+@pytest.mark.parametrize("check", suite.CHECKS, ids=lambda c: c.__name__)
+def test_contract(method, check):
+    check(method)
+
+
+def wrong(call, **changes):
+    card = {
+        "name": "wrong", "summary": "A wrong measure.", "paper": Paper("None", "Nobody", 2000),
+        "invariant": ("orthogonal", "isotropic_scale", "translation"), "symmetric": True,
+        "identical": 1.0, "cost": "n d^2 + d^2", "memory": "d^2", "min_rows": 2,
+    }  # fmt: skip
+    return Method("measures", Card(**(card | changes)), call)
+
+
+def cka(x, y, *, centre=True):
+    """Plain linear CKA: right in all but its bias at small n."""
+    x, y = paired(x, y, operation="wrong")
+    if centre:
+        xp = namespace(x, y)
+        x, y = x - xp.mean(x, axis=0), y - xp.mean(y, axis=0)
+    products = [to_numpy(a.T @ b) for a, b in ((x, y), (x, x), (y, y))]
+    size = [float((m * m).sum()) for m in products]
+    return Score(value=size[0] / (size[1] * size[2]) ** 0.5, method="wrong", n=x.shape[0])
+
+
+def numpy_only(x, y):
+    if not isinstance(x, np.ndarray | list):
+        return Score(value=0.0, method="wrong", n=x.shape[0])
+    return cka(x, y)
+
+
+def uncentred(x, y):
+    return cka(x, y, centre=False)
+
+
+def of_first_rows(x, y):
+    score = cka(x, y)
+    return Score(value=score.value + float(x[0][0]), method="wrong", n=score.n)
+
+
+def writing(x, y):
+    if isinstance(x, np.ndarray):
+        x *= 2
+    return cka(x, y)
+
+
+def half_precise(x, y):
+    x, y = paired(x, y, operation="wrong")
+    if to_numpy(x).dtype == np.float32:
+        return Score(value=cka(x, y).value + 0.01, method="wrong", n=x.shape[0])
+    return cka(x, y)
+
+
+def squared_distance(x, y):
+    x, y = paired(x, y, operation="wrong")
+    gap = float(((to_numpy(x) - to_numpy(y)) ** 2).sum())
+    return Score(value=gap, method="wrong", n=len(x), length=gap)
+
+
+def interval_elsewhere(x, y):
+    score = cka(x, y)
+    return Score(value=score.value, method="wrong", n=score.n, ci=(2.0, 3.0))
+
+
+def offset(x, y):
+    return Score(value=cka(x, y).value + 0.1, method="wrong", n=x.shape[0])
+
+
+def lopsided(x, y):
+    x, y = paired(x, y, operation="wrong")
+    return Score(value=cka(x, y).value + float((x * x).sum()), method="wrong", n=x.shape[0])
+
+
+def gram(x, y):
+    x, y = paired(x, y, operation="wrong")
+    return Score(value=float((x @ x.T).sum() * (y @ y.T).sum()), method="wrong", n=x.shape[0])
+
+
+def tolerant(x, y):
+    x, y = (np.nan_to_num(matrix("x", s, operation="wrong", finite=False)) for s in (x, y))
+    return cka(x, y)
+
+
+WRONG = [
+    (suite.check_returns_score, interval_elsewhere, {}),
+    (suite.check_returns_score, lambda x, y: 0.5, {}),
+    (suite.check_invariances, uncentred, {}),
+    (suite.check_invariances, cka, {"invariant": ("affine",)}),
+    (suite.check_invariances, cka, {"invariant": ("orthogonal", "translation")}),
+    (suite.check_row_order, of_first_rows, {}),
+    (suite.check_layouts, writing, {}),
+    (suite.check_precision, half_precise, {}),
+    (suite.check_array_kinds, numpy_only, {}),
+    (suite.check_identical, offset, {}),
+    (suite.check_symmetric, lopsided, {}),
+    (suite.check_symmetric, cka, {"symmetric": False}),
+    (suite.check_metric, squared_distance, {"metric": True}),
+    (suite.check_metric, squared_distance, {}),
+    (suite.check_cost, gram, {}),
+    (suite.check_cost, cka, {"cost": "n d"}),
+    (suite.check_refusals, tolerant, {}),
+    (suite.check_refusals, cka, {"min_rows": 10}),
+]
+
+
+@pytest.mark.parametrize(("check", "call", "changes"), WRONG)
+def test_contract_rejects(check, call, changes):
+    with pytest.raises(AssertionError):
+        check(wrong(call, **changes))
+
+
+def test_a_right_measure_passes_where_the_wrong_ones_fail():
+    for check in suite.CHECKS:
+        if check is not suite.check_invariances:
+            check(wrong(cka))
+    check = suite.check_invariances
+    check(wrong(cka, invariant=("orthogonal", "isotropic_scale", "translation")))
+
+
+def test_every_check_has_a_wrong_measure():
+    assert {check for check, _, _ in WRONG} == set(suite.CHECKS)
+
+
+def test_a_refusal_must_be_typed():
+    def crashes(x, y):
+        raise ZeroDivisionError
+
+    with pytest.raises((ZeroDivisionError, InputError)):
+        suite.check_refusals(wrong(crashes))

@@ -1,0 +1,34 @@
+"""The generated pages say what the code says."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+@pytest.fixture(scope="module")
+def generator():
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_pages_are_current(generator):
+    written = {str(p.relative_to(generator.FOLDER)): p.read_text("utf-8")
+               for p in generator.FOLDER.rglob("*.md")}  # fmt: skip
+    expected = generator.pages()
+    stale = [name for name in expected if written.get(name) != expected[name]]
+    assert not stale, f"run `make docs`: {stale}"
+    assert set(written) == set(expected), "run `make docs`"
+
+
+def test_links_in_the_guides_lead_somewhere():
+    import re
+
+    root = DOCS.parent
+    for path in [root / "README.md", root / "CONTRIBUTING.md", *DOCS.glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
+            assert (path.parent / link).exists(), f"{path.name} links to {link}"
