@@ -6,9 +6,9 @@ python benchmarks/debiased_cka.py
 import time
 
 import numpy as np
+from record import record
 
 from isthmus.measures import debiased_cka
-from record import record
 
 
 def gram_form(x, y):

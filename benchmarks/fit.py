@@ -9,9 +9,9 @@ import time
 from importlib.util import find_spec
 
 import numpy as np
+from record import memory_peak_mb, record
 
 from isthmus.bridges import Affine, Orthogonal
-from record import memory_peak_mb, record
 
 
 def seconds(run):

@@ -8,9 +8,9 @@ import timeit
 from pathlib import Path
 
 import numpy as np
+from record import record
 
 import isthmus
-from record import record
 
 
 def main(d=768, repeats=15, number=3000):

@@ -1,4 +1,4 @@
-"""Where every benchmark puts its figures: benchmarks/results/<name>.json, with what produced them."""
+"""Where every benchmark puts its figures: benchmarks/results/<name>.json, with their command."""
 
 import json
 import os

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 from record import memory_peak_mb, record
 
 DIM = 384

@@ -16,7 +16,7 @@ def oracle_scatter(x, y):
 
 
 def oracle_hsic(x, y):
-    """Unbiased HSIC from n x n Gram matrices with their diagonals removed (Song et al. 2012, eq. 5)."""
+    """Unbiased HSIC from n x n Gram matrices without diagonals (Song et al. 2012, eq. 5)."""
     x, y = (side.astype(np.float64) - side.astype(np.float64).mean(axis=0) for side in (x, y))
     k, ell = x @ x.T, y @ y.T
     np.fill_diagonal(k, 0)

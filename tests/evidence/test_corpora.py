@@ -161,9 +161,9 @@ def test_docstrings_of_a_known_library(tmp_path):
 
 
 def test_docstrings_of_this_python():
-    loaded = set(sys.modules)
     texts = docstrings()
-    assert set(sys.modules) - loaded <= {"gzip", "tarfile"}
+    # Reading must not import: this one opens a browser, that one prints a poem.
+    assert not {"antigravity", "this", "turtledemo"} & set(sys.modules)
     assert len(texts.ids) > 2000
     for column in (texts.ids, texts.queries, texts.documents):
         assert len(set(column)) == len(texts.ids)

@@ -245,7 +245,7 @@ def test_arguments(tmp_path, bridge, change, says):
 def test_duplicate_ids(tmp_path, bridge):
     ids = IDS["string"].copy()
     ids[9] = ids[2]
-    with pytest.raises(InputError, match="repeat an earlier id.*'é2'"):
+    with pytest.raises(InputError, match=r"repeat an earlier id.*'é2'"):
         translate(isthmus.open(X, ids=ids), bridge, tmp_path / "new", drop_invalid=True)
     assert beside(tmp_path) == []
 

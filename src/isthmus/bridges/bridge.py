@@ -72,7 +72,7 @@ class Bridge:
         return self.map.transform(X)
 
     def transform_block(self, x: np.ndarray) -> np.ndarray:
-        """``transform`` for a clean float32 or float64 NumPy block (n, dx), without checks or copies.
+        """``transform`` of a float32 or float64 NumPy block (n, dx), without checks or copies.
 
         What is not finite in x comes out not finite; the caller looks.
         """

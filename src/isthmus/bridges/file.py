@@ -23,7 +23,11 @@ FORMAT = 1
 _MAX_HEADER = 16 * 2**20
 #: What every file of ours says right after the eight bytes of the header's length.
 _MARK = b'{"__metadata__":{"isthmus":'
-_DTYPES = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "I64": np.dtype("<i8"),
+}
 
 
 def write(path: Path, description: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
@@ -44,7 +48,7 @@ def write(path: Path, description: dict[str, Any], arrays: dict[str, np.ndarray]
 def is_bridge(path: str | Path) -> bool:
     """Whether ``path`` is a file that begins like a bridge, whatever its name.
 
-    It may be damaged further on: ``isthmus.load`` tells. Raises StorageError when it cannot be read.
+    It may be damaged further on: ``isthmus.load`` tells. StorageError when it cannot be read.
     """
     path = Path(path)
     try:

@@ -110,7 +110,7 @@ class LinearMap:
     def fit_moments(
         self, moments: Moments, x: np.ndarray | None = None, y: np.ndarray | None = None
     ) -> Self:
-        """Fit from the moments of paired spaces, with a few of their rows (m, dx), (m, dy) if known.
+        """Fit from moments of paired spaces, with a few of their rows (m, dx), (m, dy) if known.
 
         Rows only serve to choose a penalty by exact leave-one-out; without them generalised
         cross-validation chooses it from the moments.

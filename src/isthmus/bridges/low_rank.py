@@ -14,7 +14,7 @@ from isthmus.core.registry import register
 
 CARD = Card(
     name="low_rank",
-    summary="Reduced-rank ridge regression; rank by leave-one-out with the one-standard-error rule.",
+    summary="Reduced-rank ridge regression; rank by leave-one-out, one-standard-error rule.",
     paper=Paper(
         "Reduced-rank regression for the multivariate linear model",
         "Izenman",

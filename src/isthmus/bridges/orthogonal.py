@@ -33,11 +33,12 @@ CARD = Card(
 class Orthogonal(LinearMap, TransformerMixin, BaseEstimator):
     r"""The map x ↦ s (x - mean_x) W + mean_y with W orthogonal that misses y least.
 
-    W = U Vᵀ from the SVD of the cross-scatter S_xy = U Σ Vᵀ minimises Σ|x W - y|² over matrices with
-    orthonormal rows (dx <= dy) or columns (dx >= dy), which is Procrustes after padding the narrower
-    space with zeros. With ``scale``, s = tr Σ / tr S_xx, else 1. Angles and neighbours inside the
-    source survive the crossing exactly when dx <= dy. On rank-deficient data W is completed by the
-    map between the null spaces nearest to the identity, and ``rank_`` says what the data fixed.
+    W = U Vᵀ from the SVD of the cross-scatter S_xy = U Σ Vᵀ minimises Σ|x W - y|² over matrices
+    with orthonormal rows (dx <= dy), and maximises the agreement tr(Wᵀ S_xy) over those with
+    orthonormal columns (dx >= dy). With ``scale``, s = tr Σ / tr S_xx, else 1. Angles and
+    neighbours inside the source survive the crossing exactly when dx <= dy. On rank-deficient data
+    W is completed by the map between the null spaces nearest to the identity, and ``rank_`` says
+    what the data fixed.
 
     Parameters
     ----------

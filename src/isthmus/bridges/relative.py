@@ -140,8 +140,8 @@ class Relative(TransformerMixin, BaseEstimator):
     decoder is the ridge inverse of the target's own encoding, ŷ = r D with D fitted on target rows
     only; its penalty is the one under which decoded source codes miss the target rows least. For
     cosine and α → 0 this is the inverse relative projection ŷ = r (A_Yᵀ)⁺. Decoded rows are scaled
-    to the mean norm of the target. ``encode_source`` and ``encode_target`` give the codes, which can
-    be searched against each other directly, without any decoder.
+    to the mean norm of the target. ``encode_source`` and ``encode_target`` give the codes, which
+    can be searched against each other directly, without any decoder.
 
     Parameters
     ----------

@@ -22,11 +22,12 @@ def compare(
 ) -> None:
     """Score how two spaces relate, with intervals and chance levels, and say what it means."""
     import isthmus
+    from isthmus.report.html import report as write_report
 
     pairs = isthmus.pair(isthmus.open(source), isthmus.open(target))
     note(f"{len(pairs):,} pairs; left over: {pairs.left_over[0]:,} and {pairs.left_over[1]:,}")
     result = isthmus.compare(pairs, rows=rows, rng=seed)
     if report is not None:
-        isthmus.report(report, pairs.source, pairs.target, result)
+        write_report(report, pairs.source, pairs.target, result)
         note(f"report: {report}")
     show(result, as_json=json)

@@ -28,7 +28,7 @@ def note(text: str) -> None:
 
 
 def wrapped(text: str, *, indent: str = "") -> str:
-    """``text`` in lines of at most 80 columns, paths and names left whole; ``indent`` from line 2."""
+    """``text`` in lines of at most 80 columns, names left whole; ``indent`` from line 2."""
     return textwrap.fill(
         text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
@@ -70,7 +70,7 @@ def _clock(seconds: float) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Results, NumPy scalars and arrays, paths and records as JSON; NaN, which JSON lacks, as null."""
+    """Results, NumPy values, paths and records as JSON; NaN, which JSON lacks, as null."""
     if hasattr(value, "as_dict"):
         return _plain(value.as_dict())
     if hasattr(value, "tolist"):

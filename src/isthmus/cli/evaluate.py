@@ -34,6 +34,7 @@ def evaluate(
     result is marked provisional.
     """
     import isthmus
+    from isthmus.report.html import report as write_report
 
     old, new = isthmus.open(source), isthmus.open(target)
     bridges = {path.stem: isthmus.load(path) for path in bridge}
@@ -43,6 +44,6 @@ def evaluate(
         source_queries=None if source_queries is None else isthmus.open(source_queries),
     )  # fmt: skip
     if report is not None:
-        isthmus.report(report, old, new, isthmus.compare(isthmus.pair(old, new)), result)
+        write_report(report, old, new, isthmus.compare(isthmus.pair(old, new)), result)
         note(f"report: {report}")
     show(result, as_json=json)

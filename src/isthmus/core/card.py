@@ -56,8 +56,8 @@ class Card:
     ``invariant`` speaks of refitting on a transformed source, and ``equivariant`` of a transformed
     target: the translated vectors then move along with it.
 
-    ``cost`` and ``memory`` are products of powers of n (rows), d (width), m (anchors), k, or sums of
-    such, written like ``"n d^2 + d^3"``; memory counts what is needed beyond the input.
+    ``cost`` and ``memory`` are products of powers of n (rows), d (width), m (anchors), k, or sums
+    of such, written like ``"n d^2 + d^3"``; memory counts what is needed beyond the input.
     """
 
     name: str

@@ -5,15 +5,15 @@ a_i = |x_i|², b_i = |y_i|², a ``Moments`` holds
 
     n,  Σx, Σy,  Σxxᵀ, Σxyᵀ, Σyyᵀ,  Σa, Σb, Σa², Σab, Σb²,  Σax, Σay, Σbx, Σby.
 
-The second line of sums is what the unbiased HSIC of linear kernels needs beyond covariances (Song et
-al. 2012, eq. 5, with the Gram matrices multiplied out), so debiased CKA streams like the rest. The
-set is closed under a change of origin, hence ``merge`` is exact and associative: a billion rows
-cost one pass and O(d²) memory, and a distributed fit is a tree of merges.
+The second line of sums is what the unbiased HSIC of linear kernels needs beyond covariances (Song
+et al. 2012, eq. 5, with the Gram matrices multiplied out), so debiased CKA streams like the rest.
+The set is closed under a change of origin, hence ``merge`` is exact and associative: a billion
+rows cost one pass and O(d²) memory, and a distributed fit is a tree of merges.
 """
 
 from collections.abc import Iterable
 from itertools import combinations, pairwise
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 

@@ -19,7 +19,7 @@ _BATCH = 32
 
 
 def lsa(documents: Sequence[str], *, dim: int = 256, seed: int = 0) -> Encoder:
-    """TF-IDF and truncated SVD fitted on ``documents``: what search looked like before transformers.
+    """TF-IDF and truncated SVD fitted on ``documents``: search before transformers.
 
     The encoder maps n texts to (n, dim) float32 unit rows (zero rows for texts of unknown words).
     """
@@ -56,8 +56,8 @@ def minilm() -> Encoder:
     found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     if found != _WEIGHTS:
         raise FormatError("minilm", f"weights with SHA-256 {found}", _WEIGHTS, "Reinstall them.")
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.AutoModel.from_pretrained(folder).eval()
 

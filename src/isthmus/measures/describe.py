@@ -123,8 +123,8 @@ class Description:
 def describe(source: Any) -> Description:
     """What ``source`` (a Space, a path or an array) is: size, norms, spectrum, dimension, defects.
 
-    Defects and norms are found on all rows in one pass; spectrum, participation ratio, TwoNN and the
-    test for two spaces on up to 10,000 evenly spread finite rows.
+    Defects and norms are found on all rows in one pass; spectrum, participation ratio, TwoNN and
+    the test for two spaces on up to 10,000 evenly spread finite rows.
 
     >>> describe(np.eye(50)).rows
     50
@@ -138,7 +138,7 @@ def describe(source: Any) -> Description:
     if len(sample):
         fingerprint = space.fingerprint()
         recognisable, norms = fingerprint.detects_rotation, fingerprint.norms
-        mixture = fingerprint.mixture(sample, ids=space.take_ids(rows))
+        mixture = fingerprint.mixture(sample, ids=space.take_ids(rows).tolist())
         two = mixture.reason if mixture.two_spaces else ""
     return Description(
         name=space.name, rows=len(space), dim=space.dim, stored=str(space.stored),

@@ -1,6 +1,7 @@
 """The contract of a bridge, derived from its card. Each check raises AssertionError."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def check_invariances(method: Method) -> None:
 def check_equivariances(method: Method) -> None:
     """Translations move along with a transformed target exactly for declared groups."""
     x, y = _data(1)
-    # Half of the target is noise, so that whatever is chosen by error depends on how much it weighs.
+    # Half of the target is noise, so what is chosen by error depends on how much that weighs.
     y[:, ::2] = np.random.default_rng(1).normal(size=y[:, ::2].shape)
     before = method.call().fit(x, y).transform(x)
     declared = closure(method.card.equivariant)
@@ -128,7 +129,7 @@ def check_cost(method: Method) -> None:
     sizes, work = [], []
     for n, d in _SIZES:
         x, y = (torch.asarray(side) for side in related(n, d, np.random.default_rng(8)))
-        work.append(counted(lambda x=x, y=y: method.call().fit(x, y)))
+        work.append(counted(partial(_fit, method, x, y)))
         sizes.append({"n": n, "d": d, "m": 300})
     if min(work) == 0:  # all of its arithmetic is NumPy's, which cannot be counted
         return
@@ -165,6 +166,10 @@ CHECKS = (
     check_cost,
     check_refusals,
 )
+
+
+def _fit(method: Method, x: Any, y: Any) -> None:
+    method.call().fit(x, y)
 
 
 def _data(seed: int) -> tuple[np.ndarray, np.ndarray]:

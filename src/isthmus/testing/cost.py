@@ -33,12 +33,14 @@ def misfit(cost: str, sizes: list[dict[str, int]], measured: list[float]) -> flo
 
 
 def counted(run: Callable[[], Any]) -> float:
-    """Arithmetic done by torch inside ``run``: 2 m n k per product, d³ per factorisation, one per
-    entry that any other operation produces. Needs torch, and inputs that are torch tensors."""
+    """Arithmetic done by torch inside ``run``, whose inputs are torch tensors.
+
+    2 m n k per matrix product, d³ per factorisation, one per entry any other operation produces.
+    """
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    class Counter(TorchDispatchMode):
+    class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         work = 0.0
 
         def __torch_dispatch__(
@@ -65,6 +67,6 @@ def counted(run: Callable[[], Any]) -> float:
     def _pointer(tensor: Any) -> int:
         return -1 if tensor is None else int(tensor.data_ptr())
 
-    with Counter() as counter:
+    with Counter() as counter:  # type: ignore[no-untyped-call]
         run()
     return counter.work

@@ -1,6 +1,7 @@
 """The contract of a measure, derived from its card. Each check raises AssertionError."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -148,7 +149,7 @@ def check_cost(method: Method) -> None:
     for n, d in _SIZES:
         spaces = related(n, d, np.random.default_rng(10))[: method.card.spaces]
         tensors = [torch.asarray(space) for space in spaces]
-        work.append(counted(lambda tensors=tensors: method.call(*tensors)))
+        work.append(counted(partial(method.call, *tensors)))
         sizes.append({"n": n, "d": d, "k": 10, "m": 64})
     stray = misfit(method.card.cost, sizes, work)
     assert stray <= _STRAY, (

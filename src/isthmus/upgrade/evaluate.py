@@ -306,7 +306,7 @@ def _overfitted(fits: Sequence[Fit], share: float) -> tuple[str, ...]:
     return (
         f"{share:.0%} of the documents searched are rows the bridges were fitted on, which "
         f"{', '.join(wide)} translate closer to the truth than others (cosine up to "
-        f"{max(gaps.values()):.2f} closer): in production their corpus side can be worse than this.",
+        f"{max(gaps.values()):.2f} closer): their corpus side can be worse in production.",
     )
 
 

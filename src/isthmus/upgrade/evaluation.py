@@ -70,8 +70,8 @@ class Fit:
 
     ``cosine`` to the true partner, and ``fitted_cosine`` the same on rows it was fitted on (None
     when that is not known): a gap between them is overfitting; ``rank`` of the true partner (mean)
-    and ``median_rank``; ``top1`` the share ranked first, with its chance level 1 / n; ``ranks`` (n,)
-    each row's own.
+    and ``median_rank``; ``top1`` the share ranked first, with its chance level 1 / n; ``ranks``
+    (n,) each row's own.
     """
 
     bridge: str
