@@ -107,3 +107,19 @@ def narrow():
         assert not wide, wide
 
     return check
+
+
+@pytest.fixture
+def x():
+    """The vectors of old.npz, to change at will."""
+    return X.copy()
+
+
+@pytest.fixture
+def y():
+    return Y.copy()
+
+
+@pytest.fixture
+def ids():
+    return IDS.copy()

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from tests_cli import IDS, X
 
 from isthmus.bridges.file import is_bridge
 
@@ -25,16 +24,16 @@ def test_a_bridge_of_any_name(cli, here, narrow):
     assert (found["kind"], found["method"]) == ("bridge", "affine")
 
 
-def test_vectors_of_any_name(cli, here):
-    np.save(here / "x.npy", X)
+def test_vectors_of_any_name(cli, here, x):
+    np.save(here / "x.npy", x)
     (here / "x.npy").rename(here / "x.isthmus")
     assert cli("info", "x.isthmus", "--json").json["rows"] == 400
 
 
-def test_what_a_bridge_is_told_by(here):
+def test_what_a_bridge_is_told_by(here, x):
     from safetensors.numpy import save_file
 
-    save_file({"vectors": X}, here / "x.safetensors", metadata={"other": "isthmus"})
+    save_file({"vectors": x}, here / "x.safetensors", metadata={"other": "isthmus"})
     (here / "empty").write_bytes(b"")
     assert is_bridge(here / "b.isthmus")
     assert not any(is_bridge(here / name) for name in ("x.safetensors", "empty", "old.npz", "no"))
@@ -47,8 +46,7 @@ def test_a_truncated_bridge_is_called_one(here, refused):
     assert "load bridge" in refused(5, "FormatError", "info", "b.isthmus")
 
 
-def odd(kind):
-    x = X.copy()
+def odd(kind, x):
     if kind == "zero":
         x[[3, 4]] = 0
     elif kind == "nan":
@@ -94,9 +92,9 @@ SAID = {
 
 
 @pytest.mark.parametrize("kind", SAID)
-def test_odd_collections_are_described(cli, save, narrow, kind):
-    x = odd(kind)
-    save("odd.npz", x, IDS[: len(x)])
+def test_odd_collections_are_described(cli, save, narrow, x, ids, kind):
+    x = odd(kind, x)
+    save("odd.npz", x, ids[: len(x)])
     answer = cli("info", "odd.npz")
     assert (answer.code, answer.err) == (0, "")
     narrow(answer.out)
@@ -104,14 +102,13 @@ def test_odd_collections_are_described(cli, save, narrow, kind):
     assert cli("info", "odd.npz", "--json").json["rows"] == len(x)
 
 
-def test_duplicate_ids_are_described(cli, save):
-    ids = IDS.copy()
+def test_duplicate_ids_are_described(cli, save, x, ids):
     ids[9] = ids[2]
-    save("odd.npz", X, ids)
+    save("odd.npz", x, ids)
     assert "repeated ids in 1 rows (first ids: d2)" in cli("info", "odd.npz").out
 
 
-def test_int8_needs_its_scale(cli, here, refused):
-    np.save(here / "q.npy", (X * 10).astype(np.int8))
+def test_int8_needs_its_scale(cli, here, refused, x):
+    np.save(here / "q.npy", (x * 10).astype(np.int8))
     assert "the scale" in refused(3, "InputError", "info", "q.npy")
     assert cli("info", "q.npy", "--scale", "0.1", "--json").json["stored"] == "int8"
