@@ -13,7 +13,7 @@ from isthmus.cli.main import main
 N, DX, DY = 400, 12, 8
 _RNG = np.random.default_rng(0)
 _MIX = np.linalg.qr(_RNG.normal(size=(DX, DX)))[0][:, :DY]
-X = (_RNG.normal(size=(N, DX)) * np.linspace(3, 0.3, DX) + 1).astype(np.float32)
+X = (_RNG.normal(size=(N, DX)) * np.geomspace(3, 0.1, DX) + _RNG.normal(size=DX)).astype(np.float32)
 Y = (X @ _MIX + 0.05 * _RNG.normal(size=(N, DY))).astype(np.float32)
 IDS = np.array([f"d{i}" for i in range(N)])
 

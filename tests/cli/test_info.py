@@ -84,7 +84,7 @@ SAID = {
     "far": "standard deviations off 0",
     "huge": "e+20",
     "huge64": "e+200",
-    "tiny64": "e-200",
+    "tiny64": "none found",
     "wide": "6",
     "one": "1",
     "flat": "none found",
@@ -112,3 +112,19 @@ def test_int8_needs_its_scale(cli, here, refused, x):
     np.save(here / "q.npy", (x * 10).astype(np.int8))
     assert "the scale" in refused(3, "InputError", "info", "q.npy")
     assert cli("info", "q.npy", "--scale", "0.1", "--json").json["stored"] == "int8"
+
+
+def test_a_folder_without_vectors(refused, here):
+    (here / "folder").mkdir()
+    (here / "folder" / "notes.txt").write_text("none")
+    assert "a folder without vectors" in refused(5, "FormatError", "info", "folder")
+
+
+def test_a_file_of_no_known_format(refused, here):
+    (here / "x.bin").write_bytes(bytes(range(200)))
+    assert "a file of unknown format" in refused(5, "FormatError", "info", "x.bin")
+
+
+def test_a_pickle_is_never_opened(refused, here):
+    np.save(here / "o.npy", np.array([{}], dtype=object), allow_pickle=True)
+    refused(5, "FormatError", "info", "o.npy")

@@ -131,7 +131,9 @@ def test_the_reader_goes_away():
     os.close(read)
     child = subprocess.Popen(
         [sys.executable, "-c", ENTRY + "main()", "methods"],
-        stdout=write, stderr=subprocess.PIPE, env=ROOT,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        env=ROOT,
     )
     os.close(write)
     said = child.communicate(timeout=60)[1]

@@ -59,3 +59,10 @@ def test_the_median_of_a_sample(monkeypatch):
     monkeypatch.setattr(module, "_ROWS", 7)
     v = np.arange(1, 101.0)[:, None]
     assert isthmus.open(v).defects().norm_median == np.median(np.arange(1, 101)[::10])
+
+
+def test_norms_beyond_what_squares_can_hold():
+    for scale in (1e200, 1e-200):
+        found = isthmus.open(np.array([[3.0, 4.0], [6.0, 8.0], [0.0, 0.0]]) * scale).defects()
+        assert (found.non_finite, found.zero_vectors, found.norm_min) == (0, 1, 0)
+        assert found.norm_max == pytest.approx(10 * scale, rel=1e-12)

@@ -118,6 +118,34 @@ def test_scattered_parquet_rows_are_decoded_once(tmp_path, monkeypatch):
     assert len(decoded) <= 8
 
 
+@given(
+    dtype=st.sampled_from(["float16", "float32", "float64"]),
+    seed=st.integers(0, 1000),
+    block=st.integers(1, 30),
+)
+@settings(max_examples=40, deadline=None)
+def test_bad_and_zero_rows_against_a_plain_look(dtype, seed, block):
+    rng = np.random.default_rng(seed)
+    sides = []
+    for dim in (3, 2):
+        v = rng.choice([0, 1, -1, 2], size=(20, dim)).astype(dtype)  # many sums of 0, some rows 0
+        v[rng.random(v.shape) < 0.04] = rng.choice([np.nan, np.inf, -np.inf])
+        v[rng.random(v.shape) < 0.1] = np.finfo(dtype).max  # sums that overflow are no defect
+        sides.append(v)
+    pairs = isthmus.pair(isthmus.open(sides[0]), isthmus.open(sides[1]))
+    pairs.blocks = lambda: type(pairs).blocks(pairs, rows=block)
+    good = np.isfinite(sides[0]).all(axis=1) & np.isfinite(sides[1]).all(axis=1)
+    assert pairs.zero_vectors == tuple(int((~v.any(axis=1)).sum()) for v in sides)
+    kept, rejected = pairs.finite()
+    assert kept.ids.tolist() == np.flatnonzero(good).tolist()
+    assert rejected.ids.tolist() == np.flatnonzero(~good).tolist()
+    assert rejected.rows_source.tolist() == rejected.rows_target.tolist() == rejected.ids.tolist()
+    kept.check_finite()
+    if not good.all():
+        with pytest.raises(InputError, match=rf"NaN or infinity in {(~good).sum()} of 20"):
+            pairs.check_finite()
+
+
 def test_a_million_ids_join_in_about_a_second():
     n = 1_000_000
     order = RNG.permutation(n)

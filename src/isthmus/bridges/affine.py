@@ -35,8 +35,9 @@ class Affine(LinearMap, TransformerMixin, BaseEstimator):
     r"""The map x ↦ x B + b with B = (S_xx + α t 1)⁻¹ S_xy, t = tr(S_xx)/dx.
 
     α is unit-free. When None, it is the one of 21 values from 1e-8 to 1e2 with the smallest exact
-    leave-one-out error e_i = (y_i - ŷ_i)/(1 - h_i), averaged over the rows, or over 2,048 of them
-    spread evenly when there are more; from moments alone, by generalised cross-validation.
+    leave-one-out error e_i = (y_i - ŷ_i)/(1 - h_i), downhill from the choice of generalised
+    cross-validation; averaged over the rows, or over 2,048 of them spread evenly when there are
+    more. From moments alone, generalised cross-validation decides.
 
     Parameters
     ----------

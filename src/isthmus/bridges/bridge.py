@@ -166,11 +166,12 @@ class Bridge:
         return f"<Bridge {self.name}: {ends}, {self.pairs:,} pairs{held}>"
 
     def __str__(self) -> str:
-        lines = [
-            f"bridge {self.name}, fitted on {self.pairs:,} pairs",
-            f"  from  {_described(self.source)}",
-            f"  to    {_described(self.target)}",
-        ]
+        lines = [f"bridge {self.name}, fitted on {self.pairs:,} pairs"]
+        for way, end in (("from", self.source), ("to", self.target)):
+            name = end.encoder or "an encoder not stated"
+            lines.append(f"  {way:<6}{name}: {end.dim} dimensions, {end.norms} norms")
+            if not end.detects_rotation:
+                lines.append(f"{'':8}(vectors of a rotated copy of it would go unnoticed)")
         if self.scores:
             lines.append(f"  on {self.scores['mrr'].n:,} held-out pairs:")
             lines += [f"    {name:<8}{score}" for name, score in self.scores.items()]
@@ -291,20 +292,24 @@ def load(path: str | Path) -> Bridge:
         estimator = found.call(**description["params"])
         source, target = (Fingerprint.from_dict(description[end]) for end in ("source", "target"))
         _restore(estimator, description["fitted"], arrays, source.dim, target.dim)
+        with np.errstate(all="ignore"):  # parameters are known to fit once one vector went through
+            estimator.transform(np.ones((1, source.dim)))
         scores = {name: _score(data) for name, data in description["scores"].items()}
         pairs, holdout = int(description["pairs"]), description["holdout"]
         if holdout is not None:
             holdout = {"test": float(holdout["test"]), "seed": int(holdout["seed"])}
+        bridge = Bridge(
+            estimator, source=source, target=target, pairs=pairs, holdout=holdout, scores=scores
+        )
+        str(bridge)  # scores that cannot be shown are not ours
     except FormatError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise FormatError(
             "load bridge", f"{path}: {type(error).__name__} {error}"[:300],
             "a description as Bridge.save writes it", "Fit the bridge anew.",
         ) from error  # fmt: skip
-    return Bridge(
-        estimator, source=source, target=target, pairs=pairs, holdout=holdout, scores=scores
-    )
+    return bridge
 
 
 def _restore(
@@ -316,8 +321,8 @@ def _restore(
         raise ValueError(f"state {sorted({*arrays, *fitted})}")
     for name, dims in estimator.STATE.items():
         if not dims:
-            if type(fitted[name]) not in (int, float):
-                raise ValueError(f"{name} is no number")
+            if type(fitted[name]) not in (int, float) or not abs(fitted[name]) < 1e300:
+                raise ValueError(f"{name} is no finite number")
             setattr(estimator, name, fitted[name])
             continue
         shape = arrays[name].shape
@@ -384,11 +389,6 @@ def _ends(fingerprint: Fingerprint) -> dict[str, Any]:
 
 def _title(fingerprint: Fingerprint) -> str:
     return fingerprint.encoder or f"a space of dim {fingerprint.dim}"
-
-
-def _described(fingerprint: Fingerprint) -> str:
-    seen = "" if fingerprint.detects_rotation else "; rotated copies go unnoticed"
-    return f"{_title(fingerprint)} ({fingerprint.dim} dimensions, {fingerprint.norms} norms{seen})"
 
 
 def _not_finite(name: str) -> InputError:

@@ -2,8 +2,8 @@
 
 Layout: 8 bytes header length, the safetensors JSON header, the tensors. The header's metadata holds
 one key, ``isthmus``: a JSON text with the method, its parameters, both fingerprints and the scores,
-and the CRC-32 of the tensor bytes. Everything is checked against the file's real size and the
-method's declared shapes; nothing is ever unpickled.
+the CRC-32 of the tensor bytes, and that of all else the header says. Everything is checked against
+the file's real size and the method's declared shapes; nothing is ever unpickled.
 """
 
 import json
@@ -37,8 +37,10 @@ def write(path: Path, description: dict[str, Any], arrays: dict[str, np.ndarray]
     # safetensors writes the wrong bytes for arrays that are not C-contiguous.
     tensors = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
     payload = save(tensors)
-    crc = zlib.crc32(memoryview(payload)[_header_end(payload) :])
-    text = json.dumps({"format": FORMAT, "crc32": crc, **description}, sort_keys=True)
+    end = _header_end(payload)
+    whole = {"format": FORMAT, **description, "crc32": zlib.crc32(memoryview(payload)[end:])}
+    whole["header_crc32"] = _header_crc(whole, json.loads(payload[8:end]))
+    text = json.dumps(whole, sort_keys=True)
     atomic_write(path, save(tensors, metadata={"isthmus": text}), operation="save bridge")
     again = read(path)[1]
     if any(not np.array_equal(again[name], tensors[name]) for name in tensors):
@@ -92,7 +94,15 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             "the bytes that were written",
             "Copy the file again.",
         )
-    return description, {name: _tensor(path, name, spec, body) for name, spec in header.items()}
+    arrays = {name: _tensor(path, name, spec, body) for name, spec in header.items()}
+    if description.pop("header_crc32", None) != _header_crc(description, header):
+        raise FormatError(
+            "load bridge",
+            f"{path}: a description that does not match its checksum",
+            "what was written",
+            "Copy the file again.",
+        )
+    return description, arrays
 
 
 def _tensor(path: Path, name: str, spec: Any, body: bytes) -> np.ndarray:
@@ -123,6 +133,12 @@ def _json(path: Path, text: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _foreign(path, "its header is not a JSON object")
     return value
+
+
+def _header_crc(description: dict[str, Any], tensors: dict[str, Any]) -> int:
+    """The CRC-32 of what the header says, apart from this number itself."""
+    said = {name: value for name, value in description.items() if name != "header_crc32"}
+    return zlib.crc32(json.dumps([said, tensors], sort_keys=True).encode())
 
 
 def _header_end(payload: bytes) -> int:

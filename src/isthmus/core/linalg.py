@@ -3,8 +3,9 @@
 Everything here is float64 NumPy of moment size (d x d); rows come in only to be predicted.
 """
 
-import numpy as np
-from scipy import linalg
+from functools import cache
+
+import numpy as np  # and not SciPy, whose own thread pool would compete with NumPy's
 
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
@@ -28,13 +29,14 @@ def procrustes(cross: np.ndarray, *, tolerance: float = 1e-10) -> tuple[np.ndarr
     w : (dx, dy), W Wᵀ = 1 when dx <= dy, Wᵀ W = 1 when dx >= dy
     singular : (min(dx, dy),) singular values of ``cross``
     """
-    u, singular, vt = linalg.svd(cross, full_matrices=True)
+    u, singular, vt = np.linalg.svd(cross, full_matrices=False)
     rank = int(np.sum(singular > tolerance * max(float(singular[0]), np.finfo(float).tiny)))
     w = u[:, :rank] @ vt[:rank]
     if rank < min(cross.shape):
+        u, _, vt = np.linalg.svd(cross)
         left, right = u[:, rank:], vt[rank:].T
         overlap = left.T @ np.eye(*cross.shape) @ right
-        ul, _, vl = linalg.svd(overlap, full_matrices=False)
+        ul, _, vl = np.linalg.svd(overlap, full_matrices=False)
         w = w + left @ ul @ vl @ right.T
     return w, singular
 
@@ -44,7 +46,7 @@ def symmetric_eigen(scatter: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # eigh accepts NaN silently and answers nonsense.
     if not np.isfinite(scatter).all():
         raise InputError("eigenvalues", "a scatter with NaN or infinity", "finite moments")
-    values, vectors = linalg.eigh(scatter)
+    values, vectors = np.linalg.eigh(scatter)
     return np.maximum(values[::-1], 0.0), vectors[:, ::-1]
 
 
@@ -86,9 +88,22 @@ class RidgePath:
         return ((y - self.mean_y) - fitted) / rest[:, None]
 
     def best_alpha(self, x: np.ndarray, y: np.ndarray) -> float:
-        """The α of ``ALPHAS`` with the smallest mean squared leave-one-out error at these rows."""
-        errors = [float(np.mean(self.leave_one_out(x, y, a) ** 2)) for a in self.ALPHAS]
-        return float(self.ALPHAS[int(np.argmin(errors))])
+        """The α of ``ALPHAS`` with the smallest mean squared leave-one-out error at these rows.
+
+        Found downhill from the choice of generalised cross-validation, which needs no rows: the
+        nearest minimum, where the error has several.
+        """
+
+        @cache
+        def error(i: int) -> float:
+            if not 0 <= i < len(self.ALPHAS):
+                return np.inf
+            return float(np.mean(self.leave_one_out(x, y, self.ALPHAS[i]) ** 2))
+
+        i = int(np.flatnonzero(self.ALPHAS == self.best_alpha_gcv())[0])
+        while (best := min((i, i - 1, i + 1), key=error)) != i:
+            i = best
+        return float(self.ALPHAS[i])
 
     def best_alpha_gcv(self) -> float:
         r"""The α with the smallest generalised cross-validation error, from moments alone.

@@ -10,7 +10,7 @@ import numpy as np
 
 from isthmus.bridges.bridge import Bridge, fit
 from isthmus.bridges.choice import candidates
-from isthmus.demo.encoders import lsa, minilm
+from isthmus.demo.encoders import Encoder, lsa, minilm
 from isthmus.evidence import corpora, networks
 from isthmus.measures.compare import Comparison, compare
 from isthmus.measures.describe import Description, describe
@@ -92,9 +92,10 @@ def run(out: Path, *, documents: int = 2000, seed: int = 0, say: Say = print) ->
     layers of two networks trained apart. ``say`` receives a line per step.
     """
     start = time.perf_counter()
+    transformer = minilm()  # a missing extra is said before anything is written
     out.mkdir(parents=True, exist_ok=True)
     parts = (
-        _text(out, documents=documents, seed=seed, say=say),
+        _text(out, transformer, documents=documents, seed=seed, say=say),
         _images(out, seed=seed, say=say),
     )
     results = [result for part in parts for result in (part.comparison, part.chosen.choice)]
@@ -108,7 +109,7 @@ def run(out: Path, *, documents: int = 2000, seed: int = 0, say: Say = print) ->
     return Demo(parts=parts, folder=out, report=path, seconds=time.perf_counter() - start)
 
 
-def _text(out: Path, *, documents: int, seed: int, say: Say) -> Part:
+def _text(out: Path, transformer: Encoder, *, documents: int, seed: int, say: Say) -> Part:
     texts = corpora.docstrings()
     picked = np.random.default_rng(seed).permutation(len(texts.ids))[:documents]
     ids = np.array(texts.ids)[picked]
@@ -116,10 +117,9 @@ def _text(out: Path, *, documents: int, seed: int, say: Say) -> Part:
     summaries = [texts.queries[i] for i in picked]
     say(f"docstrings: {len(ids):,} of {len(texts.ids):,}; embedding them with two encoders ...")
     old_encoder = lsa(bodies, seed=seed)
-    new_encoder = minilm()
     for name, encoder, title in (
         ("old", old_encoder, "tf-idf + svd"),
-        ("new", new_encoder, "minilm"),
+        ("new", transformer, "minilm"),
     ):
         for kind, rows in (("docstrings", bodies), ("queries", summaries)):
             _save(out / f"{kind}-{name}.npz", encoder(rows), ids, title)

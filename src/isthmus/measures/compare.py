@@ -123,6 +123,8 @@ def compare(
     False
     """
     x, y = _sides(source, target)
+    if hasattr(x, "check_finite"):  # pairs know their ids, which arrays do not
+        x.check_finite()
     x, y = paired(x, y, operation="compare", min_rows=4)
     n = int(x.shape[0])
     if rows < 4:

@@ -152,7 +152,10 @@ def describe(source: Any) -> Description:
 def _directions(sample: np.ndarray) -> dict[str, int]:
     if len(sample) < 2:
         return {}
-    values, _ = symmetric_eigen(Moments.of(to_numpy(sample)).scatter_xx)
+    # Shares have no scale, and at this one no square leaves float64.
+    largest = float(np.abs(sample).max()) or 1.0
+    scaled = to_numpy(sample).astype(np.float64) / largest
+    values, _ = symmetric_eigen(Moments.of(scaled).scatter_xx)
     if not values.sum():
         return {}
     shares = np.cumsum(values) / values.sum()

@@ -60,6 +60,11 @@ def find_defects(space: "Space", *, limit: int) -> Defects:
         values = block.vectors.astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             length = np.sqrt(np.einsum("ij,ij->i", values, values))
+            # Squares leave float64 where the numbers do not: such rows are scaled first.
+            odd = np.flatnonzero(~np.isfinite(length) | (length < 1e-140))
+            largest = np.abs(values[odd]).max(axis=1, keepdims=True)
+            safe = np.where(largest > 0, largest, 1.0)
+            length[odd] = largest[:, 0] * np.linalg.norm(values[odd] / safe, axis=1)
         finite = np.isfinite(length) | np.isfinite(values).all(axis=1)
         empty = length == 0
         for name, found, mask in (("bad", bad, ~finite), ("zero", zero, empty)):

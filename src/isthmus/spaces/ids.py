@@ -192,7 +192,7 @@ def join(source: Column, target: Column) -> Join:
 
 def named(ids: Any) -> str:
     """The first ids as a message shows them."""
-    shown = [repr(i) if isinstance(i, str) else str(i) for i in list(ids[:5])]
+    shown = [repr(str(i)) if isinstance(i, str) else str(i) for i in list(ids[:5])]
     return ", ".join(shown) + (", ..." if len(ids) > 5 else "")
 
 

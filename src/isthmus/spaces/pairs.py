@@ -137,7 +137,7 @@ class Pairs:
                 f"NaN or infinity in {len(bad):,} of {len(self):,} "
                 f"(first ids: {named(self.ids[bad[:6]])})",
                 "finite vectors on both sides",
-                "Leave them out with pairs.finite() (--drop-invalid).",
+                "Leave them out: pairs.finite(), or --drop-invalid of fit and translate.",
             )
 
     @cached_property

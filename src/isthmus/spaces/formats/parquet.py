@@ -30,7 +30,7 @@ def open_parquet(path: Path) -> Any:
 
     try:
         return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise FormatError(
             f"open {path.name}",
             f"a truncated or broken file ({str(error).splitlines()[0][:120]})",

@@ -109,6 +109,8 @@ class GroupColumn:
             return self._kept[1]
 
     def _decoded(self, group: int) -> np.ndarray:
+        import pyarrow as pa
+
         first = int(self._ends[group - 1]) if group else 0
         loaded = self._loaded(group)
         if len(loaded) != int(self._ends[group]) - first:
@@ -123,7 +125,7 @@ class GroupColumn:
             )  # fmt: skip
         try:
             values: np.ndarray = loaded.to_numpy(zero_copy_only=False)
-        except UnicodeDecodeError as error:
+        except (UnicodeDecodeError, pa.ArrowException) as error:
             raise FormatError(self._where, "ids that are no UTF-8", "text ids") from error
         if values.dtype == np.uint64 and values.max(initial=0) > np.iinfo(np.int64).max:
             raise FormatError(self._where, f"the id {values.max()}", "ids below 2^63")
