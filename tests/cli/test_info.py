@@ -1,3 +1,7 @@
+import errno
+import io
+import os
+
 import numpy as np
 import pytest
 
@@ -128,3 +132,20 @@ def test_a_file_of_no_known_format(refused, here):
 def test_a_pickle_is_never_opened(refused, here):
     np.save(here / "o.npy", np.array([{}], dtype=object), allow_pickle=True)
     refused(5, "FormatError", "info", "o.npy")
+
+
+def test_a_file_that_may_not_be_read(cli, here, monkeypatch):
+    """Root reads everything, so the system is made to refuse."""
+    real = io.open
+
+    def refuse(file, *arguments, **options):
+        if str(file).endswith("old.npz"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+        return real(file, *arguments, **options)
+
+    monkeypatch.setattr(io, "open", refuse)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    answer = cli("info", "old.npz")
+    assert (answer.code, answer.out) == (6, "")
+    assert "StorageError" in answer.err
+    assert "Permission denied" in answer.err

@@ -10,14 +10,20 @@ from isthmus.cli.console import Json, note, show
 
 def compare(
     source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="Vectors under the first encoder.")
+        Path,
+        typer.Argument(metavar="SOURCE", readable=False, help="Vectors under the first encoder."),
     ],
     target: Annotated[
-        Path, typer.Argument(metavar="TARGET", help="Vectors under the second, sharing ids.")
+        Path,
+        typer.Argument(
+            metavar="TARGET", readable=False, help="Vectors under the second, sharing ids."
+        ),
     ],
     rows: Annotated[int, typer.Option(help="Pairs the neighbour measures look at.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of that sample.")] = 0,
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML report.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(readable=False, help="Also write an HTML report.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Score how two spaces relate, with intervals and chance levels, and say what it means."""

@@ -9,9 +9,9 @@ from isthmus.cli.console import Json, note, show
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for files and report.")] = Path(
-        "demo-out"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", readable=False, help="Folder for files and report.")
+    ] = Path("demo-out"),
     documents: Annotated[int, typer.Option(help="Documents to embed.")] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     json: Json = False,

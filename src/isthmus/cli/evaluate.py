@@ -9,23 +9,33 @@ from isthmus.cli.console import Json, note, show
 
 
 def evaluate(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The old collection.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", readable=False, help="The old collection.")
+    ],
     target: Annotated[
-        Path, typer.Argument(metavar="TARGET", help="New vectors of all or some of it.")
+        Path,
+        typer.Argument(metavar="TARGET", readable=False, help="New vectors of all or some of it."),
     ],
     bridge: Annotated[
-        list[Path], typer.Option("--bridge", "-b", help="A bridge file, either direction; repeat.")
+        list[Path],
+        typer.Option(
+            "--bridge", "-b", readable=False, help="A bridge file, either direction; repeat."
+        ),
     ],
     queries: Annotated[
-        Path | None, typer.Option(help="Queries under the new encoder, with ids.")
+        Path | None, typer.Option(readable=False, help="Queries under the new encoder, with ids.")
     ] = None,
     source_queries: Annotated[
-        Path | None, typer.Option(help="The same queries under the old encoder.")
+        Path | None, typer.Option(readable=False, help="The same queries under the old encoder.")
     ] = None,
-    qrels: Annotated[Path | None, typer.Option(help="Relevance judgements, TREC format.")] = None,
+    qrels: Annotated[
+        Path | None, typer.Option(readable=False, help="Relevance judgements, TREC format.")
+    ] = None,
     k: Annotated[int, typer.Option(help="Places of the ranking that count.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML report.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(readable=False, help="Also write an HTML report.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure status quo, naive swap, every bridge and full re-embedding, and recommend one.

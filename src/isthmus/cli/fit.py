@@ -10,12 +10,18 @@ from isthmus.cli.console import Json, note, show
 
 def fit(
     source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="Vectors under the old encoder.")
+        Path,
+        typer.Argument(metavar="SOURCE", readable=False, help="Vectors under the old encoder."),
     ],
     target: Annotated[
-        Path, typer.Argument(metavar="TARGET", help="Vectors of a sample under the new one.")
+        Path,
+        typer.Argument(
+            metavar="TARGET", readable=False, help="Vectors of a sample under the new one."
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The bridge file to write.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", readable=False, help="The bridge file to write.")
+    ],
     method: Annotated[
         str, typer.Option(help="A bridge's name, or auto to choose by held-out retrieval.")
     ] = "auto",

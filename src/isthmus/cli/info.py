@@ -10,7 +10,10 @@ from isthmus.cli.console import Json, show
 
 def info(
     path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A file or folder of vectors, or a bridge file.")
+        Path,
+        typer.Argument(
+            metavar="PATH", readable=False, help="A file or folder of vectors, or a bridge file."
+        ),
     ],
     scale: Annotated[float | None, typer.Option(help="Scale of int8 vectors.")] = None,
     json: Json = False,

@@ -16,7 +16,9 @@ def reproduce(
     everything: Annotated[bool, typer.Option("--all", help="Run every claim.")] = False,
     listing: Annotated[bool, typer.Option("--list", help="Only list the claims.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
-    save: Annotated[Path | None, typer.Option(help="Folder for one JSON file per claim.")] = None,
+    save: Annotated[
+        Path | None, typer.Option(readable=False, help="Folder for one JSON file per claim.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a published claim on real data and say whether it holds; exit 1 when one does not."""

@@ -9,9 +9,13 @@ from isthmus.cli.console import Json, note, progress, show
 
 
 def translate(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The collection to translate.")],
-    bridge: Annotated[Path, typer.Option("--bridge", "-b", help="A file written by fit.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", readable=False, help="The collection to translate.")
+    ],
+    bridge: Annotated[
+        Path, typer.Option("--bridge", "-b", readable=False, help="A file written by fit.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", readable=False, help="The folder to write.")],
     dtype: Annotated[str, typer.Option(help="float32, float16 or float64.")] = "float32",
     scale: Annotated[float | None, typer.Option(help="Scale of int8 vectors.")] = None,
     drop_invalid: Annotated[

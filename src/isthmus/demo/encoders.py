@@ -18,7 +18,7 @@ _TOKENS = 128
 _BATCH = 32
 
 
-def lsa(documents: Sequence[str], *, dim: int = 256, seed: int = 0) -> Encoder:
+def lsa(documents: Sequence[str], *, dim: int = 384, seed: int = 0) -> Encoder:
     """TF-IDF and truncated SVD fitted on ``documents``: search before transformers.
 
     The encoder maps n texts to (n, dim) float32 unit rows (zero rows for texts of unknown words).
