@@ -51,7 +51,8 @@ def main(n=20_000, d=768, repeats=3):
         "times_faster_than_gram": [b / a for a, b in zip(plain, theirs, strict=True)],
         "times_faster_with_interval": [b / a for a, b in zip(ours, theirs, strict=True)],
         "relative_difference": max(values),
-        "isthmus_s": plain, "isthmus_with_interval_s": ours, "gram_s": theirs, "bare_products_s": bare,
+        "isthmus_s": plain, "isthmus_with_interval_s": ours, "gram_s": theirs,
+        "bare_products_s": bare,
     })  # fmt: skip
 
 

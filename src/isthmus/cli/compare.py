@@ -29,7 +29,10 @@ def compare(
     """Score how two spaces relate, with intervals and chance levels, and say what it means."""
     import isthmus
     from isthmus.report.html import report as write_report
+    from isthmus.spaces.files import check_folder
 
+    if report is not None:
+        check_folder(report, operation="compare")
     pairs = isthmus.pair(isthmus.open(source), isthmus.open(target))
     note(f"{len(pairs):,} pairs; left over: {pairs.left_over[0]:,} and {pairs.left_over[1]:,}")
     result = isthmus.compare(pairs, rows=rows, rng=seed)

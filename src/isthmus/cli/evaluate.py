@@ -45,9 +45,16 @@ def evaluate(
     """
     import isthmus
     from isthmus.report.html import report as write_report
+    from isthmus.spaces.files import check_folder
 
+    if report is not None:
+        check_folder(report, operation="evaluate")
     old, new = isthmus.open(source), isthmus.open(target)
-    bridges = {path.stem: isthmus.load(path) for path in bridge}
+    stems = [path.stem for path in bridge]
+    bridges = {
+        path.stem if stems.count(path.stem) == 1 else str(path): isthmus.load(path)
+        for path in bridge
+    }
     result = isthmus.evaluate(
         old, new, bridges, qrels=qrels, k=k, rng=seed,
         queries=None if queries is None else isthmus.open(queries),

@@ -39,8 +39,10 @@ def fit(
     written. METHOD is a name from: isthmus methods --room bridges.
     """
     import isthmus
+    from isthmus.spaces.files import check_folder
     from isthmus.spaces.rejects import write_rejects
 
+    check_folder(out, operation="fit")
     pairs = isthmus.pair(isthmus.open(source), isthmus.open(target))
     note(f"{len(pairs):,} pairs; left over: {pairs.left_over[0]:,} and {pairs.left_over[1]:,}")
     rejected = None

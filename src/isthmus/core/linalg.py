@@ -100,7 +100,7 @@ class RidgePath:
                 return np.inf
             return float(np.mean(self.leave_one_out(x, y, self.ALPHAS[i]) ** 2))
 
-        i = int(np.flatnonzero(self.ALPHAS == self.best_alpha_gcv())[0])
+        i = int(np.flatnonzero(self.best_alpha_gcv() == self.ALPHAS)[0])
         while (best := min((i, i - 1, i + 1), key=error)) != i:
             i = best
         return float(self.ALPHAS[i])

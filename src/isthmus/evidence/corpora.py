@@ -28,7 +28,7 @@ VARIABLE = "ISTHMUS_DATA"
 _SKIPPED = {"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"}
 
 
-class MissingData(StorageError):  # noqa: N818 (errors here say what is wrong, as in core)
+class MissingData(StorageError):
     """A data set that is not on this machine; names it and the variable that says where it is."""
 
 

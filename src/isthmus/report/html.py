@@ -1,8 +1,5 @@
 """Write the report: one HTML file, nothing beside it, readable offline and on paper."""
 
-import os
-import tempfile
-from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -10,8 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from isthmus.core.errors import InputError, StorageError
+from isthmus.core.errors import InputError
 from isthmus.report.page import STEPS, Section, assemble, clean
+from isthmus.spaces.files import atomic_write
 
 #: Where the builders of each step's sections are, imported when a report is written.
 _SECTIONS = ("space", "comparison", "choice", "evaluation", "evidence")
@@ -54,7 +52,8 @@ def report(path: str | Path, *results: Any, title: str = "Isthmus report") -> Pa
     if not results:
         raise InputError("report", "no results", "at least one result to report on")
     target = Path(path)
-    _write(target, page(assemble_all(results), title=title))
+    text = page(assemble_all(results), title=title)
+    atomic_write(target, text.encode("utf-8"), operation="write the report")
     return target
 
 
@@ -104,31 +103,3 @@ def _cleaned(value: Any) -> Any:
         inner = {f.name: _cleaned(getattr(value, f.name)) for f in fields(value)}
         return type(value)(**inner)
     return value
-
-
-def _write(target: Path, text: str) -> None:
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"
-        )
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(text.encode("utf-8"))
-            stream.flush()
-            os.fsync(stream.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(target)
-        temporary = None
-    except OSError as error:
-        raise StorageError(
-            f"write the report {str(target)!r}",
-            error.strerror or str(error),
-            "a folder that exists, may be written to and has room",
-            "Name another place for the report.",
-        ) from error
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                Path(temporary).unlink()

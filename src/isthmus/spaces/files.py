@@ -29,6 +29,14 @@ def atomic_write(path: Path, data: bytes, *, operation: str) -> None:
         raise storage_error(operation, path, error) from error
 
 
+def check_folder(path: Path, *, operation: str) -> None:
+    """Raise StorageError when the folder that ``path`` is to be written in does not exist."""
+    if not path.resolve().parent.is_dir():
+        raise StorageError(
+            operation, f"{path}: no folder {path.parent}", "an existing folder", "Create it first."
+        )
+
+
 def storage_error(operation: str, path: Path, error: OSError) -> StorageError:
     """The StorageError that says what the operating system said about ``path``."""
     return StorageError(

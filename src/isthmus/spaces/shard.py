@@ -132,7 +132,7 @@ def _overflow(where: str, vectors: np.ndarray, dtype: np.dtype[Any], ids: Any) -
         f"{len(bad)} rows with numbers beyond {np.finfo(dtype).max:.4g} "
         f"(first: {', '.join(map(str, who[:5]))})",
         f"what {dtype} can hold",
-        "Write float32 instead.",
+        "Write a wider dtype, or rescale the space.",
     )
 
 

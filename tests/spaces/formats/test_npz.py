@@ -108,3 +108,16 @@ def test_real_vectors():
         np.testing.assert_array_equal(space.ids, truth["ids"])
     found = space.defects()
     assert (found.non_finite, found.duplicate_ids) == (0, 0)
+
+
+def test_scalars_declare_encoder_metric_and_scale(tmp_path):
+    path = tmp_path / "x.npz"
+    x = np.arange(6, dtype=np.int8).reshape(3, 2)
+    np.savez(path, vectors=x, encoder="minilm", metric="cosine", scale=0.5)
+    space = isthmus.open(path)
+    assert (space.encoder, space.metric, space.scale) == ("minilm", "cosine", 0.5)
+    np.testing.assert_array_equal(space.vectors(), x * np.float32(0.5))
+    assert isthmus.open(path, encoder="mine").encoder == "mine"
+    np.savez(path, vectors=x, scale="large")
+    with pytest.raises(FormatError, match="scale 'large'"):
+        isthmus.open(path)

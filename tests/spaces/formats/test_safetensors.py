@@ -78,3 +78,10 @@ def test_mutated_headers_are_typed_errors(tmp_path_factory, at, noise):
         assert len(space.vectors()) == len(space.ids)
     except IsthmusError:
         pass
+
+
+def test_metadata_declares_encoder_and_scale(tmp_path):
+    x = np.arange(6, dtype=np.int8).reshape(3, 2)
+    save_file({"vectors": x}, tmp_path / "x.safetensors", {"encoder": "minilm", "scale": "0.5"})
+    space = isthmus.open(tmp_path / "x.safetensors")
+    assert (space.encoder, space.scale) == ("minilm", 0.5)

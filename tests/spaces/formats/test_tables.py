@@ -168,3 +168,19 @@ def test_mutated_parquet_footers_are_typed_errors(tmp_path_factory, at, noise):
         assert len(space.vectors()) == len(space.ids)
     except IsthmusError:
         pass
+
+
+def test_schema_metadata_declares_encoder_and_scale(tmp_path):
+    import pyarrow as pa
+    import pyarrow.feather as feather
+    import pyarrow.parquet as pq
+
+    lists = pa.array([[1, 2], [3, 4]], type=pa.list_(pa.int8(), 2))
+    table = pa.table({"vectors": lists}).replace_schema_metadata(
+        {"encoder": "minilm", "scale": "0.5", "metric": "cosine"}
+    )
+    pq.write_table(table, tmp_path / "x.parquet")
+    feather.write_feather(table, tmp_path / "x.arrow", compression="uncompressed")
+    for name in ("x.parquet", "x.arrow"):
+        space = isthmus.open(tmp_path / name)
+        assert (space.encoder, space.metric, space.scale) == ("minilm", "cosine", 0.5)

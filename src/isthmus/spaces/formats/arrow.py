@@ -8,7 +8,7 @@ import numpy as np
 
 from isthmus.core.errors import FormatError
 from isthmus.spaces.formats.contents import Contents, Keys
-from isthmus.spaces.formats.tables import GroupColumn, check_schema
+from isthmus.spaces.formats.tables import GroupColumn, check_schema, facts
 
 
 def read(path: Path, keys: Keys) -> Contents:
@@ -28,7 +28,7 @@ def read(path: Path, keys: Keys) -> Contents:
         )
 
     ids = None if ident is None else column(ident)
-    return Contents(column(vector, ids), ids)
+    return Contents(column(vector, ids), ids, facts(f"open {path.name}", schema))
 
 
 def _batches(path: Path) -> tuple[Any, list[int], Any]:

@@ -1,5 +1,6 @@
 """What a format is, and what it gives: two columns and the facts declared beside them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from isthmus.spaces.columns import Column
 #: Names under which vectors and ids are looked for, the first present one wins.
 VECTOR_KEYS = ("vectors", "embeddings", "vector", "embedding", "emb", "x", "arr_0")
 ID_KEYS = ("ids", "id", "_id", "doc_id")
+_DECLARED = ("encoder", "metric", "scale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,20 @@ class Format:
     suffixes: tuple[str, ...]
     magic: tuple[bytes, ...] = ()
     folder: tuple[str, ...] = ()
+
+
+def declared(where: str, entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts among a file's free entries: ``encoder``, ``metric`` and ``scale``, as text.
+
+    Raises FormatError when the scale is no number.
+    """
+    facts: dict[str, Any] = {key: str(entries[key]) for key in _DECLARED if key in entries}
+    if "scale" in facts:
+        try:
+            facts["scale"] = float(facts["scale"])
+        except ValueError as error:
+            raise FormatError(where, f"scale {facts['scale']!r}"[:80], "a number") from error
+    return facts
 
 
 def choose(

@@ -1,5 +1,7 @@
 """NumPy's ``.npz``: a zip of ``.npy`` members; uncompressed ones are read in place."""
 
+import contextlib
+import io
 import struct
 import zipfile
 import zlib
@@ -10,10 +12,11 @@ import numpy as np
 
 from isthmus.core.errors import FormatError
 from isthmus.spaces.columns import ArrayColumn, Column, open_binary, truncated
-from isthmus.spaces.formats.contents import ID_KEYS, VECTOR_KEYS, Contents, Keys, choose
+from isthmus.spaces.formats.contents import ID_KEYS, VECTOR_KEYS, Contents, Keys, choose, declared
 from isthmus.spaces.formats.npy import HEADER_LIMIT, npy_column, parse_header
 
 _LOCAL = struct.Struct("<4s5H3I2H")
+_SCALAR_LIMIT = 4096
 _DEFLATE_LIMIT = 1032  # no deflate stream expands further
 
 
@@ -30,7 +33,7 @@ def read(path: Path, keys: Keys) -> Contents:
     key = choose(where, present, keys.vectors, VECTOR_KEYS, "vectors key")
     id_key = choose(where, present, keys.ids, ID_KEYS, "ids key")
     if key is None:
-        rest = [name for name in present if name != id_key]
+        rest = [name for name in present if name not in (id_key, "encoder", "metric", "scale")]
         if len(rest) != 1:
             raise FormatError(
                 where, f"keys {present}", f"vectors under one of {list(VECTOR_KEYS)}",
@@ -38,7 +41,22 @@ def read(path: Path, keys: Keys) -> Contents:
             )  # fmt: skip
         key = rest[0]
     vectors = _member(path, members[key])
-    return Contents(vectors, None if id_key is None else _member(path, members[id_key]))
+    ids = None if id_key is None else _member(path, members[id_key])
+    return Contents(vectors, ids, declared(where, _scalars(path, members)))
+
+
+def _scalars(path: Path, members: dict[str, zipfile.ZipInfo]) -> dict[str, object]:
+    """The small members without dimensions: numpy.savez(..., encoder="minilm", scale=0.01)."""
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for name, info in members.items():
+            if info.file_size < _SCALAR_LIMIT:
+                # What cannot be read here is no scalar; what is needed was judged above.
+                with contextlib.suppress(ValueError, zipfile.BadZipFile, zlib.error, EOFError):
+                    value = np.lib.format.read_array(io.BytesIO(archive.read(info)))
+                    if value.ndim == 0:
+                        found[name] = value.item()
+    return found
 
 
 def _member(path: Path, info: zipfile.ZipInfo) -> Column:

@@ -11,7 +11,7 @@ import numpy as np
 
 from isthmus.core.errors import FormatError
 from isthmus.spaces.formats.contents import Contents, Keys
-from isthmus.spaces.formats.tables import GroupColumn, check_schema
+from isthmus.spaces.formats.tables import GroupColumn, check_schema, facts
 
 
 def read(path: Path, keys: Keys) -> Contents:
@@ -20,7 +20,7 @@ def read(path: Path, keys: Keys) -> Contents:
     where = f"open {path.name}"
     vector, ident = check_schema(where, file.schema_arrow, keys)
     ids = None if ident is None else parquet_column(path, ident)
-    return Contents(parquet_column(path, vector, ids=ids), ids)
+    return Contents(parquet_column(path, vector, ids=ids), ids, facts(where, file.schema_arrow))
 
 
 def open_parquet(path: Path) -> Any:

@@ -25,7 +25,7 @@ def read(path: Path, keys: Keys) -> Contents:
         )
     if not vectors:
         return parts[0]
-    return Contents(ChainColumn(vectors), ChainColumn(ids) if ids else None)
+    return Contents(ChainColumn(vectors), ChainColumn(ids) if ids else None, parts[0].facts)
 
 
 def _numbers(path: Path) -> list[int]:

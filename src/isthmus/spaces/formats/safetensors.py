@@ -9,7 +9,7 @@ import numpy as np
 
 from isthmus.core.errors import FormatError
 from isthmus.spaces.columns import FileColumn, open_binary, truncated
-from isthmus.spaces.formats.contents import ID_KEYS, VECTOR_KEYS, Contents, Keys, choose
+from isthmus.spaces.formats.contents import ID_KEYS, VECTOR_KEYS, Contents, Keys, choose, declared
 
 _HEADER_LIMIT = 100_000_000
 _DTYPES = {
@@ -20,7 +20,7 @@ _DTYPES = {
 
 def read(path: Path, keys: Keys) -> Contents:
     """The tensor of vectors, and of integer ids if there is one."""
-    header, start, size = _header(path)
+    header, start, size, facts = _header(path)
     where, present = f"open {path.name}", list(header)
     key = choose(where, present, keys.vectors, VECTOR_KEYS, "vectors key")
     id_key = choose(where, present, keys.ids, ID_KEYS, "ids key")
@@ -34,10 +34,10 @@ def read(path: Path, keys: Keys) -> Contents:
         key = rest[0]
     vectors = _column(path, header[key], start, size, key)
     ids = None if id_key is None else _column(path, header[id_key], start, size, id_key)
-    return Contents(vectors, ids)
+    return Contents(vectors, ids, facts)
 
 
-def _header(path: Path) -> tuple[dict[str, Any], int, int]:
+def _header(path: Path) -> tuple[dict[str, Any], int, int, dict[str, Any]]:
     where = f"open {path.name}"
     size = path.stat().st_size
     with open_binary(path) as file:
@@ -56,8 +56,9 @@ def _header(path: Path) -> tuple[dict[str, Any], int, int]:
             raise TypeError("no JSON object")
     except (ValueError, TypeError, RecursionError) as error:
         raise FormatError(where, f"a broken header ({error})", "a safetensors file") from error
-    header.pop("__metadata__", None)
-    return header, 8 + length, size
+    meta = header.pop("__metadata__", None)
+    facts = declared(where, meta) if isinstance(meta, dict) else {}
+    return header, 8 + length, size, facts
 
 
 def _column(path: Path, entry: Any, start: int, size: int, key: str) -> FileColumn:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.errors import FormatError
-from isthmus.spaces.formats.contents import ID_KEYS, VECTOR_KEYS, Keys, choose
+from isthmus.spaces.formats.contents import ID_KEYS, VECTOR_KEYS, Keys, choose, declared
 from isthmus.spaces.ids import named
 
 _MORE_ID_KEYS = (*ID_KEYS, "key")
@@ -30,6 +30,13 @@ def check_schema(where: str, schema: Any, keys: Keys) -> tuple[str, str | None]:
             )
         vector = lists[0]
     return vector, id_name(where, schema, keys)
+
+
+def facts(where: str, schema: Any) -> dict[str, Any]:
+    """What the schema's metadata declares of the vectors."""
+    entries = (schema.metadata or {}).items()
+    text = {k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in entries}
+    return declared(where, text)
 
 
 def id_name(where: str, schema: Any, keys: Keys) -> str | None:
