@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from isthmus.core.errors import InputError
-from isthmus.core.neighbors import METRICS, neighbors, unit
+from isthmus.core.neighbors import METRICS, neighbors, partner_ranks, unit
 
 
 def oracle(queries, base, k, metric, exclude_self=False):
@@ -106,3 +106,17 @@ def test_refusals(change, text):
 def test_unit_rows():
     x = np.array([[3.0, 4.0], [0.0, 0.0], [1e200, 0.0]])
     assert unit(x).tolist() == [[0.6, 0.8], [0.0, 0.0], [1.0, 0.0]]
+
+
+def test_ranks_equal_a_sort():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(50, 4)), rng.normal(size=(80, 4))
+    own = rng.permutation(80)[:50]
+    cosine = (a / np.linalg.norm(a, axis=1)[:, None]) @ (b / np.linalg.norm(b, axis=1)[:, None]).T
+    expected = [1 + np.sum(cosine[i] > cosine[i, own[i]]) for i in range(50)]
+    np.testing.assert_allclose(partner_ranks(a, b, own=own), expected)
+
+
+def test_a_map_to_one_point_ranks_at_chance_not_first():
+    same = np.ones((41, 3))
+    assert partner_ranks(same, same)[0] == 21

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from isthmus.bridges import file
-from isthmus.bridges.choice import Choice, check_relation, choose, pair_score, reciprocal_ranks
+from isthmus.bridges.choice import Choice, check_relation, choose, pair_score
 from isthmus.core.arrays import Array
 from isthmus.core.errors import FormatError, InputError, SpaceMismatch
 from isthmus.core.moments import Moments
-from isthmus.core.neighbors import unit
+from isthmus.core.neighbors import partner_ranks, unit
 from isthmus.core.random import generator
 from isthmus.core.registry import method as find_method
 from isthmus.core.score import Score
@@ -341,7 +341,7 @@ def _prove(bridge: Bridge, test: Pairs, train: Pairs) -> dict[str, Score]:
     # Partners of fitted rows serve as further distractors when few pairs are held out.
     extra = _sample(train, max(_HELD_OUT - len(test), 0), 0)
     pool = np.concatenate([truth, _wide(extra.y)]) if len(extra) else truth
-    ranks = reciprocal_ranks(translated, pool)
+    ranks = 1 / partner_ranks(translated, pool)
     cosines = np.sum(unit(translated) * unit(truth), axis=1)
     return {
         "mrr": pair_score(ranks, len(pool)),

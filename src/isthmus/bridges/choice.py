@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from isthmus.core.errors import InputError, NoRelationFound
-from isthmus.core.neighbors import unit
+from isthmus.core.neighbors import partner_ranks
 from isthmus.core.random import Seed, generator
 from isthmus.core.score import Score
 
@@ -71,29 +71,6 @@ class Choice:
                 f"[{low:.3f}, {high:.3f}]  {row.top1:>5.3f}  {lead:<23} {row.seconds:>5.1f}"
             )
         return "\n".join([*lines, *textwrap.wrap(self.reason, 80)])
-
-
-def reciprocal_ranks(
-    translated: np.ndarray, pool: np.ndarray, own: np.ndarray | None = None
-) -> np.ndarray:
-    """1 / rank of each row's true partner among the rows of ``pool`` by cosine, (n,).
-
-    Row i's partner is row ``own[i]`` of ``pool``, row i itself when None. Ties count half: the rank
-    is 1 + (strictly closer) + (equally close others) / 2, so a map that sends everything to one
-    point ranks at chance instead of first.
-    """
-    a, b = unit(translated), unit(pool.reshape(len(pool), -1))
-    own = np.arange(len(a)) if own is None else own
-    ranks = np.empty(len(a))
-    for start in range(0, len(a), 1024):
-        rows = slice(start, start + 1024)
-        cosines = a[rows] @ b.T
-        partner = np.take_along_axis(cosines, own[rows, None], axis=1)
-        # Cosines equal up to rounding are ties.
-        closer = np.sum(cosines > partner + 1e-9, axis=1)
-        level = np.sum(np.abs(cosines - partner) <= 1e-9, axis=1) - 1
-        ranks[rows] = 1 + closer + level / 2
-    return 1 / ranks
 
 
 def chance_mrr(n: int) -> tuple[float, float]:
@@ -171,7 +148,7 @@ def choose(
             fitted = clone(estimator).fit(x[train], y[train])
             # Distractors: the other held-out partners first, then fitted ones.
             pool = y[np.concatenate([test, train])[:_HELD_OUT]]
-            parts.append(reciprocal_ranks(fitted.transform(x[test]), pool))
+            parts.append(1 / partner_ranks(fitted.transform(x[test]), pool))
         tried.append((name, np.concatenate(parts), time.perf_counter() - start))
     size, cut = min(n, _HELD_OUT), len(tried[0][1])
     best = int(np.argmax([ranks.mean() for _, ranks, _ in tried]))

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from isthmus.core.arrays import Array, is_numpy, like, matrix, namespace, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
+from isthmus.core.neighbors import partner_ranks
 
 #: A source mean this many standard deviations from zero would cost float32 products too many
 #: digits when folded into the intercept, so rows are shifted first.
@@ -148,9 +149,8 @@ class LinearMap:
 
     def score(self, X: Array, y: Array) -> float:
         """Mean reciprocal rank of each row's true partner among all rows of y, by cosine."""
-        from isthmus.bridges.choice import reciprocal_ranks
-
-        return float(reciprocal_ranks(to_numpy(self.transform(X)), to_numpy(y)).mean())
+        truth = matrix("y", np.reshape(y, (len(y), -1)), operation=f"{type(self).__name__}.score")
+        return float((1 / partner_ranks(self.transform(X), truth)).mean())
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the target's columns, ``<bridge>0``, ``<bridge>1``, ..."""

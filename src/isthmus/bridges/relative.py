@@ -14,7 +14,7 @@ from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import RidgePath
 from isthmus.core.moments import Moments
-from isthmus.core.neighbors import unit
+from isthmus.core.neighbors import directions, partner_ranks, unit
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import method, register
 
@@ -93,15 +93,7 @@ def relative(x: Array, anchors: Array, *, similarity: Similarity = "cosine") -> 
 
 
 def _cosine(xp: Any, x: Array, a: Array) -> Array:
-    return _directions(xp, x) @ _directions(xp, a).T
-
-
-def _directions(xp: Any, x: Array) -> Array:
-    # Dividing by the peak first keeps squares of 1e20 inside float32.
-    peak = xp.max(xp.abs(x), axis=1, keepdims=True)
-    x = x / xp.where(peak == 0, xp.ones_like(peak), peak)
-    norms = xp.sqrt(xp.sum(x * x, axis=1, keepdims=True))
-    return x / xp.where(norms == 0, xp.ones_like(norms), norms)
+    return directions(x) @ directions(a).T
 
 
 def _euclidean(xp: Any, x: Array, a: Array) -> Array:
@@ -240,13 +232,12 @@ class Relative(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         x, _ = checked(self, X)
         decoded = self.encode_source(x) @ like(self.decoder_, x) + like(self.offset_, x)
-        return _directions(namespace(x), decoded) * self.norm_
+        return directions(decoded) * self.norm_
 
     def score(self, X: Array, y: Array) -> float:
         """Mean reciprocal rank of each row's true partner among all rows of y, by cosine."""
-        from isthmus.bridges.choice import reciprocal_ranks
-
-        return float(reciprocal_ranks(to_numpy(self.transform(X)), to_numpy(y)).mean())
+        truth = matrix("y", np.reshape(y, (len(y), -1)), operation=f"{type(self).__name__}.score")
+        return float((1 / partner_ranks(self.transform(X), truth)).mean())
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the target's columns, ``relative0``, ``relative1``, ..."""

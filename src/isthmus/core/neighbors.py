@@ -17,6 +17,7 @@ Metric = Literal["euclidean", "cosine", "inner"]
 METRICS = ("euclidean", "cosine", "inner")
 
 _QUERY_BLOCK = 1024
+_RANK_CELLS = 1 << 22
 #: Candidates beyond k, so that float32 rounding in the proposal cannot push a true neighbour out.
 _SPARE = 8
 
@@ -130,11 +131,71 @@ def _coarse(q: np.ndarray, b: np.ndarray, metric: str) -> tuple[np.ndarray, np.n
 
 def unit(x: np.ndarray) -> np.ndarray:
     """Rows of x (n, d) at length one, in float64; zero rows stay zero; no overflow at 1e300."""
-    wide = x.astype(np.float64)
-    peak = np.abs(wide).max(axis=1, keepdims=True)
-    wide /= np.where(peak == 0, 1.0, peak)
-    norms = np.linalg.norm(wide, axis=1, keepdims=True)
-    return wide / np.where(norms == 0, 1.0, norms)
+    return np.asarray(directions(x.astype(np.float64)))
+
+
+def directions(x: Array) -> Array:
+    """Rows of x (n, d) at length one, of x's own kind and precision; zero rows stay zero."""
+    xp = namespace(x)
+    # Dividing by the largest entry first keeps squares of 1e200 finite, and those of 1e-200.
+    peak = xp.max(xp.abs(x), axis=1, keepdims=True)
+    x = x / xp.where(peak > 0, peak, xp.ones_like(peak))
+    length = xp.sqrt(xp.sum(x * x, axis=1, keepdims=True))
+    return x / xp.where(length > 0, length, xp.ones_like(length))
+
+
+def partner_ranks(
+    x: Array, y: Array, *, own: np.ndarray | None = None, metric: Metric = "cosine"
+) -> Array:
+    """The rank of each row's partner among all rows of y, closest first, (n,) float64.
+
+    With t = own(i): rank_i = 1 + |{j : s_ij > s_it}| + |{j != t : s_ij = s_it}| / 2. Ties share
+    their middle rank, so a map that sends everything to one point ranks at chance and not first.
+
+    Parameters
+    ----------
+    x : (n, d) array
+    y : (m, d) array of the same kind
+    own : (n,) row numbers of the partners in y; row i of y for row i of x when None
+    metric : ``cosine``, ``inner`` or ``euclidean``
+
+    Raises
+    ------
+    InputError
+        On unequal dims or an unknown metric.
+
+    >>> partner_ranks(np.eye(3), np.eye(3)[[1, 0, 2]])
+    array([2.5, 2.5, 1. ])
+    """
+    xp = namespace(x, y)
+    if x.shape[1] != y.shape[1] or metric not in METRICS:
+        raise InputError(
+            "partner ranks",
+            f"x {tuple(x.shape)}, y {tuple(y.shape)}, metric {metric!r}",
+            f"equal dims and one of {', '.join(METRICS)}",
+            "Translate one side with a bridge first.",
+        )
+    x, y = xp.astype(x, xp.float64), xp.astype(y, xp.float64)
+    if metric == "cosine":
+        x, y = directions(x), directions(y)
+    squares = xp.sum(y * y, axis=1)
+    partners = np.arange(x.shape[0]) if own is None else own
+    ranks = []
+    for rows in row_blocks(x.shape[0], max(1, _RANK_CELLS // y.shape[0])):
+        true = xp.asarray(partners[rows], device=getattr(x, "device", None))
+        asked, found = x[rows, :], xp.take(y, true, axis=0)
+        scores = asked @ y.T
+        mine = xp.sum(asked * found, axis=1)[:, None]
+        if metric == "euclidean":
+            # |x|² is the same for all partners of one x: leaving it out changes no rank.
+            scores = 2.0 * scores - squares[None, :]
+            mine = 2.0 * mine - xp.take(squares, true, axis=0)[:, None]
+        # Equal partners give products that differ in the last bits: those are ties, not ranks.
+        slack = 1e-12 * xp.max(xp.abs(scores), axis=1, keepdims=True)
+        above = xp.sum(xp.astype(scores > mine + slack, xp.float64), axis=1)
+        tied = xp.sum(xp.astype(xp.abs(scores - mine) <= slack, xp.float64), axis=1)
+        ranks.append(1.0 + above + (tied - 1.0) / 2.0)
+    return xp.concat(ranks)
 
 
 def _top(xp: Any, scores: Array, k: int) -> Array:

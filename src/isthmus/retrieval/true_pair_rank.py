@@ -4,9 +4,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from isthmus.core.arrays import Array, namespace, paired, to_numpy
+from isthmus.core.arrays import Array, paired, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
+from isthmus.core.neighbors import partner_ranks
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -21,7 +22,6 @@ CARD = Card(
     memory="n",
     paper=Paper("Harnessing the Universal Geometry of Embeddings", "Jha et al.", 2025, "section 5"),
 )
-_BLOCK_CELLS = 8_000_000
 
 
 @register(CARD)
@@ -102,33 +102,4 @@ def per_query(
         )
     if metric not in ("cosine", "inner", "euclidean"):
         raise InputError("true_pair_rank", f"metric={metric!r}", "cosine, inner or euclidean")
-    xp = namespace(x, y)
-    x, y = xp.astype(x, xp.float64), xp.astype(y, xp.float64)
-    if metric == "cosine":
-        x, y = _unit(x, xp), _unit(y, xp)
-    ranks, n = [], x.shape[0]
-    squares = xp.sum(y * y, axis=1)
-    block = max(1, _BLOCK_CELLS // n)
-    for start in range(0, n, block):
-        stop = min(start + block, n)
-        rows, true = x[start:stop, :], y[start:stop, :]
-        scores = rows @ y.T
-        own = xp.sum(rows * true, axis=1)[:, None]
-        if metric == "euclidean":
-            # |x|^2 is the same for all partners of one x: leaving it out changes no rank.
-            scores = 2.0 * scores - squares[None, :]
-            own = 2.0 * own - squares[start:stop][:, None]
-        # Equal partners give products that differ in the last bits: those are ties, not ranks.
-        slack = 1e-12 * xp.max(xp.abs(scores), axis=1, keepdims=True)
-        above = xp.sum(xp.astype(scores > own + slack, xp.float64), axis=1)
-        tied = xp.sum(xp.astype(xp.abs(scores - own) <= slack, xp.float64), axis=1)
-        ranks.append(1.0 + above + (tied - 1.0) / 2.0)
-    return xp.concat(ranks)
-
-
-def _unit(rows: Array, xp: Any) -> Array:
-    # Scaled by the largest entry first: squares of 1e200 overflow, those of 1e-200 vanish.
-    largest = xp.max(xp.abs(rows), axis=1, keepdims=True)
-    rows = rows / xp.where(largest > 0, largest, xp.ones_like(largest))
-    length = xp.sqrt(xp.sum(rows * rows, axis=1, keepdims=True))
-    return rows / xp.where(length > 0, length, xp.ones_like(length))
+    return partner_ranks(x, y, metric=metric)
