@@ -92,7 +92,7 @@ def main() -> None:
             ours = translated(source, folder)
             parts.append((copy, multiply, ours))
             ratios.append(ours / max(copy, multiply))
-        record("translate", {
+        record("translate" if options.rows == 1_000_000 else f"translate-{options.rows}", {
             "rows": options.rows, "dim": DIM, "repeats": options.repeats,
             "ratio_to_limit": ratios,
             "copy_s": [p[0] for p in parts], "product_s": [p[1] for p in parts],

@@ -8,6 +8,7 @@ import numpy as np
 
 from isthmus.bridges import file
 from isthmus.bridges.choice import Choice, check_relation, choose, pair_score
+from isthmus.bridges.linear import LOO_ROWS
 from isthmus.core.arrays import Array
 from isthmus.core.errors import FormatError, InputError, SpaceMismatch
 from isthmus.core.moments import Moments
@@ -260,7 +261,7 @@ def fit(
             f"fit {method}", f"parameters {sorted(params)}", f"some of: {known}"
         ) from error
     if found.card.streams:
-        seen = _sample(train, 2048, seed)
+        seen = _sample(train, LOO_ROWS, seed)
         moments = Moments.from_blocks(train.blocks(), own=estimator.own_scatter)
         estimator.fit_moments(moments, _wide(seen.x), _wide(seen.y))
         used = len(train)

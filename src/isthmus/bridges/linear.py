@@ -18,7 +18,7 @@ _FAR = 100.0
 
 #: Rows at which leave-one-out errors are computed to choose a penalty or a rank. The errors are
 #: exact for the fit on all rows; only their mean is an estimate when there are more rows than this.
-LOO_ROWS = 2048
+LOO_ROWS = 1024
 
 
 def checked(

@@ -94,7 +94,11 @@ class Moments:
         elif dims != self.dims:
             raise InputError("moments", f"dims {dims}", f"dims {self.dims} as in earlier rows")
         # Only complete updates count: an error in here leaves the moments as they were.
-        self._m = self._m + _products(x, y, self._origin, own=self.own)
+        products = _products(x, y, self._origin, own=self.own)
+        if self.n:
+            self._m += products
+        else:
+            self._m = products
         self.n += x.shape[0]
         return self
 

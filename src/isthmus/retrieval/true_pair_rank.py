@@ -16,7 +16,9 @@ from isthmus.retrieval.judgements import mean_score
 CARD = Card(
     name="true_pair_rank",
     summary="Rank of each vector's own partner among all partners: mean, median or top-1 share.",
-    spaces=0,
+    spaces=2,
+    jointly=True,
+    invariant=("orthogonal", "row_scale"),
     min_rows=2,
     cost="n^2 d",
     memory="n",
