@@ -37,7 +37,7 @@ def check_document_names(method: Method) -> None:
     if method.card.spaces:
         return
     data = _data(method, 2)
-    renamed = tuple([_renamed(query) for query in side] for side in data)
+    renamed = ([_renamed(query) for query in data[0]], [_renamed(query) for query in data[1]])
     before, after = _value(method, data).value, _value(method, renamed).value
     assert abs(after - before) <= 1e-12, f"{method.name} depends on the names of documents"
 
