@@ -19,9 +19,10 @@ def small(tmp_path_factory):
 
 
 def test_the_table_names_every_strategy_and_fits_80_columns(small):
-    result, _, _ = small
+    result, out, _ = small
     text = str(result)
-    assert max(map(len, text.splitlines())) <= 80
+    # The folder of this test has a longer name than anyone's demo-out.
+    assert max(map(len, text.replace(str(out), "demo-out").splitlines())) <= 80
     for part in result.parts:
         names = {row.strategy for row in part.evaluation.rows}
         assert {"status quo", "naive swap", "full re-embedding"} <= names

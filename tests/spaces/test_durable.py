@@ -1,3 +1,6 @@
+import errno
+import fcntl
+import os
 import zlib
 
 import numpy as np
@@ -5,7 +8,7 @@ import pytest
 
 from isthmus.core.errors import StorageError
 from isthmus.spaces import durable
-from isthmus.spaces.durable import DurableFile, abandoned, link_new, storing
+from isthmus.spaces.durable import BLOCK_BYTES, DurableFile, abandoned, link_new, storing
 
 
 @pytest.mark.parametrize("cuts", [[], [1], [16], [15, 17], [32], list(range(1, 50))])
@@ -54,3 +57,42 @@ def test_errors_of_the_system_are_named(tmp_path):
         DurableFile(tmp_path / "no" / "f")
     with pytest.raises(ValueError, match="other"), storing("write it"):
         raise ValueError("other")
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES])
+def test_any_size_arrives_whole_in_any_pieces(tmp_path, size):
+    data = np.random.default_rng(0).bytes(size)
+    file = DurableFile(tmp_path / "x")
+    for start in range(0, size, 1_000_003):
+        file.write(data[start : start + 1_000_003])
+    stored = file.finish()
+    file.close()
+    assert (tmp_path / "x").read_bytes() == data
+    blocks = range(0, size, BLOCK_BYTES)
+    assert stored.checksums == tuple(zlib.crc32(data[b : b + BLOCK_BYTES]) for b in blocks)
+
+
+@pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="this system has no direct writes")
+def test_file_systems_without_direct_writes(tmp_path, monkeypatch):
+    """One refuses the flag on opening, another accepts it and refuses the write."""
+    data = np.random.default_rng(0).bytes(BLOCK_BYTES + 10)
+    opened, written = os.open, os.write
+
+    def no_flag(path, flags, *rest):
+        if flags & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return opened(path, flags, *rest)
+
+    def no_write(fd, piece):
+        if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return written(fd, piece)
+
+    for name, stand_in in (("open", no_flag), ("write", no_write)):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, stand_in)
+            file = DurableFile(tmp_path / name)
+            file.write(data)
+            file.finish()
+            file.close()
+        assert (tmp_path / name).read_bytes() == data

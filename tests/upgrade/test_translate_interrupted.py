@@ -73,7 +73,7 @@ def test_a_progress_callback_that_raises_leaves_a_job_to_go_on_with(tmp_path, br
     translate(X, bridge, tmp_path / "b" / "new", rows_per_shard=50, progress=again.append)
     assert tree(tmp_path / "b" / "new") == undisturbed
     # Finished shards were not written anew.
-    assert len(again) == len(calls) - 1 + (N - 200) // 50 + 1
+    assert again == [*range(250, N + 1, 50), N]
 
 
 @pytest.mark.parametrize("changed", ["vectors", "ids", "bridge"])
@@ -100,10 +100,10 @@ def test_an_unfinished_job_is_never_mixed_with_another(tmp_path, bridge, changed
     np.testing.assert_allclose(moved.vectors(), exact(bridge), atol=1e-4)
 
 
-@pytest.mark.parametrize("at", [0, 1, 9, 20, 33, 37])
+@pytest.mark.parametrize("at", [0, 1, 9, 17, 24, 25])
 def test_a_full_disk(tmp_path, monkeypatch, bridge, at):
     """Wherever in the job the disk runs full: typed, tidy, the generation before untouched."""
-    # 38 writes: the job, then header, rows and record of twelve shards, and the manifest.
+    # 26 writes: the job, then rows and record of twelve shards, and the manifest.
     target = translate(X, bridge, tmp_path / "new", dtype="float16").path
     before = tree(target)
     real, left = os.write, [at]

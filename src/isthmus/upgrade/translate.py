@@ -3,21 +3,23 @@
 Shard i of the output holds a fixed range of source rows, so the work is a pure function
 (range of rows) -> (shard) with a deterministic name: a rerun after a crash skips the shards that
 are complete and ends with the same bytes as a run that was never disturbed. One thread reads and
-multiplies, another writes, so that the slower of disk and processor sets the pace.
+writes in order, the others multiply ahead of it, so that the slower of disk and processor sets the
+pace.
 """
 
-import contextlib
-import queue
-import threading
+import os
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from isthmus.bridges.bridge import Bridge, load
-from isthmus.core.errors import InputError, IsthmusError
+from isthmus.core.errors import InputError
 from isthmus.spaces.directory import SpaceWriter
 from isthmus.spaces.ids import named
 from isthmus.spaces.manifest import DTYPES
@@ -25,10 +27,10 @@ from isthmus.spaces.open import open
 from isthmus.spaces.rejects import write_rejects
 from isthmus.spaces.space import Space
 
-#: Rows multiplied at once: 4 to 8 MiB of float32, which stays in the processor's cache.
-_BLOCK_BYTES = 6 << 20
-#: Translated blocks that may wait for the disk.
-_WAITING = 8
+#: Rows multiplied at once: few enough that source, map and result share a core's own cache.
+_BLOCK_BYTES = 3 << 19
+#: Blocks in the works for each core, so that a slow write leaves none of them idle.
+_AHEAD = 8
 #: Rows looked at before anything is written, to tell whether they are the bridge's source.
 _PROBE = 2000
 
@@ -152,41 +154,70 @@ def _run(
     size, total = writer.rows_per_shard, len(space)
     done = set(writer.done())
     starts = [s for s in range(0, total, size) if kept is None or kept[s : s + size].any()]
-    with _Disk(writer) as disk:
-        for index, start in enumerate(starts):
-            stop = min(start + size, total)
-            if index not in done:
+    todo = [(index, start) for index, start in enumerate(starts) if index not in done]
+    report = progress or (lambda reached: None)
+    cores = os.cpu_count() or 1
+    # One BLAS thread a worker: its own threads would wait for one another whenever this one, which
+    # reads and writes, takes a core.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores) as pool:
+        try:
+            blocks = _ahead(
+                pool, space, bridge, _wanted(space, bridge, todo, size, kept), _AHEAD * cores
+            )
+            for index, start in todo:
+                stop = min(start + size, total)
                 rows = stop - start if kept is None else int(kept[start:stop].sum())
-                disk.begin(index, rows)
-                for ids, vectors, reached in _translated(space, bridge, start, stop, kept):
-                    disk.write(vectors, None if writer.ids == "range" else ids)
-                    if progress is not None:
-                        progress(reached)
-            elif progress is not None:
-                progress(stop)
-        if progress is not None:
-            progress(total)
+                with writer.shard(index, rows) as shard:
+                    while rows:
+                        ids, vectors, reached = next(blocks)
+                        shard.write(vectors, None if writer.ids == "range" else ids)
+                        rows -= len(vectors)
+                        report(reached)
+            report(total)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _translated(
-    space: Space, bridge: Bridge, start: int, stop: int, kept: np.ndarray | None
+def _wanted(
+    space: Space,
+    bridge: Bridge,
+    todo: list[tuple[int, int]],
+    size: int,
+    kept: np.ndarray | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Blocks of (ids, translated vectors, row reached) of the source rows ``start`` to ``stop``."""
-    width = max(space.dim, bridge.target.dim)
-    step = max(1, _BLOCK_BYTES // (4 * width))
-    for block in space.blocks(step, start, stop):
-        ids, vectors, reached = block.ids, block.vectors, block.start + len(block)
-        if kept is not None:
-            mask = kept[block.start : reached]
-            if not mask.any():
-                continue
-            ids, vectors = ids[mask], vectors[mask]
-        if vectors.dtype == np.float16:
-            vectors = vectors.astype(np.float32)
-        yield ids, _apply(space, bridge, vectors), reached
+    """Blocks of (ids, vectors, row reached) of all shards to do; none reaches into the next one."""
+    step = max(1, _BLOCK_BYTES // (4 * max(space.dim, bridge.target.dim)))
+    for _, start in todo:
+        for block in space.blocks(step, start, min(start + size, len(space))):
+            ids, vectors, reached = block.ids, block.vectors, block.start + len(block)
+            if kept is not None:
+                mask = kept[block.start : reached]
+                ids, vectors = ids[mask], vectors[mask]
+            if len(vectors):
+                yield ids, vectors, reached
+
+
+def _ahead(
+    pool: ThreadPoolExecutor,
+    space: Space,
+    bridge: Bridge,
+    blocks: Iterator[tuple[np.ndarray, np.ndarray, int]],
+    depth: int,
+) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """The blocks translated, in order; ``depth`` of them are in the works at any time."""
+    pending: deque[tuple[np.ndarray, Future[np.ndarray], int]] = deque()
+    for ids, vectors, reached in blocks:
+        pending.append((ids, pool.submit(_apply, space, bridge, vectors), reached))
+        if len(pending) == depth:
+            first = pending.popleft()
+            yield first[0], first[1].result(), first[2]
+    for ids, future, reached in pending:
+        yield ids, future.result(), reached
 
 
 def _apply(space: Space, bridge: Bridge, vectors: np.ndarray) -> np.ndarray:
+    if vectors.dtype == np.float16:
+        vectors = vectors.astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         try:
             result = bridge.transform_block(vectors)
@@ -224,64 +255,3 @@ def _finite_rows(space: Space) -> np.ndarray:
     if not kept.any():
         raise InputError(f"translate {space.name!r}", "no finite row at all", "finite vectors")
     return kept
-
-
-class _Disk:
-    """The writing thread: takes translated blocks from a bounded queue, in order."""
-
-    def __init__(self, writer: SpaceWriter) -> None:
-        self._writer = writer
-        self._queue: queue.Queue[tuple[str, Any]] = queue.Queue(_WAITING)
-        self._failed: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="isthmus-disk", daemon=True)
-
-    def __enter__(self) -> "_Disk":
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._put("stop" if kind is None else "abandon", None)
-        self._thread.join()
-        if kind is None and self._failed is not None:
-            raise self._failed
-
-    def begin(self, index: int, rows: int) -> None:
-        """Start shard ``index`` of ``rows`` rows."""
-        self._put("begin", (index, rows))
-
-    def write(self, vectors: np.ndarray, ids: np.ndarray | None) -> None:
-        """Append a block to the shard begun last; the array belongs to the disk from here on."""
-        self._put("write", (vectors, ids))
-
-    def _put(self, what: str, content: Any) -> None:
-        # The thread keeps taking after a failure, so this never blocks for good.
-        if self._failed is not None and what in ("begin", "write"):
-            raise self._failed
-        self._queue.put((what, content))
-
-    def _work(self) -> None:
-        what = "begin"
-        try:
-            what, content = self._queue.get()
-            while what == "begin":
-                index, rows = content
-                with self._writer.shard(index, rows) as shard:
-                    left = rows
-                    while left:
-                        what, content = self._queue.get()
-                        if what != "write":
-                            raise _Abandoned(
-                                "translate", "an interruption", "the rest of the shard"
-                            )
-                        shard.write(*content)
-                        left -= len(content[0])
-                what, content = self._queue.get()
-        except BaseException as error:  # handed to the thread that waits
-            self._failed = error
-        while what not in ("stop", "abandon"):
-            with contextlib.suppress(Exception):
-                what, _ = self._queue.get()
-
-
-class _Abandoned(IsthmusError):
-    """Leaves a half-written shard so that it is removed; never seen outside."""
