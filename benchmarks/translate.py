@@ -79,7 +79,7 @@ def main() -> None:
     options = parser.parse_args()
     import isthmus
 
-    with tempfile.TemporaryDirectory(dir=".") as name:
+    with tempfile.TemporaryDirectory(dir=".", prefix="bench-tmp-") as name:
         folder = Path(name)
         source = folder / "source.npy"
         make(source, options.rows)
