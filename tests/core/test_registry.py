@@ -64,3 +64,19 @@ def test_a_name_cannot_be_taken_twice():
     methods("bridges")
     with pytest.raises(InputError, match="not yet taken"):
         register(card("orthogonal"), room="bridges")(fake)
+
+
+def test_plugins_are_found_through_their_entry_point(monkeypatch):
+    from isthmus.core import registry
+
+    class Plugin:
+        @staticmethod
+        def load():
+            @register(card("from_elsewhere"), room="measures")
+            def from_elsewhere(x):
+                return x
+
+    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
+    monkeypatch.setattr(registry, "entry_points", lambda group: [Plugin()])
+    assert "from_elsewhere" in [m.name for m in methods("measures")]
+    assert method("measures", "from_elsewhere").card.name == "from_elsewhere"
