@@ -281,7 +281,9 @@ def test_ctrl_c_leaves_a_job_to_go_on_with(tmp_path, bridge, old):
     file = bridge.save(tmp_path / "b.isthmus")
     calm = tree(translate(old, bridge, tmp_path / "calm", rows_per_shard=10).path)
     code = (
-        "import sys, time, isthmus\n"
+        "import signal, sys, time, isthmus\n"
+        # Whoever runs the tests in the background has told its children to ignore Ctrl-C.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import isthmus.upgrade.translate as t\n"
         "real = t.translate\n"
         "def slowly(done):\n"
