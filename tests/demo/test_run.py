@@ -42,6 +42,6 @@ def test_every_file_can_be_used_again(small):
     moved = isthmus.open(out / "docstrings-translated")
     assert len(moved) == len(old) == 400
     assert moved.dim == bridge.target.dim
-    assert result.report.exists()
+    assert all(part.report.exists() for part in result.parts)
     assert len(said) >= 5
     json.dumps(result.as_dict(), default=str)

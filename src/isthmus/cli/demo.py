@@ -10,7 +10,7 @@ from isthmus.cli.console import Json, note, show
 
 def demo(
     out: Annotated[
-        Path, typer.Option("--out", "-o", readable=False, help="Folder for files and report.")
+        Path, typer.Option("--out", "-o", readable=False, help="Folder for files and reports.")
     ] = Path("demo-out"),
     documents: Annotated[int, typer.Option(help="Documents to embed.")] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,

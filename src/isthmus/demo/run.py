@@ -1,4 +1,4 @@
-"""Run the demo: two encoders over Python's docstrings, two networks over digits, one report."""
+"""Run the demo: docstrings under two encoders, digits under two networks, a report of each."""
 
 import time
 from collections.abc import Callable
@@ -34,11 +34,13 @@ class Part:
     comparison: Comparison
     chosen: Bridge
     evaluation: Evaluation
+    report: Path
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
-            "title": self.title, "old": self.old.as_dict(), "new": self.new.as_dict(),
+            "title": self.title, "report": str(self.report),
+            "old": self.old.as_dict(), "new": self.new.as_dict(),
             "comparison": self.comparison.as_dict(), "bridge": self.chosen.as_dict(),
             "evaluation": self.evaluation.as_dict(),
         }  # fmt: skip
@@ -64,20 +66,20 @@ class Demo:
 
     parts: tuple[Part, ...]
     folder: Path
-    report: Path
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
-            "kind": "demo", "seconds": self.seconds, "report": str(self.report),
+            "kind": "demo", "seconds": self.seconds,
             "parts": [part.as_dict() for part in self.parts],
         }  # fmt: skip
 
     def __str__(self) -> str:
         end = (
-            f"Done in {self.seconds:.0f} s. Open {self.report} in a browser.\n"
-            f"The files are in {self.folder}/: try\n"
+            f"Done in {self.seconds:.0f} s. Open in a browser:\n"
+            + "".join(f"  {part.report}\n" for part in self.parts)
+            + f"The files are in {self.folder}/: try\n"
             f"  isthmus info {self.folder}/docstrings-old.npz\n"
             f"  isthmus compare {self.folder}/docstrings-old.npz {self.folder}/docstrings-new.npz"
         )
@@ -98,15 +100,7 @@ def run(out: Path, *, documents: int = 2000, seed: int = 0, say: Say = print) ->
         _text(out, transformer, documents=documents, seed=seed, say=say),
         _images(out, seed=seed, say=say),
     )
-    results = [result for part in parts for result in (part.comparison, part.chosen.choice)]
-    path = report(
-        out / "report.html",
-        *(_opened(out, name) for name in ("docstrings-old", "docstrings-new")),
-        *results,
-        *(part.evaluation for part in parts),
-        title="Isthmus demo: docstrings and digits",
-    )
-    return Demo(parts=parts, folder=out, report=path, seconds=time.perf_counter() - start)
+    return Demo(parts=parts, folder=out, seconds=time.perf_counter() - start)
 
 
 def _text(out: Path, transformer: Encoder, *, documents: int, seed: int, say: Say) -> Part:
@@ -167,9 +161,12 @@ def _path(
         old, new, _both_ways(pairs, seed),
         queries=queries, source_queries=source_queries, rng=seed,
     )  # fmt: skip
+    path = report(
+        out / f"report-{name}.html", old, new, comparison, chosen.choice, evaluation, title=title
+    )
     return Part(
         title=title, old=describe(old), new=describe(new), comparison=comparison,
-        chosen=chosen, evaluation=evaluation,
+        chosen=chosen, evaluation=evaluation, report=path,
     )  # fmt: skip
 
 
