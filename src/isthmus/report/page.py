@@ -149,7 +149,8 @@ def number(value: float | None, *, digits: int = 3, sign: bool = False) -> str:
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
     size = abs(value)
-    if size >= 1e7 or 0 < size < 10.0**-digits / 2:
+    # A difference too small for its decimals is no difference; a tiny length or rank is one.
+    if size >= 1e7 or (0 < size < 10.0**-digits / 2 and not sign):
         text = f"{value:+.1e}" if sign else f"{value:.1e}"
     else:
         places = max(0, digits - max(0, len(str(int(size))) - 1))

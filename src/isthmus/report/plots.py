@@ -94,6 +94,10 @@ def intervals(
             _words(ax, row, mark, (_PAD - left) / width, ends)
             _draw(ax, row, mark, (low, high))
         sides = _apart([line.at for line in lines], (high - low) * 0.24)
+        if "left" in sides and limits is None:
+            # The label that runs to the right must end before the figures begin.
+            high = max(high, max(line.at for line in lines) + 0.16 * (high - low))
+            ax.set_xlim(low, high)
         for line, side in zip(lines, sides, strict=True):
             style: Any = (0, (4, 3)) if line.dashed else "-"
             ax.axvline(line.at, color=PALETTE["muted"], lw=1.1, ls=style, zorder=1)
