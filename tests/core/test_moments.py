@@ -182,14 +182,20 @@ def test_torch_and_strict_arrays_give_the_same():
         assert other.hsic_xy() == pytest.approx(expected.hsic_xy(), rel=1e-12)
 
 
-def test_the_cross_scatter_alone():
+@pytest.mark.parametrize("keeps", ["source", "cross"])
+def test_some_of_the_scatters(keeps):
     x, y = data(offset=5.0)
-    whole, cross = Moments.of(x, y), Moments.of(x, y, own=False)
-    np.testing.assert_array_equal(cross.scatter_xy, whole.scatter_xy)
-    assert cross.variance_x == pytest.approx(np.trace(whole.scatter_xx))
-    assert cross.variance_y == pytest.approx(np.trace(whole.scatter_yy))
-    parts = Moments.of(x[:9], y[:9], own=False) + Moments.of(x[9:], y[9:], own=False)
+    whole, some = Moments.of(x, y), Moments.of(x, y, keeps=keeps)
+    np.testing.assert_array_equal(some.scatter_xy, whole.scatter_xy)
+    assert some.variance_x == pytest.approx(np.trace(whole.scatter_xx))
+    assert some.variance_y == pytest.approx(np.trace(whole.scatter_yy))
+    parts = Moments.of(x[:9], y[:9], keeps=keeps) + Moments.of(x[9:], y[9:], keeps=keeps)
     np.testing.assert_allclose(parts.scatter_xy, whole.scatter_xy, rtol=1e-9)
-    for refused in (lambda: cross.scatter_xx, cross.hsic_xy, lambda: cross + whole):
-        with pytest.raises(InputError, match="own"):
-            refused()
+    refused = [lambda: some.scatter_yy, some.hsic_xy, lambda: some + whole]
+    if keeps == "source":
+        np.testing.assert_allclose(parts.scatter_xx, whole.scatter_xx, rtol=1e-9)
+    else:
+        refused.append(lambda: some.scatter_xx)
+    for call in refused:
+        with pytest.raises(InputError, match="keep"):
+            call()

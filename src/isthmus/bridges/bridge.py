@@ -262,7 +262,7 @@ def fit(
         ) from error
     if found.card.streams:
         seen = _sample(train, LOO_ROWS, seed)
-        moments = Moments.from_blocks(train.blocks(), own=estimator.own_scatter)
+        moments = Moments.from_blocks(train.blocks(), keeps=estimator.keeps)
         estimator.fit_moments(moments, _wide(seen.x), _wide(seen.y))
         used = len(train)
     else:

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from isthmus.core.arrays import Array, is_numpy, like, matrix, namespace, to_numpy
 from isthmus.core.errors import InputError
-from isthmus.core.moments import Moments
+from isthmus.core.moments import Keeps, Moments
 from isthmus.core.neighbors import partner_ranks
 
 #: A source mean this many standard deviations from zero would cost float32 products too many
@@ -86,8 +86,8 @@ class LinearMap:
         "intercept_": ("dy",),
         "origin_": ("dx",),
     }
-    #: Whether ``solve`` reads the scatter of each space itself, or only between the two.
-    own_scatter: ClassVar[bool] = True
+    #: Which scatters ``solve`` reads: the source's own and that between the spaces, or that alone.
+    keeps: ClassVar[Keeps] = "source"
 
     coef_: np.ndarray
     intercept_: np.ndarray
@@ -103,7 +103,7 @@ class LinearMap:
     def fit(self, X: Array, y: Array) -> Self:
         """Fit on X (n, dx) and y (n, dy), paired by position; raises InputError on bad rows."""
         x, target = checked(self, X, y, fitting=True)
-        moments = Moments.of(x, target, own=self.own_scatter)
+        moments = Moments.of(x, target, keeps=self.keeps)
         rows = np.linspace(0, x.shape[0] - 1, min(LOO_ROWS, x.shape[0])).astype(int)
         sample = (to_numpy(side)[rows].astype(np.float64) for side in (x, target))
         return self._settle(moments, *sample)

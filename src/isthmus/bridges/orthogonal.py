@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from isthmus.bridges.linear import LinearMap
 from isthmus.core.card import Card, Paper
 from isthmus.core.linalg import procrustes
-from isthmus.core.moments import Moments
+from isthmus.core.moments import Keeps, Moments
 from isthmus.core.registry import register
 
 CARD = Card(
@@ -70,7 +70,7 @@ class Orthogonal(LinearMap, TransformerMixin, BaseEstimator):
 
     STATE: ClassVar[dict[str, tuple[str, ...]]] = {**LinearMap.STATE, "rank_": ()}
 
-    own_scatter: ClassVar[bool] = False
+    keeps: ClassVar[Keeps] = "cross"
 
     rank_: int
 

@@ -66,7 +66,7 @@ class RidgePath:
         self.mean_x, self.mean_y = moments.mean_x, moments.mean_y
         self._values, self._vectors = symmetric_eigen(moments.scatter_xx)
         self._cross = self._vectors.T @ moments.scatter_xy
-        self._total = float(np.trace(moments.scatter_yy))
+        self._total = moments.variance_y
         # A space that does not vary has nothing to learn from; any positive unit will do.
         self._unit = float(self._values.mean()) or 1.0
 
