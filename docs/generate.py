@@ -49,7 +49,10 @@ def page(entry: Method) -> str:
     where = f", {paper.where}" if paper.where else ""
     facts = [("Paper", f"{paper.authors} {paper.year}, *{paper.title}*{where}")]
     if card.spaces:
-        facts.append(("Unchanged under", _groups(card.invariant)))
+        how = (
+            "Unchanged under, acting on both spaces at once" if card.jointly else "Unchanged under"
+        )
+        facts.append((how, _groups(card.invariant)))
         if card.invariant_target is not None:
             facts.append(("Unchanged under, target", _groups(card.invariant_target)))
         if card.equivariant:
@@ -57,7 +60,9 @@ def page(entry: Method) -> str:
     if entry.room == "measures":
         facts.append(("Symmetric", "yes" if card.symmetric else "no"))
         facts.append(("A metric", "yes, `.distance()`" if card.metric else "no"))
-        facts.append(("By chance", "see below" if card.chance is None else f"{card.chance:g}"))
+        facts.append(
+            ("By chance", "depends on the data" if card.chance is None else f"{card.chance:g}")
+        )
     facts.append(("Cost", f"`{card.cost}`"))
     facts.append(("Memory beyond the input", f"`{card.memory}`"))
     facts.append(("Streams from moments", "yes" if card.streams else "no"))

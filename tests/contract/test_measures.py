@@ -78,6 +78,10 @@ def interval_elsewhere(x, y):
     return Score(value=score.value, method="wrong", n=score.n, ci=(2.0, 3.0))
 
 
+def one_width(x, y):
+    return Score(value=float((np.asarray(x) * np.asarray(y)).sum()), method="wrong", n=len(x))
+
+
 def offset(x, y):
     return Score(value=cka(x, y).value + 0.1, method="wrong", n=x.shape[0])
 
@@ -107,6 +111,7 @@ WRONG = [
     (suite.check_layouts, writing, {}),
     (suite.check_precision, half_precise, {}),
     (suite.check_array_kinds, numpy_only, {}),
+    (suite.check_widths, one_width, {}),
     (suite.check_identical, offset, {}),
     (suite.check_symmetric, lopsided, {}),
     (suite.check_symmetric, cka, {"symmetric": False}),
@@ -143,3 +148,23 @@ def test_a_refusal_must_be_typed():
 
     with pytest.raises((ZeroDivisionError, InputError)):
         suite.check_refusals(wrong(crashes))
+
+
+def test_the_measure_of_the_contributing_guide_is_right(monkeypatch):
+    """What newcomers copy satisfies the contract, and its example test passes."""
+    from pathlib import Path
+
+    from isthmus import measures
+    from isthmus.core import registry
+
+    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
+    guide = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text("utf-8")
+    measure, test = (block.partition("```")[0] for block in guide.split("```python\n")[1:3])
+    names = {"__name__": "isthmus.measures.mean_cosine"}
+    exec(compile(measure, "CONTRIBUTING.md", "exec"), names)
+    found = registry.method("measures", "mean_cosine")
+    for check in suite.CHECKS:
+        check(found)
+    monkeypatch.setattr(measures, "mean_cosine", names["mean_cosine"], raising=False)
+    exec(compile(test, "CONTRIBUTING.md", "exec"), names)
+    names["test_equals_the_formula"]()

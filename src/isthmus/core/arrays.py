@@ -100,10 +100,13 @@ def check_finite(name: str, array: Array, *, operation: str) -> None:
         )
 
 
-def paired(x: Any, y: Any, *, operation: str, min_rows: int = 2) -> tuple[Array, Array]:
+def paired(
+    x: Any, y: Any, *, operation: str, min_rows: int = 2, same_width: bool = False
+) -> tuple[Array, Array]:
     """Two checked matrices of one kind with equally many rows, at least ``min_rows``.
 
-    ``x`` may be a ``Pairs``, which brings both sides itself; ``y`` is None then.
+    With ``same_width`` they also have equally many columns. ``x`` may be a ``Pairs``, which brings
+    both sides itself; ``y`` is None then.
     """
     if y is None:
         if not (hasattr(x, "x") and hasattr(x, "y")):
@@ -118,6 +121,13 @@ def paired(x: Any, y: Any, *, operation: str, min_rows: int = 2) -> tuple[Array,
             f"x {tuple(x.shape)} and y {tuple(y.shape)}",
             "equally many rows, paired by position",
             "Join them on their ids first: isthmus.pair(a, b).",
+        )
+    if same_width and x.shape[1] != y.shape[1]:
+        raise InputError(
+            operation,
+            f"x {tuple(x.shape)} and y {tuple(y.shape)}",
+            "both in one space, of equal width",
+            "Translate one side with a bridge first.",
         )
     if x.shape[0] < min_rows:
         raise InputError(operation, f"{x.shape[0]} rows", f"at least {min_rows} rows")

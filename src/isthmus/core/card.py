@@ -4,6 +4,7 @@ A card drives validation, command-line help, the docs page and the contract suit
 here (an invariance, a cost, an extreme value) is a claim that a test tries to break.
 """
 
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -20,6 +21,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "invertible_linear": ("orthogonal", "axis_scale"),
     "affine": ("invertible_linear", "translation"),
 }
+
+
+_TERM = r"[ndmk](\^\d)?( [ndmk](\^\d)?)*"
+_COST = re.compile(rf"{_TERM}( \+ {_TERM})*")
 
 
 def closure(groups: tuple[str, ...]) -> frozenset[str]:
@@ -79,7 +84,19 @@ class Card:
     min_rows: int = 2
 
     def __post_init__(self) -> None:
-        declared = self.invariant + (self.invariant_target or ()) + self.equivariant
+        sides = (self.invariant, self.invariant_target or (), self.equivariant)
+        if not all(isinstance(side, tuple) for side in sides):
+            raise InputError(
+                f"card {self.name!r}", f"groups {sides}", "tuples, like ('orthogonal',)"
+            )
+        for text in (self.cost, self.memory):
+            if not _COST.fullmatch(text):
+                raise InputError(
+                    f"card {self.name!r}",
+                    f"cost or memory {text!r}",
+                    "a sum of products of n, d, m, k, like 'n d^2 + d^3'",
+                )
+        declared = [group for side in sides for group in side]
         unknown = sorted(set(declared) - set(GROUPS))
         if unknown:
             raise InputError(

@@ -94,14 +94,7 @@ def per_query(
     >>> per_query(np.eye(3), np.eye(3)[[1, 0, 2]])
     array([2.5, 2.5, 1. ])
     """
-    x, y = paired(x, y, operation="true_pair_rank")
-    if x.shape[1] != y.shape[1]:
-        raise InputError(
-            "true_pair_rank",
-            f"x {tuple(x.shape)} and y {tuple(y.shape)}",
-            "both in one space",
-            "Translate one side with a bridge first.",
-        )
+    x, y = paired(x, y, operation="true_pair_rank", same_width=True)
     if metric not in ("cosine", "inner", "euclidean"):
         raise InputError("true_pair_rank", f"metric={metric!r}", "cosine, inner or euclidean")
     return partner_ranks(x, y, metric=metric)

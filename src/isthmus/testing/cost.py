@@ -35,7 +35,8 @@ def misfit(cost: str, sizes: list[dict[str, int]], measured: list[float]) -> flo
 def counted(run: Callable[[], Any]) -> float:
     """Arithmetic done by torch inside ``run``, whose inputs are torch tensors.
 
-    2 m n k per matrix product, d³ per factorisation, one per entry any other operation produces.
+    2 m n k per matrix product, d³ per factorisation, one per entry that any other
+    operation reads or produces, whichever is more.
     """
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -57,8 +58,9 @@ def counted(run: Callable[[], Any]) -> float:
                 self.work += first.numel() * min(first.shape[-2:])
             else:
                 outputs = result if isinstance(result, tuple | list) else (result,)
+                read = 0 if first is None else first.numel()
                 self.work += sum(
-                    o.numel()
+                    max(o.numel(), read)
                     for o in outputs
                     if isinstance(o, torch.Tensor) and o.data_ptr() != _pointer(first)
                 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.card import GROUPS
+from isthmus.core.card import GROUPS, closure
 from isthmus.core.errors import InputError
 from isthmus.core.registry import Method
 from isthmus.core.score import Score
@@ -47,11 +47,21 @@ def check_invariances(method: Method) -> None:
                     float(_value(method, *moved)) for moved in _moves(card, spaces, group, side)
                 ]
                 gap = max(abs(value - before) for value in after) / max(abs(before), 1.0)
-                where = f"{method.name} under {group} of space {side + 1}: moved by {gap:.2g}"
-                if declared:
-                    assert gap <= _SAME, f"{where}, though declared invariant"
-                else:
-                    assert gap >= _MOVED, f"{where}, though not declared invariant"
+                assert gap <= _SAME if declared else gap >= _MOVED, _explain(
+                    method, group, side, gap, declared=declared
+                )
+
+
+def _explain(method: Method, group: str, side: int, gap: float, *, declared: bool) -> str:
+    card = method.card
+    where = "both spaces at once" if card.jointly else f"space {side + 1}"
+    said = f"{method.name} moves by {gap:.2g} under {group} of {where}"
+    if not declared:
+        return f"{said}, so it is invariant: add {group!r} to the card's groups"
+    groups = card.invariant if side == 0 else card.invariant_target or card.invariant
+    behind = [name for name in groups if group in closure((name,))]
+    cure = "" if card.jointly else ", or set jointly=True if it must act on both spaces"
+    return f"{said}, though the card declares {behind}: declare less{cure}"
 
 
 def check_row_order(method: Method) -> None:
@@ -88,11 +98,37 @@ def check_precision(method: Method) -> None:
 def check_array_kinds(method: Method, kinds: Callable[[], dict[str, Any]] | None = None) -> None:
     """NumPy, array-api-strict and torch input give the same value."""
     spaces = _data(6)
-    before = float(_value(method, *spaces))
+    before = _value(method, *spaces)
     for name, convert in (kinds or array_kinds)().items():
-        after = float(_value(method, *(convert(space) for space in spaces)))
-        gap = abs(after - before) / max(abs(before), 1.0)
-        assert gap <= _SAME, f"{method.name} differs on {name}: {before} != {after}"
+        after = _value(method, *(convert(space) for space in spaces))
+        for what, one, two in _numbers(before, after):
+            gap = abs(two - one) / max(abs(one), 1.0)
+            assert gap <= _SAME, f"{method.name}: {what} differs on {name}: {one} != {two}"
+
+
+def _numbers(one: Score, two: Score) -> list[tuple[str, float, float]]:
+    """Value and ends of the interval of two scores, side by side."""
+    pairs = [("value", one.value, two.value)]
+    if one.ci is not None and two.ci is not None:
+        pairs += [("interval", *ends) for ends in zip(one.ci, two.ci, strict=True)]
+    return pairs
+
+
+def check_widths(method: Method) -> None:
+    """Spaces of unequal width give a finite Score, or raise InputError; never anything else."""
+    if method.card.spaces != 2:
+        return
+    x, y = _data(12)
+    try:
+        score = _value(method, x, y[:, :-1])
+    except InputError:
+        return
+    except Exception as error:
+        raise AssertionError(
+            f"{method.name} on widths {_DIM} and {_DIM - 1} raises {type(error).__name__}: ask "
+            "paired(..., same_width=True), or make it work"
+        ) from error
+    assert np.isfinite(score.value), f"{method.name} is {score.value} on unequal widths"
 
 
 def check_identical(method: Method) -> None:
@@ -132,6 +168,9 @@ def check_metric(method: Method) -> None:
     for _ in range(40):
         base = rng.normal(size=(30, 4))
         triple = [base + 10 ** rng.uniform(-1, 0.5) * rng.normal(size=base.shape) for _ in "abc"]
+        assert _value(method, *triple[:2]).length is not None, (
+            f"{method.name}: the card says metric=True, so return Score(..., length=value)"
+        )
         ab, bc, ac = (
             _value(method, triple[i], triple[j]).distance() for i, j in ((0, 1), (1, 2), (0, 2))
         )
@@ -153,7 +192,8 @@ def check_cost(method: Method) -> None:
         sizes.append({"n": n, "d": d, "k": 10, "m": 64})
     stray = misfit(method.card.cost, sizes, work)
     assert stray <= _STRAY, (
-        f"{method.name} declares cost {method.card.cost!r}; counted work strays {stray:.0%} from it"
+        f"{method.name} declares cost {method.card.cost!r}; counted work strays {stray:.0%} from "
+        f"it: {dict(zip(_SIZES, work, strict=True))} by (n, d)"
     )
 
 
@@ -179,6 +219,7 @@ CHECKS = (
     check_layouts,
     check_precision,
     check_array_kinds,
+    check_widths,
     check_identical,
     check_symmetric,
     check_metric,
