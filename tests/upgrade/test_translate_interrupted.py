@@ -340,3 +340,28 @@ def test_two_threads_at_once(tmp_path, bridge):
         thread.join()
     assert len(failed) < 2
     np.testing.assert_allclose(isthmus.open(tmp_path / "new").vectors(), exact(bridge), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["file", "array"])
+def test_work_already_done_is_not_done_again(tmp_path, bridge, old, kind):
+    """A kill after the commit, then the same command: the same bytes, no second generation."""
+    source = old if kind == "file" else isthmus.open(X)
+    first = tree(translate(source, bridge, tmp_path / "new", rows_per_shard=50).path)
+    seen = []
+    again = translate(source, bridge, tmp_path / "new", rows_per_shard=50, progress=seen.append)
+    assert tree(again.path) == first
+    assert seen == [N]
+    assert (
+        translate(source, bridge, tmp_path / "new", dtype="float16").provenance["generation"] == 2
+    )
+
+
+def test_a_source_changed_in_any_row_is_translated_anew(tmp_path, bridge):
+    many = np.tile(X, (10, 1))  # more rows than the sample that is looked at
+    np.save(tmp_path / "x.npy", many)
+    translate(tmp_path / "x.npy", bridge, tmp_path / "new")
+    many[1] *= 2
+    np.save(tmp_path / "x.npy", many)
+    moved = translate(tmp_path / "x.npy", bridge, tmp_path / "new")
+    assert moved.provenance["generation"] == 2
+    np.testing.assert_allclose(moved.take([1])[0], bridge(many[1]), rtol=1e-4, atol=1e-5)

@@ -10,7 +10,7 @@ pace.
 import os
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from isthmus.bridges.bridge import Bridge, load
-from isthmus.core.errors import InputError
+from isthmus.core.errors import FormatError, InputError
 from isthmus.spaces.directory import SpaceWriter
 from isthmus.spaces.ids import named
-from isthmus.spaces.manifest import DTYPES
+from isthmus.spaces.manifest import DTYPES, generations
 from isthmus.spaces.open import open
 from isthmus.spaces.rejects import write_rejects
 from isthmus.spaces.space import Space
@@ -48,7 +48,8 @@ def translate(
     """Translate every vector of ``source`` into the bridge's target space, as a space directory.
 
     y_i = bridge(x_i) for every row i, in the source's order and under the source's ids. Memory does
-    not grow with the number of rows. Interrupted work is taken up again by the same call.
+    not grow with the number of rows. Interrupted work is taken up again by the same call; when it
+    is already done, for the same source, bridge and dtype, nothing is written.
 
     Parameters
     ----------
@@ -94,6 +95,10 @@ def translate(
         "pairs": bridge.pairs, "rows": len(space) if kept is None else int(kept.sum()),
         "source_checksum": sample, "bridge_checksum": _checksum(_weights(bridge)),
     }  # fmt: skip
+    if (finished := _finished(target, provenance, dtype)) is not None:
+        if progress is not None:
+            progress(len(space))
+        return finished
     kind = "int" if kept is not None and space.id_kind == "range" else space.id_kind
     writer = SpaceWriter(
         target, dim=bridge.target.dim, dtype=dtype, metric=bridge.target.metric,
@@ -125,7 +130,8 @@ def _probe(space: Space, bridge: Bridge) -> str:
     rows = np.unique(np.linspace(0, len(space) - 1, min(_PROBE, len(space))).astype(np.int64))
     sample = space.take(rows)
     # Without this a rerun on a changed source, or with another bridge, would mix the two.
-    checksum = _checksum([sample, np.asarray(list(map(str, space.take_ids(rows))))])
+    ids = np.asarray(list(map(str, space.take_ids(rows))))
+    checksum = _checksum([sample, ids, *_state(space)])
     if sample.shape[1] == bridge.source.dim:
         sample = sample[np.isfinite(sample).all(axis=1)]
     if len(sample):
@@ -133,7 +139,29 @@ def _probe(space: Space, bridge: Bridge) -> str:
     return checksum
 
 
-def _checksum(arrays: list[np.ndarray]) -> str:
+def _state(space: Space) -> Iterator[np.ndarray]:
+    """What changes whenever any row does: size and time of every file, or the rows in memory."""
+    if space.path is None:
+        yield from (block.vectors for block in space.blocks())
+        return
+    files = sorted(space.path.rglob("*")) if space.path.is_dir() else [space.path]
+    for status in (file.stat() for file in files):
+        yield np.array([status.st_size, status.st_mtime_ns])
+
+
+def _finished(target: Path, provenance: dict[str, Any], dtype: str) -> Space | None:
+    """The space at ``target`` if it is this very work: a crash may come after the commit."""
+    if not generations(target):
+        return None
+    try:
+        found = open(target)
+    except FormatError:  # a damaged generation is no reason not to write the next
+        return None
+    facts = {key: value for key, value in found.provenance.items() if key != "generation"}
+    return found if facts == provenance and str(found.stored) == dtype else None
+
+
+def _checksum(arrays: Iterable[np.ndarray]) -> str:
     crc = 0
     for array in arrays:
         crc = zlib.crc32(np.ascontiguousarray(array).tobytes(), crc)
