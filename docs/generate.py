@@ -63,7 +63,11 @@ def page(entry: Method) -> str:
         facts.append(
             ("By chance", "depends on the data" if card.chance is None else f"{card.chance:g}")
         )
-    facts.append(("Cost", f"`{card.cost}`"))
+    if card.given:
+        facts.append(("Takes besides", ", ".join(f"`{name}`" for name in card.given)))
+    if card.caveat:
+        facts.append(("Mind", card.caveat))
+    facts.append(("Cost", f"`{card.cost}`" + (f", by {card.library}" if card.library else "")))
     facts.append(("Memory beyond the input", f"`{card.memory}`"))
     facts.append(("Streams from moments", "yes" if card.streams else "no"))
     lines = [f"# {card.name}", "", card.summary, "", "| | |", "|---|---|"]

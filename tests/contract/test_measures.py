@@ -10,7 +10,7 @@ from isthmus.core.registry import Method, methods
 from isthmus.core.score import Score
 from isthmus.testing import measures as suite
 
-MEASURES = methods("measures")
+MEASURES = [m for m in methods("measures") if m.card.spaces]
 
 
 @pytest.mark.parametrize("method", MEASURES, ids=lambda m: m.name)
@@ -67,6 +67,39 @@ def half_precise(x, y):
     return cka(x, y)
 
 
+def near_the_origin(x, y):
+    """Right but for an offset: it centres in single precision."""
+    x, y = (a.astype(np.float32) for a in (x, y))
+    x, y = (a - a.sum(axis=0, dtype=np.float32) / np.float32(len(a)) for a in (x, y))
+    return cka(x, y, centre=False)
+
+
+def cancelling(x, y):
+    """Right in double precision: scatters as the difference of two large numbers."""
+    x, y = paired(x, y, operation="wrong")
+    n, means = x.shape[0], [to_numpy(a).mean(axis=0) for a in (x, y)]
+    pairs = (((x, y), (0, 1)), ((x, x), (0, 0)), ((y, y), (1, 1)))
+    products = [to_numpy(a.T @ b) - n * np.outer(means[i], means[j]) for (a, b), (i, j) in pairs]
+    size = [float((m * m).sum()) for m in products]
+    return Score(value=size[0] / (size[1] * size[2]) ** 0.5, method="wrong", n=n)
+
+
+def regularised(x, y):
+    x, y = paired(x, y, operation="wrong")
+    products = [to_numpy(a.T @ b) for a, b in ((x, y), (x, x), (y, y))]
+    size = [float((m * m).sum()) for m in products]
+    return Score(value=size[0] / ((size[1] * size[2]) ** 0.5 + 1), method="wrong", n=x.shape[0])
+
+
+def of_partners(x, y):
+    return cka(x, y)
+
+
+def unlabelled(x, labels):
+    x = matrix("x", x, operation="wrong")
+    return Score(value=float(x[np.asarray(labels) == 0][:, 0].sum()), method="wrong", n=len(x))
+
+
 def squared_distance(x, y):
     x, y = paired(x, y, operation="wrong")
     gap = float(((to_numpy(x) - to_numpy(y)) ** 2).sum())
@@ -108,8 +141,12 @@ WRONG = [
     (suite.check_invariances, cka, {"invariant": ("affine",)}),
     (suite.check_invariances, cka, {"invariant": ("orthogonal", "translation")}),
     (suite.check_row_order, of_first_rows, {}),
+    (suite.check_row_order, of_partners, {"paired": False}),
     (suite.check_layouts, writing, {}),
+    (suite.check_far_and_scaled, near_the_origin, {}),
+    (suite.check_far_and_scaled, regularised, {}),
     (suite.check_precision, half_precise, {}),
+    (suite.check_precision, cancelling, {}),
     (suite.check_array_kinds, numpy_only, {}),
     (suite.check_widths, one_width, {}),
     (suite.check_identical, offset, {}),
@@ -121,12 +158,14 @@ WRONG = [
     (suite.check_cost, cka, {"cost": "n d"}),
     (suite.check_refusals, tolerant, {}),
     (suite.check_refusals, cka, {"min_rows": 10}),
+    (suite.check_refusals, of_partners, {"paired": False}),
+    (suite.check_refusals, unlabelled, {"spaces": 1, "given": ("labels",), "paired": False}),
 ]
 
 
 @pytest.mark.parametrize(("check", "call", "changes"), WRONG)
 def test_contract_rejects(check, call, changes):
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, InputError) if "paired" in changes else AssertionError):
         check(wrong(call, **changes))
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from isthmus.core.errors import InputError
@@ -26,3 +27,10 @@ def test_numbers_json_cannot_hold_become_null():
     text = json.dumps(data.as_dict(), allow_nan=False)
     assert json.loads(text)["value"] is None
     assert json.loads(text)["ci"] == [None, 0.0]
+
+
+def test_parts_are_named_and_survive_json():
+    score = Score(value=1.0, method="m", n=2, parts={"rows": np.array([1.0, np.nan]), "a": 2})
+    assert json.loads(json.dumps(score.as_dict()))["parts"] == {"rows": [1.0, None], "a": 2}
+    assert "rows" not in str(score)
+    assert score == Score(value=1.0, method="m", n=2)

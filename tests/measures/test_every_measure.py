@@ -1,12 +1,17 @@
 """What holds for every measure of the room beyond the public contract."""
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from isthmus.core.registry import methods
 
-ROOM = [m for m in methods("measures") if m.call.__module__.startswith("isthmus.")]
-PAIRED = [m for m in ROOM if m.card.spaces == 2]
+MINE = [m for m in methods("measures") if m.call.__module__.startswith("isthmus.")]
+ROOM = [m for m in MINE if m.card.spaces]
+PAIRED = [m for m in ROOM if m.card.spaces == 2 and m.card.paired]
+TESTS = Path(__file__).parent
 
 
 def views(n=64, d=6):
@@ -16,6 +21,19 @@ def views(n=64, d=6):
     return x, y
 
 
+def given(m):
+    """What the card names besides the spaces, related to the rows of ``views``."""
+    x, y = views()
+    high = (x[:, :3] > np.median(x[:, :3], axis=0)).astype(int)
+    known = {
+        "labels": high[:, 0] + high[:, 1],
+        "factors": high,
+        "groups": np.arange(len(x)) // 2,
+        "confound": y[:, :2] ** 2,
+    }
+    return {key: known[key] for key in m.card.given}
+
+
 def sides(m, x, y):
     return (x,) if m.card.spaces == 1 else (x, y)
 
@@ -23,19 +41,20 @@ def sides(m, x, y):
 @pytest.mark.parametrize("m", ROOM, ids=lambda m: m.name)
 def test_float32_half_and_integers_are_accepted(m):
     x, y = views()
-    exact = float(m.call(*sides(m, x, y)))
-    single = float(m.call(*sides(m, x.astype(np.float32), y.astype(np.float32))))
+    call = partial(m.call, **given(m))
+    exact = float(call(*sides(m, x, y)))
+    single = float(call(*sides(m, x.astype(np.float32), y.astype(np.float32))))
     assert single == pytest.approx(exact, rel=1e-3, abs=1e-3)
-    half = float(m.call(*sides(m, x.astype(np.float16), y.astype(np.float16))))
+    half = float(call(*sides(m, x.astype(np.float16), y.astype(np.float16))))
     assert half == pytest.approx(exact, rel=0.1, abs=0.05)
     whole = [np.round(50 * a).astype(np.int32) for a in (x, y)]
-    assert np.isfinite(float(m.call(*sides(m, *whole))))
+    assert np.isfinite(float(call(*sides(m, *whole))))
 
 
 @pytest.mark.parametrize("m", ROOM, ids=lambda m: m.name)
 def test_chance_length_and_interval_agree_with_the_card(m):
     x, y = views()
-    score = m.call(*sides(m, x, x + 0.3 * y if m.card.jointly else y))
+    score = m.call(*sides(m, x, x + 0.3 * y if m.card.jointly else y), **given(m))
     assert (score.length is not None) == m.card.metric
     assert score.n == 64
     if m.card.chance is not None:
@@ -52,4 +71,11 @@ def test_an_object_with_both_sides_serves_as_pairs(m):
     class Both:
         x, y = views()
 
-    assert float(m.call(Both())) == float(m.call(Both.x, Both.y))
+    call = partial(m.call, **given(m))
+    assert float(call(Both())) == float(call(Both.x, Both.y))
+
+
+@pytest.mark.parametrize("m", MINE, ids=lambda m: m.name)
+def test_has_a_test_of_its_own(m):
+    """Where the contract does not reach, and for the oracle, which no contract can know."""
+    assert (TESTS / f"test_{m.name}.py").is_file()

@@ -23,6 +23,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 
 
+#: What a method may take besides the spaces.
+GIVEN = ("confound", "factors", "groups", "labels")
+
 _TERM = r"[ndmk](\^\d)?( [ndmk](\^\d)?)*"
 _COST = re.compile(rf"{_TERM}( \+ {_TERM})*")
 
@@ -61,6 +64,14 @@ class Card:
     ``invariant`` speaks of refitting on a transformed source, and ``equivariant`` of a transformed
     target: the translated vectors then move along with it.
 
+    ``spaces`` counts the (n, d) matrices a measure takes; 0 when it takes something else, such as a
+    stack of layers or a function. ``given`` names what it takes besides: ``labels`` (n,) classes,
+    ``factors`` (n, g) ground truth, ``groups`` (n,) that rows come in, ``confound`` (n, e) a space
+    to discount. With ``paired=False`` the rows of the spaces have no partners.
+
+    ``library`` names who does the arithmetic where the method leaves it to another package.
+    ``caveat`` says where interval, test or chance level cannot be trusted; scores warn there.
+
     ``cost`` and ``memory`` are products of powers of n (rows), d (width), m (anchors), k, or sums
     of such, written like ``"n d^2 + d^3"``; memory counts what is needed beyond the input.
     """
@@ -75,6 +86,9 @@ class Card:
     equivariant: tuple[str, ...] = ()
     jointly: bool = False
     spaces: int = 2
+    given: tuple[str, ...] = ()
+    library: str = ""
+    caveat: str = ""
     symmetric: bool = False
     metric: bool = False
     paired: bool = True
@@ -89,6 +103,9 @@ class Card:
             raise InputError(
                 f"card {self.name!r}", f"groups {sides}", "tuples, like ('orthogonal',)"
             )
+        strange = sorted(set(self.given) - set(GIVEN))
+        if strange:
+            raise InputError(f"card {self.name!r}", f"given {strange}", f"some of {list(GIVEN)}")
         for text in (self.cost, self.memory):
             if not _COST.fullmatch(text):
                 raise InputError(

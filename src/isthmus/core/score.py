@@ -1,8 +1,11 @@
 """Score: a measured number that carries its own doubt."""
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+import numpy as np
 
 from isthmus.core.errors import InputError
 
@@ -14,7 +17,8 @@ class Score:
     ``ci`` is a 95 % confidence interval (low, high); ``chance`` the expected value when the two
     spaces are unrelated; ``z`` and ``p`` (one-sided, towards *related*) test against it. Each is
     None where no valid form is known. ``length`` is the same comparison as a distance, present only
-    where the metric axioms hold.
+    where the metric axioms hold. ``parts`` are named parts of the answer, floats or NumPy arrays:
+    one value per row, per layer, per direction.
     """
 
     value: float
@@ -26,6 +30,7 @@ class Score:
     p: float | None = None
     length: float | None = None
     warnings: tuple[str, ...] = ()
+    parts: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __float__(self) -> float:
         return float(self.value)
@@ -46,13 +51,7 @@ class Score:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON; non-finite numbers become None."""
-        data = asdict(self)
-        for key, value in data.items():
-            if isinstance(value, tuple):
-                data[key] = [_finite(entry) for entry in value]
-            else:
-                data[key] = _finite(value)
-        return data
+        return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
 
     def __str__(self) -> str:
         text = f"{self.value:.4g}"
@@ -65,5 +64,11 @@ class Score:
         return f"{text}  n={self.n}"
 
 
-def _finite(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value

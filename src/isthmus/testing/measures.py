@@ -1,7 +1,12 @@
-"""The contract of a measure, derived from its card. Each check raises AssertionError."""
+"""The contract of a measure, derived from its card. Each check raises AssertionError.
 
-from collections.abc import Callable
+It covers measures of one or two matrices; one that takes something else (``spaces=0``) is proved by
+its own test alone.
+"""
+
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -21,11 +26,16 @@ _MOVED = 1e-6
 #: Sizes at which the declared cost must hold, and how far counted work may stray from it.
 _SIZES = ((256, 16), (512, 16), (1024, 16), (256, 48), (512, 48))
 _STRAY = 0.35
+#: Spaces whose triples test the triangle inequality: 20 make 1,140 triples from 190 distances.
+_POOL = 20
+#: What rounding may cost far from the origin, or at another scale.
+_FAR = 1e-6
 
 
 def check_returns_score(method: Method) -> None:
     """A finite value with its n and the method's name; an interval that holds the value."""
-    score = _value(method, *_data(0))
+    spaces = _data(0)
+    score = _value(method, *spaces, **_given(method.card, spaces))
     assert isinstance(score, Score), f"{method.name} returns {type(score).__name__}, not Score"
     assert np.isfinite(score.value), f"{method.name} is {score.value}"
     assert score.n == _ROWS, f"{method.name} reports n={score.n} of {_ROWS} rows"
@@ -39,12 +49,14 @@ def check_invariances(method: Method) -> None:
     card = method.card
     for seed in (0, 1):
         spaces = _data(seed)
-        before = float(_value(method, *spaces))
+        given = _given(card, spaces)
+        before = float(_value(method, *spaces, **given))
         for group in GROUPS:
             for side in range(card.spaces):
                 declared = card.declares(group, target=side == 1)
                 after = [
-                    float(_value(method, *moved)) for moved in _moves(card, spaces, group, side)
+                    float(_value(method, *moved, **given))
+                    for moved in _moves(card, spaces, group, side)
                 ]
                 gap = max(abs(value - before) for value in after) / max(abs(before), 1.0)
                 assert gap <= _SAME if declared else gap >= _MOVED, _explain(
@@ -67,9 +79,13 @@ def _explain(method: Method, group: str, side: int, gap: float, *, declared: boo
 def check_row_order(method: Method) -> None:
     """Shuffling the rows, of paired spaces alike, changes nothing."""
     spaces = _data(2)
-    order = np.random.default_rng(3).permutation(_ROWS)
-    before = float(_value(method, *spaces))
-    after = float(_value(method, *(space[order] for space in spaces)))
+    given = _given(method.card, spaces)
+    orders = [np.random.default_rng(3 + i).permutation(_ROWS) for i in range(2)]
+    if method.card.paired:
+        orders[1] = orders[0]
+    before = float(_value(method, *spaces, **given))
+    moved = [space[order] for space, order in zip(spaces, orders, strict=True)]
+    after = float(_value(method, *moved, **{key: one[orders[0]] for key, one in given.items()}))
     gap = abs(after - before) / max(abs(before), 1.0)
     assert gap <= _SAME, f"{method.name} depends on the order of rows: {before} != {after}"
 
@@ -77,10 +93,11 @@ def check_row_order(method: Method) -> None:
 def check_layouts(method: Method) -> None:
     """C, Fortran, strided, big-endian and list input give the same answer, and stay untouched."""
     spaces = _data(4)
+    given = _given(method.card, spaces)
     copies = [space.copy() for space in spaces]
-    before = float(_value(method, *spaces))
+    before = float(_value(method, *spaces, **given))
     for name, change in _LAYOUTS.items():
-        after = float(_value(method, *(change(space) for space in spaces)))
+        after = float(_value(method, *(change(space) for space in spaces), **given))
         gap = abs(after - before) / max(abs(before), 1.0)
         assert gap <= 1e-12, f"{method.name} differs on {name} input: {before} != {after}"
     for space, copy in zip(spaces, copies, strict=True):
@@ -88,19 +105,58 @@ def check_layouts(method: Method) -> None:
 
 
 def check_precision(method: Method) -> None:
-    """float32 input gives the float64 value to about six digits."""
-    spaces = tuple(space.astype(np.float32) for space in _data(5))
-    wide = float(_value(method, *(space.astype(np.float64) for space in spaces)))
-    gap = abs(float(_value(method, *spaces)) - wide) / max(abs(wide), 1.0)
-    assert gap <= 1e-4, f"{method.name} loses {gap:.2g} in float32"
+    """float32 and float16 input give the value of the same numbers in float64 to four digits.
+
+    Of a translation-invariant measure float32 must hold at an offset of 1000 deviations too.
+    """
+    card = method.card
+    spaces = _data(5)
+    given = _given(card, spaces)
+    inputs = {kind: [space.astype(kind) for space in spaces] for kind in ("float32", "float16")}
+    if card.declares("translation"):
+        inputs["float32 far from the origin"] = [
+            (space + 1000 * space.std(axis=0)).astype(np.float32) for space in spaces
+        ]
+    for name, narrow in inputs.items():
+        wide = float(_value(method, *(space.astype(np.float64) for space in narrow), **given))
+        gap = abs(float(_value(method, *narrow, **given)) - wide) / max(abs(wide), 1.0)
+        assert gap <= 1e-4, f"{method.name} loses {gap:.2g} in {name}"
+
+
+def check_far_and_scaled(method: Method) -> None:
+    """1000 deviations from the origin, and at 1e-3 and 1e3 times the size, nothing is lost."""
+    card = method.card
+    spaces = _data(13)
+    given = _given(card, spaces)
+    before = float(_value(method, *spaces, **given))
+    for side in range(card.spaces):
+        changes: dict[str, Action] = {}
+        if card.declares("translation", target=side == 1):
+            changes["an offset of 1000 deviations"] = lambda x: x + 1000 * x.std(axis=0)
+        if card.declares("isotropic_scale", target=side == 1):
+            changes["a factor of 1e-3"] = lambda x: x * 1e-3
+            changes["a factor of 1e3"] = lambda x: x * 1e3
+        for name, change in changes.items():
+            step = spaces[side].std(axis=0)
+            moved = [
+                change(space) if i == side or card.jointly else space
+                for i, space in enumerate(spaces)
+            ]
+            if card.jointly and name.startswith("an offset"):  # one and the same for both
+                moved = [space + 1000 * step for space in spaces]
+            after = float(_value(method, *moved, **given))
+            gap = abs(after - before) / max(abs(before), 1.0)
+            assert gap <= _FAR, f"{method.name} moves by {gap:.2g} under {name} of space {side + 1}"
 
 
 def check_array_kinds(method: Method, kinds: Callable[[], dict[str, Any]] | None = None) -> None:
     """NumPy, array-api-strict and torch input give the same value."""
     spaces = _data(6)
-    before = _value(method, *spaces)
+    given = _given(method.card, spaces)
+    before = _value(method, *spaces, **given)
     for name, convert in (kinds or array_kinds)().items():
-        after = _value(method, *(convert(space) for space in spaces))
+        same = {key: convert(one) if one.dtype.kind == "f" else one for key, one in given.items()}
+        after = _value(method, *(convert(space) for space in spaces), **same)
         for what, one, two in _numbers(before, after):
             gap = abs(two - one) / max(abs(one), 1.0)
             assert gap <= _SAME, f"{method.name}: {what} differs on {name}: {one} != {two}"
@@ -120,7 +176,7 @@ def check_widths(method: Method) -> None:
         return
     x, y = _data(12)
     try:
-        score = _value(method, x, y[:, :-1])
+        score = _value(method, x, y[:, :-1], **_given(method.card, (x, y)))
     except InputError:
         return
     except Exception as error:
@@ -136,7 +192,7 @@ def check_identical(method: Method) -> None:
     if method.card.identical is None or method.card.spaces != 2:
         return
     x = _data(7)[0]
-    value = float(_value(method, x, x.copy()))
+    value = float(_value(method, x, x.copy(), **_given(method.card, (x, x))))
     assert abs(value - method.card.identical) <= 1e-6, (
         f"{method.name} of a space with itself is {value}, declared {method.card.identical}"
     )
@@ -147,7 +203,8 @@ def check_symmetric(method: Method) -> None:
     if method.card.spaces != 2:
         return
     x, y = _data(8)
-    gap = abs(float(_value(method, x, y)) - float(_value(method, y, x)))
+    given = _given(method.card, (x, y))
+    gap = abs(float(_value(method, x, y, **given)) - float(_value(method, y, x, **given)))
     if method.card.symmetric:
         assert gap <= _SAME, f"{method.name} is declared symmetric, yet differs by {gap:.2g}"
     else:
@@ -155,40 +212,54 @@ def check_symmetric(method: Method) -> None:
 
 
 def check_metric(method: Method) -> None:
-    """``distance()`` obeys the metric axioms on random triples, or does not exist."""
-    if method.card.spaces != 2:
+    """``distance()`` obeys the metric axioms on 1,140 triples of spaces, or does not exist."""
+    card = method.card
+    if card.spaces != 2:
         return
-    rng = np.random.default_rng(9)
-    if not method.card.metric:
+    if not card.metric:
+        spaces = _data(9)
         try:
-            _value(method, *_data(9)).distance()
+            _value(method, *spaces, **_given(card, spaces)).distance()
         except InputError:
             return
         raise AssertionError(f"{method.name}.distance() exists, though the card says metric=False")
-    for _ in range(40):
-        base = rng.normal(size=(30, 4))
-        triple = [base + 10 ** rng.uniform(-1, 0.5) * rng.normal(size=base.shape) for _ in "abc"]
-        assert _value(method, *triple[:2]).length is not None, (
+    rng = np.random.default_rng(9)
+    bases = rng.normal(size=(4, 30, 4))
+    # Near and far copies of four spaces: triples that nearly lie on a line, and others.
+    pool = [bases[i % 4] + 10 ** rng.uniform(-2, 0.5) * rng.normal(size=(30, 4)) for i in range(20)]
+    given = _given(card, (pool[0], pool[1]))
+    lengths = np.zeros((_POOL, _POOL))
+    for i, j in combinations(range(_POOL), 2):
+        score = _value(method, pool[i], pool[j], **given)
+        assert score.length is not None, (
             f"{method.name}: the card says metric=True, so return Score(..., length=value)"
         )
-        ab, bc, ac = (
-            _value(method, triple[i], triple[j]).distance() for i, j in ((0, 1), (1, 2), (0, 2))
-        )
-        assert min(ab, bc, ac) >= 0, f"{method.name} has a negative distance"
-        assert ac <= ab + bc + 1e-9, f"{method.name} breaks the triangle inequality"
-    same = _value(method, base, base.copy()).distance()
+        lengths[i, j] = lengths[j, i] = score.distance()
+    assert lengths.min() >= 0, f"{method.name} has a negative distance"
+    detour = (lengths[:, :, None] + lengths[None, :, :]).min(axis=1)
+    assert (lengths <= detour + 1e-9).all(), f"{method.name} breaks the triangle inequality"
+    same = _value(method, pool[0], pool[0].copy(), **given).distance()
     assert same <= 1e-6, f"{method.name} has distance {same} to itself"
 
 
 def check_cost(method: Method) -> None:
-    """Counted arithmetic grows as the card declares; needs torch."""
+    """Counted arithmetic grows as the card declares; needs torch.
+
+    Work that the card leaves to another library is not torch's, and is not counted.
+    """
+    if method.card.library:
+        return
     import torch
 
     sizes, work = [], []
     for n, d in _SIZES:
-        spaces = related(n, d, np.random.default_rng(10))[: method.card.spaces]
-        tensors = [torch.asarray(space) for space in spaces]
-        work.append(counted(partial(method.call, *tensors)))
+        spaces = related(n, d, np.random.default_rng(10))
+        given = {
+            key: torch.asarray(one) if one.dtype.kind == "f" else one
+            for key, one in _given(method.card, spaces).items()
+        }
+        tensors = [torch.asarray(space) for space in spaces[: method.card.spaces]]
+        work.append(counted(partial(method.call, *tensors, **given)))
         sizes.append({"n": n, "d": d, "k": 10, "m": 64})
     stray = misfit(method.card.cost, sizes, work)
     assert stray <= _STRAY, (
@@ -198,18 +269,33 @@ def check_cost(method: Method) -> None:
 
 
 def check_refusals(method: Method) -> None:
-    """NaN, infinity, too few rows, and unpaired or empty input raise InputError."""
-    spaces = _data(11)[: method.card.spaces]
+    """NaN, infinity, too few rows, and unpaired or empty input raise InputError.
+
+    A measure of unpaired spaces takes unequal numbers of rows.
+    """
+    card = method.card
+    both = _data(11)
+    spaces, given = both[: card.spaces], _given(card, both)
+
+    def cut(rows: int) -> dict[str, np.ndarray]:
+        return {key: one[:rows] for key, one in given.items()}
+
     broken = [space.copy() for space in spaces]
     for value in (np.nan, np.inf):
         broken[-1][3, 0] = value
-        _refuses(method, broken, f"{value} in the last space")
-    if method.card.min_rows > 1:
-        few = method.card.min_rows - 1
-        _refuses(method, [space[:few] for space in spaces], f"{few} rows")
-    _refuses(method, [space[:0] for space in spaces], "no rows")
-    if method.card.spaces == 2 and method.card.paired:
-        _refuses(method, [spaces[0], spaces[1][:-1]], "unequal numbers of rows")
+        _refuses(method, broken, f"{value} in the last space", given)
+    if card.min_rows > 1:
+        few = card.min_rows - 1
+        _refuses(method, [space[:few] for space in spaces], f"{few} rows", cut(few))
+    _refuses(method, [space[:0] for space in spaces], "no rows", cut(0))
+    for key, one in given.items():
+        _refuses(method, spaces, f"{key} of other length", given | {key: one[:-1]})
+    if card.spaces == 2 and card.paired:
+        _refuses(method, [spaces[0], spaces[1][:-1]], "unequal numbers of rows", given)
+    if card.spaces == 2 and not card.paired:
+        assert np.isfinite(_value(method, spaces[0], spaces[1][:-1], **given).value), (
+            f"{method.name} of unpaired spaces is not finite at unequal numbers of rows"
+        )
 
 
 CHECKS = (
@@ -218,6 +304,7 @@ CHECKS = (
     check_row_order,
     check_layouts,
     check_precision,
+    check_far_and_scaled,
     check_array_kinds,
     check_widths,
     check_identical,
@@ -248,8 +335,22 @@ def _data(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return related(_ROWS, _DIM, np.random.default_rng(100 + seed))
 
 
-def _value(method: Method, *spaces: Any) -> Score:
-    result: Score = method.call(*spaces[: method.card.spaces])
+def _given(card: Any, spaces: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+    """What the card says the measure takes besides the spaces, row by row."""
+    x = spaces[0]
+    high = (x[:, :3] > np.median(x[:, :3], axis=0)).astype(np.int64)
+    rng = np.random.default_rng(21)
+    known = {
+        "labels": high[:, 0] + high[:, 1],
+        "factors": high + np.column_stack([high[:, 1], 0 * high[:, 1], high[:, 0]]),
+        "groups": np.arange(len(x)) // 4,
+        "confound": np.tanh(x) @ rng.normal(size=(x.shape[1], 3)) + rng.normal(size=(len(x), 3)),
+    }
+    return {key: known[key] for key in card.given}
+
+
+def _value(method: Method, *spaces: Any, **given: Any) -> Score:
+    result: Score = method.call(*spaces[: method.card.spaces], **given)
     return result
 
 
@@ -267,9 +368,11 @@ def _moves(
     return moved
 
 
-def _refuses(method: Method, spaces: list[np.ndarray], what: str) -> None:
+def _refuses(
+    method: Method, spaces: Sequence[np.ndarray], what: str, given: dict[str, np.ndarray]
+) -> None:
     try:
-        _value(method, *spaces)
+        _value(method, *spaces, **given)
     except InputError:
         return
     raise AssertionError(f"{method.name} accepts {what}")
