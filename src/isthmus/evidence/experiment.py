@@ -18,7 +18,9 @@ from isthmus.core.card import Paper
 from isthmus.core.errors import InputError
 
 #: Files of this room that are no paper's evidence.
-INFRASTRUCTURE = frozenset({"corpora", "experiment", "networks", "words"})
+INFRASTRUCTURE = frozenset(
+    {"corpora", "experiment", "networks", "transformers", "wordnet", "words"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
