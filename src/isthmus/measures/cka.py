@@ -1,0 +1,114 @@
+r"""Linear CKA as first proposed: biased towards 1 where rows are few, and saying so."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from isthmus.core.arrays import Array, paired
+from isthmus.core.card import Card, Paper
+from isthmus.core.moments import Moments
+from isthmus.core.registry import register
+from isthmus.core.score import Score
+from isthmus.measures.debiased_cka import from_moments as debiased
+from isthmus.measures.rows import centred, check_varied, jackknife
+
+CARD = Card(
+    name="cka",
+    summary="Cosine of two centred Gram matrices; biased at small n, with the chance level.",
+    paper=Paper("Similarity of Neural Network Representations Revisited", "Kornblith et al.", 2019),
+    cost="n d^2",
+    memory="d^2",
+    invariant=("orthogonal", "isotropic_scale", "translation"),
+    symmetric=True,
+    metric=True,
+    identical=1.0,
+    min_rows=4,
+    caveat="The value, and so its interval, is biased upwards: unrelated spaces read the chance "
+    "level, which nears 1 where rows are fewer than dimensions. debiased_cka is not.",
+)
+
+
+@register(CARD)
+def cka(x: Array, y: Array | None = None) -> Score:
+    r"""Linear centred kernel alignment; 1 the same geometry, never quite 0.
+
+    .. math:: \mathrm{CKA} = \frac{\|X^\top Y\|_F^2}{\|X^\top X\|_F \, \|Y^\top Y\|_F},
+              \quad X, Y \text{ centred}
+
+    ``chance`` is its exact mean over all shuffles of the pairs, sqrt(PR_x PR_y) / (n - 1) with PR
+    the participation ratios tr(S)² / |S|² of the two scatters: two unrelated spaces of 50 rows and
+    5000 dimensions read 0.99. z and p are those of ``debiased_cka``, whose null moments are exact.
+    The interval is the exact leave-one-out jackknife of the biased value. ``length`` = arccos CKA,
+    the angle between the Gram matrices, a metric.
+
+    Parameters
+    ----------
+    x : (n, dx) array, or a Pairs
+    y : (n, dy) array of the same kind, paired with x by row
+
+    Raises
+    ------
+    InputError
+        On fewer than 4 rows, unequal row counts, non-finite values, or a side whose rows are equal.
+
+    References
+    ----------
+    Kornblith et al. 2019, "Similarity of Neural Network Representations Revisited"; Williams et al.
+    2021, "Generalized Shape Metrics on Neural Representations", for the angle.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, y = np.random.default_rng(0).normal(size=(2, 20, 400))
+    >>> score = cka(x, y)
+    >>> round(score.value, 2), round(score.chance, 2)
+    (0.96, 0.96)
+    """
+    x, y = paired(x, y, operation="cka", min_rows=4)
+    moments = Moments.of(x, y)
+    check_varied("x", x, moments.scatter_xx, moments.mean_x, operation="cka")
+    check_varied("y", y, moments.scatter_yy, moments.mean_y, operation="cka")
+    n, xx, yy = moments.n, moments.scatter_xx, moments.scatter_yy
+    # Sides are measured in their own units, so that no product of four entries leaves the range.
+    units = math.sqrt(np.linalg.norm(xx)), math.sqrt(np.linalg.norm(yy))
+    value = float(np.sum((moments.scatter_xy / units[0] / units[1]) ** 2))
+    # With unit |S| the participation ratio is tr(S)².
+    chance = float(np.trace(xx) / units[0] ** 2 * np.trace(yy) / units[1] ** 2) / (n - 1)
+    test = debiased(moments)
+    warnings: tuple[str, ...] = ()
+    if chance > 0.1:
+        warnings = (
+            f"{n} rows are few for these spaces: unrelated ones would read {chance:.2f}; "
+            "debiased_cka has no such floor",
+        )
+    return Score(
+        value=value,
+        method="cka",
+        n=n,
+        ci=jackknife(value, _left_out(x, y, moments, units)),
+        chance=chance,
+        z=test.z,
+        p=test.p,
+        length=math.acos(min(value, 1.0)),
+        warnings=warnings,
+    )
+
+
+def _left_out(
+    x: Array, y: Array, moments: Moments, units: tuple[float, float]
+) -> Iterator[np.ndarray]:
+    """The value without row m: its scatters are C - n/(n-1) u_m v_mᵀ, rank one away."""
+    keep = moments.n / (moments.n - 1)
+    cxx = moments.scatter_xx / units[0] ** 2
+    cxy = moments.scatter_xy / units[0] / units[1]
+    cyy = moments.scatter_yy / units[1] ** 2
+    for u, v in zip(centred(x, moments.mean_x), centred(y, moments.mean_y), strict=True):
+        u, v = u / units[0], v / units[1]
+        a, b = np.einsum("ij,ij->i", u, u), np.einsum("ij,ij->i", v, v)
+        norms = [
+            np.sum(c**2) - 2 * keep * np.einsum("ij,ij->i", left @ c, right) + keep**2 * p * q
+            for c, left, right, p, q in ((cxx, u, u, a, a), (cxy, u, v, a, b), (cyy, v, v, b, b))
+        ]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            yield norms[1] / np.sqrt(norms[0]) / np.sqrt(norms[2])
