@@ -5,7 +5,8 @@ import pytest
 
 from isthmus.core.errors import InputError
 from isthmus.core.score import Score
-from isthmus.measures.compare import PANEL, _apart, compare
+from isthmus.measures.compare import PANEL, compare
+from isthmus.measures.verdict import _apart
 
 
 def rotation(d, seed=0):

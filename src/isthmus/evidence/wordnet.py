@@ -72,7 +72,10 @@ def nouns() -> Nouns:
 def read(folder: Path) -> Nouns:
     """The noun synsets in ``folder`` (``data.noun``, ``cntlist.rev`` where it exists)."""
     offsets: dict[str, int] = {}
-    names, glosses, above, words = [], [], [], []
+    names: list[str] = []
+    glosses: list[str] = []
+    above: list[list[str]] = []
+    words: list[list[tuple[str, str, str]]] = []
     for line in (folder / "data.noun").read_text("utf-8").splitlines():
         if line.startswith("  "):  # the licence
             continue

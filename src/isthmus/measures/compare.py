@@ -1,7 +1,7 @@
 """Compare: the default panel of measures on two spaces, and what it means in words."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from textwrap import wrap
 from typing import Any
@@ -14,6 +14,10 @@ from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import Method, method
 from isthmus.core.score import Score
+from isthmus.measures.choice import blind_to as blind_measures
+from isthmus.measures.disagreement import Disagreement, disagreement
+from isthmus.measures.grid import compare_layers
+from isthmus.measures.verdict import BACKWARD, FORWARD, verdict
 
 PANEL = (
     "debiased_cka",
@@ -27,10 +31,12 @@ PANEL = (
     "uniformity",
 )
 
-#: Two tests decide on "related"; at this level each, shuffled rows pass one in a hundred times.
-_LEVEL = 0.005
-
-FORWARD, BACKWARD = "source->target", "target->source"
+#: Fewer rows than this leave every interval wide and every test weak.
+_FEW = 30
+#: A larger share of rows that stand twice makes neighbours and intervals wrong.
+_TWICE = 0.01
+#: Measures whose test is repeated by orders of whole groups.
+_TESTED = ("debiased_cka", "mutual_knn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class Comparison:
     ``scores`` holds (label, Score) pairs, the label being the method's name followed by the
     direction or side where it has one; ``n`` the paired rows, ``sampled`` how many of them the
     neighbour measures saw. ``verdict`` follows from intervals and z alone, never from bare values.
+    ``parting`` says around which items and in which directions the spaces differ.
     """
 
     scores: tuple[tuple[str, Score], ...]
@@ -48,6 +55,7 @@ class Comparison:
     warnings: tuple[str, ...]
     n: int
     sampled: int
+    parting: Disagreement | None = None
 
     def __getitem__(self, label: str) -> Score:
         for known, score in self.scores:
@@ -65,6 +73,7 @@ class Comparison:
             "n": self.n,
             "sampled": self.sampled,
             "scores": {label: score.as_dict() for label, score in self.scores},
+            "parting": None if self.parting is None else self.parting.as_dict(),
             "warnings": list(self.warnings),
         }
 
@@ -94,6 +103,8 @@ def compare(
     target: Any = None,
     *,
     measures: Sequence[str] | None = None,
+    blind_to: str | Sequence[str] = (),
+    groups: Any = None,
     rows: int = 10_000,
     rng: Seed = 0,
 ) -> Comparison:
@@ -104,14 +115,19 @@ def compare(
     source : a Pairs; or a Space or path, with ``target`` another; or an (n, dx) array
     target : (n, dy) array paired by row, a Space or path; nothing when ``source`` is a Pairs
     measures : names from ``isthmus methods --room measures``; None for the default panel
+    blind_to : changes that must not matter, like ``"rotation,scale"``: the panel is then of
+        measures that no such change of either side moves
+    groups : (n,) group ids of the pairs, where rows are not exchangeable but groups of them are
+        (chunks of a document, frames of a film): the tests of debiased CKA and mutual k-NN then
+        exchange whole groups
     rows : with more pairs, measures whose cost grows with n² run on this many, drawn by ``rng``
     rng : seed or Generator
 
     Raises
     ------
     InputError
-        On sides that cannot be paired, an unknown measure, non-finite values, fewer than 4 pairs
-        or a side whose rows are all equal.
+        On sides that cannot be paired, an unknown measure or word, non-finite values, fewer than 4
+        pairs or a side whose rows are all equal.
 
     Examples
     --------
@@ -123,19 +139,24 @@ def compare(
     False
     """
     x, y = _sides(source, target)
+    ids = getattr(x, "ids", None)
     if hasattr(x, "check_finite"):  # pairs know their ids, which arrays do not
         x.check_finite()
     x, y = paired(x, y, operation="compare", min_rows=4)
     n = int(x.shape[0])
     if rows < 4:
         raise InputError("compare", f"rows={rows}", "at least 4")
+    if measures is not None and blind_to:
+        raise InputError("compare", "both measures and blind_to", "one of the two")
+    chosen = np.arange(n)
     part = (x, y)
     if n > rows:
         chosen = np.sort(generator(rng).choice(n, rows, replace=False))
         part = (_take(x, chosen), _take(y, chosen))
+    warnings = _doubts(x, y)
+    names = blind_measures(blind_to) if blind_to else PANEL if measures is None else measures
     scores: list[tuple[str, Score]] = []
-    warnings: list[str] = []
-    for one in [method("measures", name) for name in (PANEL if measures is None else measures)]:
+    for one in [method("measures", name) for name in names]:
         card = one.card
         a, b = part if "n^2" in card.cost else (x, y)
         if a.shape[0] < card.min_rows:
@@ -145,11 +166,56 @@ def compare(
             continue
         for label, sides in _calls(card, a, b):
             _measure(one, label, sides, scores, warnings)
+    if groups is not None:
+        scores = [(label, _by_groups(score, x, y, groups, rng)) for label, score in scores]
     known = dict(scores)
-    related, verdict = _verdict(known, x, y)
+    names_of = np.arange(n) if ids is None else np.asarray(ids)
+    # Without the default panel nobody asked where the spaces part.
+    wanted = measures is None and part[0].shape[0] >= 12
+    parting = disagreement(*part, names_of[chosen]) if wanted else None
+    related, said = verdict(known, x, y, parting)
     return Comparison(
-        tuple(scores), tuple(verdict), related, tuple(warnings), n, int(part[0].shape[0])
+        tuple(scores), tuple(said), related, tuple(warnings), n, int(part[0].shape[0]), parting
     )
+
+
+def _doubts(x: Array, y: Array) -> list[str]:
+    """What makes the figures mean less, said before any is computed."""
+    said = []
+    n = int(x.shape[0])
+    if n < _FEW:
+        said.append(f"only {n} pairs: every interval is wide and every test weak; find more")
+    for name, side in (("source", x), ("target", y)):
+        if _FEW <= n <= side.shape[1]:
+            said.append(
+                f"{name}: {n} pairs in {side.shape[1]} dimensions; a linear map could fit them "
+                "exactly, so only held-out and debiased figures mean anything"
+            )
+        twice = _repeated(side)
+        if twice > _TWICE:
+            said.append(
+                f"{name}: {twice:.1%} of the rows are copies of others; copies are each other's "
+                "neighbours and count twice, so intervals are too narrow: drop them, or give groups"
+            )
+    return said
+
+
+def _repeated(x: Array) -> float:
+    """Share of rows that equal an earlier one, told by their projection on a random direction."""
+    xp = namespace(x)
+    direction = np.random.default_rng(0).normal(size=int(x.shape[1]))
+    place = to_numpy(xp.astype(x, xp.float64)) @ direction
+    place = np.sort(place)
+    room = 1e-13 * max(float(np.abs(place).max()), np.finfo(float).tiny)
+    return float(np.mean(np.diff(place) <= room))
+
+
+def _by_groups(score: Score, x: Array, y: Array, groups: Any, rng: Seed) -> Score:
+    """The score with the p of orders that exchange whole groups; its exact z holds no more."""
+    if score.method not in _TESTED:
+        return score
+    grid = compare_layers([x], [y], measure=score.method, groups=groups, permutations=999, rng=rng)
+    return replace(score, z=None, p=float(grid.p[0, 0]))
 
 
 def _sides(source: Any, target: Any) -> tuple[Any, Any]:
@@ -198,106 +264,6 @@ def _measure(
         return
     scores.append((label, score))
     warnings.extend(f"{label}: {text}" for text in score.warnings)
-
-
-def _verdict(known: dict[str, Score], x: Array, y: Array) -> tuple[bool, list[str]]:
-    if x.shape == y.shape and bool(np.array_equal(to_numpy(x), to_numpy(y))):
-        return True, ["The same space, bit for bit."]
-    tests = [known[name] for name in ("debiased_cka", "mutual_knn") if name in known]
-    tests = [score for score in tests if score.p is not None]
-    related = any(score.p is not None and score.p < _LEVEL for score in tests)
-    said = []
-    angle = known.get("procrustes_angular")
-    if angle is not None and angle.value < _rounding(x, y):
-        related = True
-        said.append("The same space up to rotation, shift and scale.")
-    elif not tests:
-        said.append("Nothing measured here tests for a relation: no verdict on that.")
-    elif not related:
-        figures = ", ".join(f"{score.method} z {score.z:.1f}" for score in tests)
-        said.append(
-            f"NO RELATION FOUND: these rows look shuffled or unrelated ({figures}; chance is 0). "
-            "Check that the ids pair the right rows."
-        )
-        return False, said + [text for text in _ridge(known) if "predicts at least" in text]
-    else:
-        strongest = max(tests, key=lambda score: score.z or 0.0)
-        said.append(f"The spaces are related ({strongest.method} z {strongest.z:.1f}).")
-    said += [*_geometry(known), *_ridge(known), *_direction(known), *_sizes(known)]
-    return related, said
-
-
-def _rounding(x: Array, y: Array) -> float:
-    eps = max(float(np.finfo(to_numpy(side[:1, :]).dtype).eps) for side in (x, y))
-    return max(1e-6, 1e3 * eps)
-
-
-def _geometry(known: dict[str, Score]) -> Iterator[str]:
-    cka, knn = known.get("debiased_cka"), known.get("mutual_knn")
-    if cka is not None and cka.ci is not None:
-        low, high = cka.ci
-        if low > 0.9:
-            word = "Overall geometry is nearly the same"
-        elif low > 0.5:
-            word = "Overall geometry is largely shared"
-        elif high < 0.5:
-            word = "Overall geometry differs for the greater part"
-        else:
-            word = "Overall geometry is shared in part"
-        yield f"{word}: debiased CKA between {low:.2f} and {high:.2f}."
-    if knn is not None and knn.ci is not None and knn.chance is not None:
-        low, high = knn.ci
-        beyond = "more than" if low > knn.chance else "no more, within error, than"
-        yield (
-            f"Rows keep {low:.0%} to {high:.0%} of their nearest neighbours, {beyond} the "
-            f"{knn.chance:.1%} of chance."
-        )
-    both = known.get("alignment")
-    if both is not None and both.p is not None and both.p >= _LEVEL:
-        yield "Equal width, but not the same axes: without a bridge their vectors cannot be mixed."
-
-
-def _ridge(known: dict[str, Score]) -> Iterator[str]:
-    there, back = (known.get(f"ridge_r2 {way}") for way in (FORWARD, BACKWARD))
-    for score, names in ((there, ("source", "target")), (back, ("target", "source"))):
-        if score is not None and score.ci is not None and score.ci[0] > 0:
-            share = int(100 * score.ci[0])  # rounded down: the sentence says "at least"
-            yield (
-                f"A linear map of the {names[0]} predicts at least {share} % of the "
-                f"{names[1]}'s variance."
-            )
-    order = _apart(there, back)
-    if order:
-        better, other = ("source", "target") if order > 0 else ("target", "source")
-        yield f"The {better} predicts the {other} better than the other way round."
-
-
-def _direction(known: dict[str, Score]) -> Iterator[str]:
-    there, back = (known.get(f"information_imbalance {way}") for way in (FORWARD, BACKWARD))
-    order = _apart(back, there)
-    if order:
-        better, other = ("source", "target") if order > 0 else ("target", "source")
-        yield (
-            f"The {better}'s neighbourhoods contain more of the {other}'s than the other way round."
-        )
-
-
-def _sizes(known: dict[str, Score]) -> Iterator[str]:
-    for name, text in (
-        ("participation_ratio", "spreads its variance over more directions"),
-        ("two_nn", "is of higher intrinsic dimension"),
-        ("uniformity", "crowds more in direction"),
-    ):
-        order = _apart(known.get(f"{name} source"), known.get(f"{name} target"))
-        if order:
-            yield f"The {'source' if order > 0 else 'target'} {text} than the other."
-
-
-def _apart(a: Score | None, b: Score | None) -> int:
-    """1 when the interval of a lies above that of b, -1 when below, 0 when they touch."""
-    if a is None or b is None or a.ci is None or b.ci is None:
-        return 0
-    return int(a.ci[0] > b.ci[1]) - int(b.ci[0] > a.ci[1])
 
 
 def _short(value: float) -> str:

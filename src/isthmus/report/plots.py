@@ -77,9 +77,9 @@ def intervals(
     """
     height = _ROW * len(marks) + 1.05
     columns = _columns(marks, heads)
-    left = max([_wide(_short(m.label), bold=m.strong) for m in marks], default=0) + 0.03
+    left = max([_wide(short(m.label), bold=m.strong) for m in marks], default=0) + 0.03
     width = 1 - left - sum(columns) - _PAD
-    with _Drawing(_WIDTH, height) as drawing:
+    with Drawing(_WIDTH, height) as drawing:
         box = (left, 0.62 / height, width, _ROW * len(marks) / height)
         ax = drawing.figure.add_axes(box)
         low, high = limits or _span(marks, lines)
@@ -101,9 +101,9 @@ def intervals(
         for line, side in zip(lines, sides, strict=True):
             style: Any = (0, (4, 3)) if line.dashed else "-"
             ax.axvline(line.at, color=PALETTE["muted"], lw=1.1, ls=style, zorder=1)
-            _write(ax, line.at, -0.62, line.label, ha=side, va="bottom", color="muted")
+            write(ax, line.at, -0.62, line.label, ha=side, va="bottom", color="muted")
         for end, head in zip(ends, heads, strict=True):
-            _write(ax, end, -0.62, head, ha="right", va="bottom", color="muted",
+            write(ax, end, -0.62, head, ha="right", va="bottom", color="muted",
                    transform=ax.get_yaxis_transform())  # fmt: skip
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
@@ -117,7 +117,7 @@ def spectrum(sides: dict[str, np.ndarray], *, key: str) -> str:
 
     Eigenvalues are (d,) in descending order.
     """
-    with _Drawing(4.4, 2.9) as drawing:
+    with Drawing(4.4, 2.9) as drawing:
         ax = drawing.figure.add_axes((0.14, 0.17, 0.82, 0.74))
         for (name, values), (color, style) in zip(sides.items(), _cycle(len(sides)), strict=True):
             share = np.cumsum(values) / max(float(np.sum(values)), np.finfo(float).tiny)
@@ -139,7 +139,7 @@ def spectrum(sides: dict[str, np.ndarray], *, key: str) -> str:
 
 def norms(sides: dict[str, np.ndarray], *, key: str) -> str:
     """How long the vectors are: one histogram per space; ``sides`` maps names to (n,) lengths."""
-    with _Drawing(4.4, 2.9) as drawing:
+    with Drawing(4.4, 2.9) as drawing:
         tall = 0.74 / len(sides)
         for place, (name, lengths) in enumerate(sides.items()):
             bottom = 0.17 + tall * (len(sides) - 1 - place)
@@ -153,7 +153,7 @@ def norms(sides: dict[str, np.ndarray], *, key: str) -> str:
             ax.set_yticks([])
             ax.spines["left"].set_visible(False)
             ax.locator_params(axis="x", nbins=5)
-            _write(ax, 0, 1.04, _short(name), transform=ax.transAxes, va="bottom")
+            write(ax, 0, 1.04, short(name), transform=ax.transAxes, va="bottom")
         drawing.figure.text(0.5, 0.02, "length of a vector", color=PALETTE["muted"], ha="center")
         return drawing.svg(key)
 
@@ -167,7 +167,7 @@ def ranks(sides: dict[str, np.ndarray], candidates: int, *, key: str) -> str:
     edges = [e for e in (1, 2, 4, 11, 31, 101, 301, 1001, 3001, 10001, 100001) if e <= candidates]
     edges.append(candidates + 1)
     names = [str(a) if b == a + 1 else f"{a}\N{EN DASH}{b - 1}" for a, b in _steps(edges)]
-    with _Drawing(_WIDTH, 2.5) as drawing:
+    with Drawing(_WIDTH, 2.5) as drawing:
         ax = drawing.figure.add_axes((0.07, 0.2, 0.91, 0.68))
         width = 0.8 / len(sides)
         for place, (name, found) in enumerate(sides.items()):
@@ -177,7 +177,7 @@ def ranks(sides: dict[str, np.ndarray], candidates: int, *, key: str) -> str:
             ax.bar(x, share, width * 0.92, color=PALETTE[color], label=_entry(name))
             for at, value in zip(x, share, strict=True):
                 if len(sides) <= 2 and value >= 0.5:
-                    _write(ax, at, value + 0.8, f"{value:.0f} %", ha="center", va="bottom")
+                    write(ax, at, value + 0.8, f"{value:.0f} %", ha="center", va="bottom")
         chance = 100 * np.diff(edges) / candidates
         middle = np.arange(len(chance))
         ax.hlines(
@@ -190,7 +190,7 @@ def ranks(sides: dict[str, np.ndarray], candidates: int, *, key: str) -> str:
         return drawing.svg(key)
 
 
-class _Drawing:
+class Drawing:
     """A figure drawn under the report's settings and handed out as inline SVG."""
 
     def __init__(self, width: float, height: float) -> None:
@@ -206,7 +206,7 @@ class _Drawing:
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
         self.figure = Figure(figsize=(width, height))
 
-    def __enter__(self) -> "_Drawing":
+    def __enter__(self) -> "Drawing":
         return self
 
     def __exit__(self, *failure: object) -> None:
@@ -256,10 +256,10 @@ def _attribute(name: str, value: str, key: str) -> str:
 def _words(ax: Any, row: int, mark: Mark, start: float, ends: Sequence[float]) -> None:
     across = ax.get_yaxis_transform()
     style: dict[str, Any] = {"transform": across, "weight": "bold" if mark.strong else "normal"}
-    _write(ax, start, row, _short(mark.label), **style)
+    write(ax, start, row, short(mark.label), **style)
     color = "muted" if mark.value is None else "ink"
     for end, note in zip(ends[-len(mark.notes) :] if mark.notes else (), mark.notes, strict=True):
-        _write(ax, end, row, note, color=color, ha="right", **style)
+        write(ax, end, row, note, color=color, ha="right", **style)
 
 
 def _draw(ax: Any, row: int, mark: Mark, span: tuple[float, float]) -> None:
@@ -292,7 +292,8 @@ def _wide(text: str, *, bold: bool = False) -> float:
     return len(text) * (6.3 if bold else 5.6) / (72 * _WIDTH)
 
 
-def _write(ax: Any, x: float, y: float, text: str, *, color: str = "ink", **place: Any) -> None:
+def write(ax: Any, x: float, y: float, text: str, *, color: str = "ink", **place: Any) -> None:
+    """Text of a stranger at a place of the axes, in a colour of the page."""
     options = {"va": "center", "color": PALETTE[color], "clip_on": False} | place
     ax.text(x, y, clean(text), **options)
 
@@ -303,7 +304,7 @@ def _legend(ax: Any, **place: Any) -> None:
 
 def _entry(name: str) -> str:
     # matplotlib leaves names that begin with an underscore out of a legend.
-    name = _short(name)
+    name = short(name)
     return f"\N{WORD JOINER}{name}" if name.startswith("_") else name
 
 
@@ -331,8 +332,9 @@ def _cycle(n: int) -> list[tuple[str, Any]]:
     return [_SIDES[i % len(_SIDES)] for i in range(n)]
 
 
-def _short(name: str, limit: int = 40) -> str:
-    # Cut in the middle: the end often says how a bridge is used.
+def short(name: str, limit: int = 40) -> str:
+    """``name`` in one line of at most ``limit`` characters, cut in the middle."""
+    # The end often says how a bridge is used.
     name = " ".join(clean(name).split())
     if len(name) <= limit:
         return name

@@ -34,7 +34,14 @@ def build(comparisons: list[Any]) -> Section:
         "by one; these measures compare the arrangement of the same items in both spaces.",
         findings=tuple(words for c in comparisons for words in (_ground(c), *c.verdict)),
         warnings=tuple(warning for c in comparisons for warning in c.warnings),
-        tables=tuple(_panel_table(c) for c in comparisons),
+        tables=tuple(
+            table
+            for c in comparisons
+            for table in (
+                _panel_table(c),
+                *([_parting(c)] if c.parting and c.parting.items else []),
+            )
+        ),
         pictures=tuple(
             picture for i, c in enumerate(comparisons) for picture in _panel(c, f"comparison-{i}")
         ),
@@ -82,6 +89,19 @@ def _panel_table(comparison: Any) -> Table:
                 Cell(count(score.n)),
             )
             for label, score in comparison.scores
+        ),
+    )
+
+
+def _parting(comparison: Any) -> Table:
+    parts = comparison.parting
+    return Table(
+        caption=f"The items around which the spaces disagree most: how many of their {parts.k} "
+        f"nearest neighbours they keep, where the mean is {number(parts.kept.mean())}.",
+        columns=("item", "neighbours kept"),
+        rows=tuple(
+            (Cell(str(item)), Cell(number(share, digits=2)))
+            for item, share in zip(parts.items, parts.shares, strict=True)
         ),
     )
 

@@ -1,0 +1,142 @@
+"""Verdict: what the scores of two spaces say in words, from intervals and z, never bare values."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from isthmus.core.arrays import Array, to_numpy
+from isthmus.core.score import Score
+from isthmus.measures.disagreement import Disagreement
+
+#: Two tests decide on "related"; at this level each, shuffled rows pass one in a hundred times.
+_LEVEL = 0.005
+
+FORWARD, BACKWARD = "source->target", "target->source"
+
+
+def verdict(
+    known: dict[str, Score], x: Array, y: Array, parts: Disagreement | None
+) -> tuple[bool, list[str]]:
+    """Whether the spaces are related, and what the labelled scores say, in sentences."""
+    if x.shape == y.shape and bool(np.array_equal(to_numpy(x), to_numpy(y))):
+        return True, ["The same space, bit for bit."]
+    tests = [known[name] for name in ("debiased_cka", "mutual_knn") if name in known]
+    tests = [score for score in tests if score.p is not None]
+    related = any(score.p is not None and score.p < _LEVEL for score in tests)
+    said = []
+    angle = known.get("procrustes_angular")
+    if angle is not None and angle.value < _rounding(x, y):
+        related = True
+        said.append("The same space up to rotation, shift and scale.")
+    elif not tests:
+        said.append("Nothing measured here tests for a relation: no verdict on that.")
+    elif not related:
+        figures = ", ".join(f"{score.method} {_told(score)}" for score in tests)
+        said.append(
+            f"NO RELATION FOUND: these rows look shuffled or unrelated ({figures}; chance is 0). "
+            "Check that the ids pair the right rows."
+        )
+        return False, said + [text for text in _ridge(known) if "predicts at least" in text]
+    else:
+        strongest = min(tests, key=lambda score: (score.p, -(score.z or 0.0)))
+        said.append(f"The spaces are related ({strongest.method} {_told(strongest)}).")
+    said += [*_geometry(known), *_ridge(known), *_direction(known), *_sizes(known)]
+    return related, [*said, *_where(parts, y)]
+
+
+def _told(score: Score) -> str:
+    return f"p {score.p:.2g}" if score.z is None else f"z {score.z:.1f}"
+
+
+def _where(parts: Disagreement | None, y: Array) -> Iterator[str]:
+    """In how few directions, and around which items, the spaces part."""
+    if parts is None:
+        return
+    d = int(y.shape[1])
+    # Noise spreads over all dimensions; a change in few of them is worth saying.
+    few = parts.directions and parts.directions <= max(1, d // 10)
+    if parts.left is not None and parts.left < 0.2 and few:
+        yield (
+            f"Beyond rotation, shift and scale {parts.left:.1%} of the target's variance differs: "
+            f"{parts.directions} of {d} dimensions carry the difference."
+        )
+    if parts.items and parts.kept.mean() > 0.05 and parts.shares[0] < 0.5 * parts.kept.mean():
+        shown = ", ".join(str(item) for item in parts.items[:5])
+        more = len(parts.items) - 5
+        yield (
+            f"The neighbours disagree most around these {len(parts.items)} items: {shown}"
+            + (f" and {more} more." if more > 0 else ".")
+        )
+
+
+def _rounding(x: Array, y: Array) -> float:
+    eps = max(float(np.finfo(to_numpy(side[:1, :]).dtype).eps) for side in (x, y))
+    return max(1e-6, 1e3 * eps)
+
+
+def _geometry(known: dict[str, Score]) -> Iterator[str]:
+    cka, knn = known.get("debiased_cka"), known.get("mutual_knn")
+    if cka is not None and cka.ci is not None:
+        low, high = cka.ci
+        if low > 0.9:
+            word = "Overall geometry is nearly the same"
+        elif low > 0.5:
+            word = "Overall geometry is largely shared"
+        elif high < 0.5:
+            word = "Overall geometry differs for the greater part"
+        else:
+            word = "Overall geometry is shared in part"
+        yield f"{word}: debiased CKA between {low:.2f} and {high:.2f}."
+    if knn is not None and knn.ci is not None and knn.chance is not None:
+        low, high = knn.ci
+        beyond = "more than" if low > knn.chance else "no more, within error, than"
+        yield (
+            f"Rows keep {low:.0%} to {high:.0%} of their nearest neighbours, {beyond} the "
+            f"{knn.chance:.1%} of chance."
+        )
+    both = known.get("alignment")
+    if both is not None and both.p is not None and both.p >= _LEVEL:
+        yield "Equal width, but not the same axes: without a bridge their vectors cannot be mixed."
+
+
+def _ridge(known: dict[str, Score]) -> Iterator[str]:
+    there, back = (known.get(f"ridge_r2 {way}") for way in (FORWARD, BACKWARD))
+    for score, names in ((there, ("source", "target")), (back, ("target", "source"))):
+        if score is not None and score.ci is not None and score.ci[0] > 0:
+            share = int(100 * score.ci[0])  # rounded down: the sentence says "at least"
+            yield (
+                f"A linear map of the {names[0]} predicts at least {share} % of the "
+                f"{names[1]}'s variance."
+            )
+    order = _apart(there, back)
+    if order:
+        better, other = ("source", "target") if order > 0 else ("target", "source")
+        yield f"The {better} predicts the {other} better than the other way round."
+
+
+def _direction(known: dict[str, Score]) -> Iterator[str]:
+    there, back = (known.get(f"information_imbalance {way}") for way in (FORWARD, BACKWARD))
+    order = _apart(back, there)
+    if order:
+        better, other = ("source", "target") if order > 0 else ("target", "source")
+        yield (
+            f"The {better}'s neighbourhoods contain more of the {other}'s than the other way round."
+        )
+
+
+def _sizes(known: dict[str, Score]) -> Iterator[str]:
+    for name, text in (
+        ("participation_ratio", "spreads its variance over more directions"),
+        ("two_nn", "is of higher intrinsic dimension"),
+        ("uniformity", "crowds more in direction"),
+    ):
+        order = _apart(known.get(f"{name} source"), known.get(f"{name} target"))
+        if order:
+            yield f"The {'source' if order > 0 else 'target'} {text} than the other."
+
+
+def _apart(a: Score | None, b: Score | None) -> int:
+    """1 when the interval of a lies above that of b, -1 when below, 0 when they touch."""
+    if a is None or b is None or a.ci is None or b.ci is None:
+        return 0
+    return int(a.ci[0] > b.ci[1]) - int(b.ci[0] > a.ci[1])

@@ -1,0 +1,97 @@
+"""Layers against layers: the values are the measure's, and the whole grid keeps its size."""
+
+import numpy as np
+import pytest
+
+from isthmus.core.errors import InputError
+from isthmus.measures import debiased_cka, mutual_knn, procrustes_angular
+from isthmus.measures.grid import _centred_gram, compare_layers
+
+
+def stack(seed, n=80, layers=3, d=6, shared=True):
+    rng = np.random.default_rng(seed)
+    base = np.random.default_rng(99).normal(size=(n, d)) if shared else rng.normal(size=(n, d))
+    noise = rng.normal(size=(layers, n, d))
+    return np.stack([np.tanh(base * (i + 1) / 2) + 0.3 * i * noise[i] for i in range(layers)])
+
+
+@pytest.mark.parametrize("measure", ["debiased_cka", "mutual_knn", "procrustes_angular"])
+def test_cells_are_the_measure(measure):
+    a, b = stack(0), stack(1, layers=2)
+    grid = compare_layers(a, b, measure=measure, permutations=19)
+    call = {f.__name__: f for f in (debiased_cka, mutual_knn, procrustes_angular)}[measure]
+    expected = [[float(call(x, y)) for y in b] for x in a]
+    assert grid.values == pytest.approx(np.array(expected), abs=1e-12)
+    assert np.isnan(grid.p_any).all() == (measure == "procrustes_angular")
+    side = grid.values.argmin(axis=1) if measure.startswith("pro") else grid.values.argmax(axis=1)
+    assert grid.best.tolist() == side.tolist()
+
+
+def test_the_gram_form_is_debiased_cka():
+    x, y = stack(3)[0], stack(4)[2]
+    form = float((_centred_gram(x) * _centred_gram(y)).sum())
+    assert form == pytest.approx(float(debiased_cka(x, y)), abs=1e-12)
+
+
+@pytest.mark.parametrize("measure", ["debiased_cka", "mutual_knn"])
+def test_the_largest_of_unrelated_cells_is_rarely_called_related(measure):
+    alone, corrected = 0, 0
+    for seed in range(60):
+        a, b = stack(seed, 40, 4, shared=False), stack(1000 + seed, 40, 4, shared=False)
+        grid = compare_layers(a, b, measure=measure, permutations=59, rng=seed)
+        alone += (grid.p < 0.05).any()
+        corrected += (grid.p_any < 0.05).any()
+    assert corrected <= 8  # 3 expected of 60
+    assert alone > corrected
+
+
+def test_related_layers_are_found_and_shared_columns_said():
+    grid = compare_layers(stack(0, 120), stack(1, 120), permutations=99)
+    assert (grid.p_any <= 0.02).all()
+    assert "9 of 9 cells" in " ".join(grid.sentences())
+    shuffled = stack(1, 120)[:, np.random.default_rng(0).permutation(120)]
+    lost = compare_layers(stack(0, 120), shuffled, permutations=99)
+    assert "NO RELATION FOUND" in str(lost)
+
+
+def test_groups_widen_what_chance_gives():
+    rng = np.random.default_rng(5)
+    groups = np.repeat(np.arange(30), 4)
+    hits = {"rows": 0, "groups": 0}
+    for _ in range(40):
+        # Unrelated spaces whose rows come in nearly equal fours, as chunks of a document do.
+        a, b = (rng.normal(size=(30, 5))[groups] + 0.05 * rng.normal(size=(120, 5)) for _ in "ab")
+        for name, given in (("rows", None), ("groups", groups)):
+            grid = compare_layers([a], [b], groups=given, permutations=79)
+            hits[name] += bool(grid.p[0, 0] < 0.05)
+    assert hits["rows"] > 10
+    assert hits["groups"] <= 6
+
+
+def test_samples_of_rows_keep_groups_whole():
+    x = stack(0, 120)
+    grid = compare_layers(x, rows=50, groups=np.repeat(np.arange(40), 3), permutations=9)
+    assert grid.n == 48
+    assert compare_layers(x, rows=50, permutations=9).n == 50
+
+
+def test_what_is_printed_fits_and_reads():
+    wide = compare_layers(stack(0, layers=30, n=40), permutations=9)
+    assert max(map(len, str(wide).splitlines())) <= 80
+    assert "16 of 30 columns" in str(wide)
+    assert "30 of 30 layers are most like the layer of equal depth." in str(wide)
+    data = wide.as_dict()
+    assert np.shape(data["intervals"]) == (30, 30, 2)
+
+
+def test_bad_input():
+    with pytest.raises(InputError, match=r"layers of \[30, 40\] rows"):
+        compare_layers(stack(0, 40), stack(0, 30))
+    broken = stack(0)
+    broken[1, 3, 0] = np.nan
+    with pytest.raises(InputError, match="target layer 1 with NaN"):
+        compare_layers(stack(0), broken)
+    with pytest.raises(InputError, match="participation_ratio"):
+        compare_layers(stack(0), measure="participation_ratio")
+    with pytest.raises(InputError, match="without layers"):
+        compare_layers([])
