@@ -1,0 +1,174 @@
+import numpy as np
+import pytest
+from scipy.spatial.distance import pdist, squareform
+from scipy.stats import pearsonr, spearmanr
+
+from isthmus.core.errors import InputError
+from isthmus.measures import rsa
+from isthmus.measures.rsa import COMPARISONS, from_rdms
+
+METRICS = {
+    "euclidean": "euclidean",
+    "squared_euclidean": "sqeuclidean",
+    "cosine": "cosine",
+    "correlation": "correlation",
+}
+
+
+def related(n=30, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 6)) + 2
+    return x, x[:, :4] + rng.normal(size=(n, 4))
+
+
+def tau_a(a, b):
+    signs = np.sign(np.subtract.outer(a, a)) * np.sign(np.subtract.outer(b, b))
+    return signs.sum() / (len(a) * (len(a) - 1))
+
+
+def rho_a(a, b):
+    """Mean rank against mean rank, over the variance that ranks without ties have."""
+    n = len(a)
+    r, s = ((np.less.outer(v, v).sum(0) + np.less_equal.outer(v, v).sum(0)) / 2 for v in (a, b))
+    return 12 * np.sum((r - r.mean()) * (s - s.mean())) / (n**3 - n)
+
+
+ORACLES = {
+    "pearson": lambda a, b: pearsonr(a, b)[0],
+    "spearman": lambda a, b: spearmanr(a, b)[0],
+    "kendall_tau_a": tau_a,
+    "rho_a": rho_a,
+    "cosine": lambda a, b: a @ b / np.linalg.norm(a) / np.linalg.norm(b),
+}
+
+
+@pytest.mark.parametrize("distance", METRICS)
+@pytest.mark.parametrize("comparison", COMPARISONS)
+def test_equals_the_formula(distance, comparison):
+    x, y = related()
+    expected = ORACLES[comparison](pdist(x, METRICS[distance]), pdist(y, METRICS[distance]))
+    assert float(rsa(x, y, distance=distance, comparison=comparison)) == pytest.approx(
+        expected, abs=1e-10
+    )
+
+
+@pytest.mark.parametrize("comparison", COMPARISONS)
+def test_ties_are_ties_and_matrices_give_the_same(comparison):
+    x, y = (np.random.default_rng(1).integers(0, 3, (2, 30, 3)) * 0.1).astype(float)
+    a, b = (np.round(pdist(side), 12) for side in (x, y))
+    expected = ORACLES[comparison](a, b)
+    assert len(np.unique(a)) < 20
+    assert float(rsa(x, y, comparison=comparison)) == pytest.approx(expected, abs=1e-10)
+    two = from_rdms(squareform(a), 7 * squareform(b), comparison=comparison)
+    assert float(two) == pytest.approx(expected, abs=1e-10)
+
+
+def test_interval_equals_brute_force_leave_one_out():
+    x, y = related(n=17)
+    left = np.array([float(rsa(np.delete(x, m, 0), np.delete(y, m, 0))) for m in range(17)])
+    error = np.sqrt(16 / 17 * np.sum((left - left.mean()) ** 2))
+    score = rsa(x, y)
+    expected = score.value + 1.959963984540054 * error * np.array([-1, 1])
+    np.testing.assert_allclose(score.ci, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("comparison", ["spearman", "rho_a"])
+def test_rank_interval_is_close_to_brute_force_leave_one_out(comparison):
+    x, y = related(n=60, seed=3)
+    left = np.array(
+        [
+            float(rsa(np.delete(x, m, 0), np.delete(y, m, 0), comparison=comparison))
+            for m in range(60)
+        ]
+    )
+    error = np.sqrt(59 / 60 * np.sum((left - left.mean()) ** 2))
+    low, high = rsa(x, y, comparison=comparison).ci
+    assert (high - low) / (2 * 1.96) == pytest.approx(error, rel=0.08)
+
+
+@pytest.mark.parametrize("comparison", ["pearson", "spearman", "rho_a", "cosine"])
+def test_z_and_chance_agree_with_permutations(comparison):
+    x, y = related(n=14)
+    rng = np.random.default_rng(0)
+    score = rsa(x, y, comparison=comparison)
+    drawn = np.array(
+        [float(rsa(x, y[rng.permutation(14)], comparison=comparison)) for _ in range(800)]
+    )
+    assert drawn.mean() == pytest.approx(score.chance, abs=4 * drawn.std() / 800**0.5)
+    assert score.z == pytest.approx((score.value - drawn.mean()) / drawn.std(), rel=0.12)
+
+
+def test_p_is_calibrated_enough_and_the_interval_covers():
+    p, hits = [], 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        x, noise = rng.normal(size=(2, 60, 10))
+        p.append(rsa(x, noise).p)
+        low, high = rsa(x, x + 0.7 * noise).ci
+        hits += low <= 0.655 <= high
+    assert np.mean(np.array(p) < 0.05) == pytest.approx(0.05, abs=0.03)
+    assert hits / 300 >= 0.9
+
+
+def test_a_bias_moves_cosines_and_correlations_but_not_euclidean_distances():
+    x, y = related()
+    bias = 3 * np.random.default_rng(5).normal(size=6)
+    for distance in ("cosine", "correlation"):
+        before, after = (float(rsa(side, y, distance=distance)) for side in (x, x + bias))
+        assert abs(before - after) > 0.05
+        scaled = x * np.random.default_rng(6).uniform(0.1, 9, (30, 1))
+        assert float(rsa(scaled, y, distance=distance)) == pytest.approx(before, abs=1e-10)
+    assert float(rsa(x + bias, y)) == pytest.approx(float(rsa(x, y)), abs=1e-10)
+
+
+def test_duplicate_rows_are_at_distance_zero():
+    x, y = related()
+    x, y = np.vstack([x, x + 0]), np.vstack([y, y])
+    score = rsa(x + 1e3, y, comparison="spearman")
+    assert score.value == pytest.approx(spearmanr(pdist(x), pdist(y))[0], abs=1e-9)
+    assert np.isfinite(score.ci).all()
+
+
+def test_pearson_and_ranks_give_lengths_but_rho_a_and_tau_a_none():
+    x, y = related()
+    score = rsa(x, y, comparison="spearman")
+    assert score.distance() == pytest.approx((2 - 2 * score.value) ** 0.5)
+    for comparison in ("rho_a", "kendall_tau_a"):
+        with pytest.raises(InputError, match="not a metric"):
+            rsa(x, y, comparison=comparison).distance()
+    assert rsa(x[:4], y[:4]).ci is None
+
+
+def test_unusable_input_is_refused():
+    x, y = related()
+    zero = x.copy()
+    zero[3] = 0
+    for call, match in (
+        (lambda: rsa(x[:3], y[:3]), "at least 4"),
+        (lambda: rsa(np.full((30, 2), 0.1), y), "all equal"),
+        (lambda: rsa(np.eye(30), y), "equally far"),
+        (lambda: rsa(np.eye(30), y, comparison="rho_a"), "equally far"),
+        (lambda: rsa(zero, y, distance="cosine"), "zero rows"),
+        (lambda: rsa(zero + 1, y, distance="correlation"), "constant rows"),
+        (lambda: rsa(x, y, distance="cityblock"), "cityblock"),
+        (lambda: rsa(x, y, comparison="tau_b"), "tau_b"),
+    ):
+        with pytest.raises(InputError, match=match):
+            call()
+
+
+def test_matrices_that_are_no_distances_are_refused():
+    d = squareform(pdist(related()[0]))
+    lopsided, broken, stained = d.copy(), d + np.eye(30), d.copy()
+    lopsided[0, 1] += 1
+    stained[0, 1] = stained[1, 0] = np.nan
+    for wrong, match in (
+        (d[:-1], "square"),
+        (lopsided, "symmetric"),
+        (broken, "diagonal"),
+        (stained, "NaN"),
+        (d[:20, :20], "equally many"),
+        (1 - np.eye(30), "equally far"),
+    ):
+        with pytest.raises(InputError, match=match):
+            from_rdms(wrong, d)
