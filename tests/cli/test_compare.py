@@ -80,3 +80,86 @@ def test_a_report(cli, here):
 
 def test_a_report_that_cannot_be_written(refused):
     refused(6, "StorageError", *GO, "--report", "no/such/r.html")
+
+
+@pytest.fixture
+def models(here, x):
+    """Two models of three layers: an array, and a folder with one file per layer."""
+    rng = np.random.default_rng(8)
+    layers = np.stack([np.tanh(x * (i + 1) / 3) + 0.2 * i * rng.normal(size=x.shape)
+                       for i in range(3)]).astype(np.float32)  # fmt: skip
+    np.save(here / "one.npy", layers)
+    (here / "two").mkdir()
+    for i in (1, 2, 10):
+        np.save(here / "two" / f"layer{i}.npy", layers[min(i, 3) - 1][:, ::-1] + 1)
+    return layers
+
+
+def test_layers_of_two_models(cli, models, narrow):
+    answer = cli("compare", "one.npy", "two")
+    assert answer.code == 0, answer.err
+    narrow(answer.out)
+    assert "400 items in all of 6 layers" in answer.err
+    found = cli("compare", "one.npy", "two", "--json").json
+    assert found["columns"] == ["layer1", "layer2", "layer10"]
+    assert found["best"] == [0, 1, 2]
+    assert np.max(found["p_any"]) < 0.05
+
+
+def test_layers_of_one_model_and_another_measure(cli, models):
+    found = cli("compare", "one.npy", "--measure", "procrustes_angular", "--json").json
+    assert found["itself"]
+    assert all(best != i for i, best in enumerate(found["best"]))
+    assert found["p"][0] == [None, None, None]
+
+
+def test_many_spaces(cli, here, save, x, y, narrow):
+    save("noise.npz", np.random.default_rng(0).normal(size=(400, 5)))
+    answer = cli(*GO, "noise.npz", "--report", "map.html")
+    assert answer.code == 0, answer.err
+    narrow(answer.out)
+    assert "Nearest: old and new" in answer.out
+    page = (here / "map.html").read_text()
+    assert "A map of the spaces" in page
+
+
+def test_blindness_chooses_the_measures(cli, here):
+    found = cli(*GO, "--blind-to", "rotation,scale,shift", "--json").json
+    assert "debiased_cka" in found["scores"]
+    assert "mutual_knn" not in found["scores"]
+
+
+def test_groups_are_exchanged_whole(cli, here):
+    (here / "g.tsv").write_text("".join(f"d{i}\tg{i // 4}\n" for i in range(400)))
+    score = cli(*GO, "--groups", "g.tsv", "--json").json["scores"]["debiased_cka"]
+    assert score["z"] is None
+    assert score["p"] == pytest.approx(0.001)
+
+
+WRONG = {
+    "an unknown change": (*GO, "--blind-to", "sorcery"),
+    "both": (*GO, "--blind-to", "rotation", "--measure", "debiased_cka"),
+    "no metric": (*GO, "old.npz", "--measure", "debiased_cka"),
+    "groups of a map": (*GO, "old.npz", "--groups", "old.npz"),
+    "one space": ("compare", "old.npz"),
+    "a file for a model": ("compare", "--layers", "old.npz"),
+    "groups without ids": (*GO, "--groups", "none.tsv"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_makes_no_sense_is_refused(refused, here, kind):
+    (here / "none.tsv").write_text("other\tg\n")
+    code, name = (5, "FormatError") if kind == "a file for a model" else (3, "InputError")
+    refused(code, name, *WRONG[kind])
+
+
+def test_a_layer_with_nan_is_named(refused, models, here):
+    models[1, 5, 0] = np.nan
+    np.save(here / "one.npy", models)
+    assert "layer 1" in refused(3, "InputError", "compare", "one.npy", "two")
+
+
+def test_layers_of_unequal_items(refused, models, here):
+    np.save(here / "two" / "layer3.npy", models[0][:-1])
+    refused(3, "PairingError", "compare", "one.npy", "two")

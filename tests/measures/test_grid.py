@@ -70,16 +70,21 @@ def test_groups_widen_what_chance_gives():
 
 def test_samples_of_rows_keep_groups_whole():
     x = stack(0, 120)
-    grid = compare_layers(x, rows=50, groups=np.repeat(np.arange(40), 3), permutations=9)
+    grid = compare_layers(x, rows=50, groups=np.repeat(np.arange(40), 3), permutations=19)
     assert grid.n == 48
-    assert compare_layers(x, rows=50, permutations=9).n == 50
+    assert compare_layers(x, rows=50, permutations=19).n == 50
 
 
 def test_what_is_printed_fits_and_reads():
-    wide = compare_layers(stack(0, layers=30, n=40), permutations=9)
+    layers = stack(0, layers=30, n=40)
+    wide = compare_layers(layers, layers, permutations=19)
     assert max(map(len, str(wide).splitlines())) <= 80
     assert "16 of 30 columns" in str(wide)
     assert "30 of 30 layers are most like the layer of equal depth." in str(wide)
+    steps = np.cumsum(np.random.default_rng(0).normal(size=(4, 40, 6)), axis=0)
+    one = compare_layers(steps, permutations=19)
+    assert one.best.tolist() == [1, 2, 3, 2]
+    assert "4 of 4 layers are most like a layer beside them." in str(one)
     data = wide.as_dict()
     assert np.shape(data["intervals"]) == (30, 30, 2)
 
@@ -93,5 +98,7 @@ def test_bad_input():
         compare_layers(stack(0), broken)
     with pytest.raises(InputError, match="participation_ratio"):
         compare_layers(stack(0), measure="participation_ratio")
+    with pytest.raises(InputError, match="at least 19"):
+        compare_layers(stack(0), permutations=9)
     with pytest.raises(InputError, match="without layers"):
         compare_layers([])

@@ -185,7 +185,7 @@ def test_front_door_is_callable_both_ways(minimal: dict[str, Any], tmp_path: Pat
 def test_nothing_or_something_unknown_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no results"):
         report(tmp_path / "r.html")
-    with pytest.raises(InputError, match=r"'int'.*Space, Comparison, Choice, Evaluation, Evidence"):
+    with pytest.raises(InputError, match=r"'int'.*Comparison, .*Choice, Evaluation"):
         report(tmp_path / "r.html", 3)
     assert not list(tmp_path.iterdir())
 

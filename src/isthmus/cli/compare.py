@@ -99,7 +99,8 @@ def _grid(
     sides = [[next(taken) for _ in stack.layers] for stack in stacks]
     names = [list(stack.layers) for stack in stacks]
     return compare_layers(
-        sides[0], sides[-1], measure=_chosen(measure, blind_to, "debiased_cka", metric=False),
+        sides[0], sides[1] if len(sides) > 1 else None,
+        measure=_chosen(measure, blind_to, "debiased_cka", metric=False),
         groups=_groups(groups, ids[some]), names=(names[0], names[-1]), rng=seed,
     )  # fmt: skip
 

@@ -29,7 +29,7 @@ class Grid:
     ``values``, ``z``, ``p`` are (rows, columns); ``p_any`` bounds the chance of a single false
     finding in the whole grid, ``p_share`` the expected share of false ones among the found. NaN
     where the measure has no test. ``best`` is the column most like each row, ``intervals``
-    (rows, columns, 2).
+    (rows, columns, 2). With ``itself`` both sides are one model, and a layer's best is another.
     """
 
     method: str
@@ -44,6 +44,7 @@ class Grid:
     best: np.ndarray
     n: int
     corrected_by: str
+    itself: bool
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -51,6 +52,7 @@ class Grid:
         return {
             "kind": "grid", "method": self.method, "rows": list(self.rows),
             "columns": list(self.columns), "n": self.n, "corrected_by": self.corrected_by,
+            "itself": self.itself,
             **{name: getattr(self, name).tolist() for name in
                ("values", "intervals", "z", "p", "p_any", "p_share", "best")},
             "warnings": list(self.warnings),
@@ -60,7 +62,10 @@ class Grid:
         """What the grid says, in words."""
         said = []
         depth = list(range(len(self.rows)))
-        if len(self.rows) == len(self.columns) > 1:
+        if self.itself:
+            beside = int(np.sum(np.abs(self.best - depth) == 1))
+            said.append(f"{beside} of {len(self.rows)} layers are most like a layer beside them.")
+        elif len(self.rows) == len(self.columns) > 1:
             same = int(np.sum(self.best == depth))
             said.append(
                 f"{same} of {len(self.rows)} layers are most like the layer of equal depth."
@@ -80,7 +85,7 @@ class Grid:
                 f"twenty such grids, {self.corrected_by}); {likely} cells at a false discovery "
                 "rate of 5 %."
             )
-            if not sure:
+            if not sure and not self.itself:
                 said.append("NO RELATION FOUND: check that the rows of both models are paired.")
         return said
 
@@ -131,7 +136,7 @@ def compare_layers(
     Parameters
     ----------
     source, target : (layers, n, d) arrays, or sequences of (n, d_l) arrays; ``target`` None
-        compares the source with itself
+        compares the layers of the source with each other
     measure : a measure of two paired spaces
     rows : with more items, so many are drawn by ``rng``
     permutations : random orders for the test
@@ -148,7 +153,7 @@ def compare_layers(
     Examples
     --------
     >>> x = np.random.default_rng(0).normal(size=(3, 60, 8))
-    >>> compare_layers(x, permutations=19).best.tolist()
+    >>> compare_layers(x, x, permutations=19).best.tolist()
     [0, 1, 2]
     """
     one = method("measures", measure)
@@ -156,6 +161,8 @@ def compare_layers(
         raise InputError(
             "compare layers", f"measure {one.name!r}", "one of two paired spaces and nothing else"
         )
+    if permutations < 19:
+        raise InputError("compare layers", f"permutations={permutations}", "at least 19, for p .05")
     sides = [_layers("source", source), _layers("target", source if target is None else target)]
     counts = {int(layer.shape[0]) for side in sides for layer in side}
     if len(counts) != 1:
@@ -186,7 +193,10 @@ def compare_layers(
         else:
             p_any, by = holm(p), "Holm's bound"
     share = false_discovery(p) if by else np.full_like(p, np.nan)
-    like = -values if one.card.identical == 0 else values
+    like = -values if one.card.identical == 0 else values.copy()
+    itself = target is None and len(values) > 1
+    if itself:
+        np.fill_diagonal(like, -np.inf)
     warnings = sorted({text for line in scores for score in line for text in score.warnings})
     if groups is not None and one.name not in _FORMS:
         warnings.append(f"{one.name}: its p takes rows for exchangeable, groups are not heeded")
@@ -194,7 +204,7 @@ def compare_layers(
     return Grid(
         method=one.name, rows=tuple(labels[0]), columns=tuple(labels[1]), values=values,
         intervals=intervals, z=z, p=p, p_any=p_any, p_share=share, best=like.argmax(axis=1), n=n,
-        corrected_by=by, warnings=tuple(warnings),
+        corrected_by=by, itself=itself, warnings=tuple(warnings),
     )  # fmt: skip
 
 

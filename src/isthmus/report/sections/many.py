@@ -40,7 +40,7 @@ def _heat(grid: Any, key: str) -> Picture:
     return Picture(
         svg=maps.heat(
             grid.values, rows=grid.rows, columns=grid.columns, best=grid.best, faint=faint,
-            axes=("source", "target"), key=key,
+            axes=("source", "itself" if grid.itself else "target"), key=key,
         ),
         caption=f"{grid.method}: the more ink, the larger. Framed: the best match of each row."
         + (" Struck through: not told from chance at a false discovery rate of 5 %."
