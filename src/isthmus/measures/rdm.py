@@ -1,0 +1,205 @@
+"""Dissimilarity matrices: made block by block, compared through their row sums alone.
+
+Shared by the measures that compare such matrices (RDMs); holds no method of its own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from isthmus.core.arrays import Array, namespace, row_blocks, to_numpy
+from isthmus.core.errors import InputError
+from isthmus.measures.mantel import Sums, permutation_moments
+from isthmus.measures.rows import jackknife
+
+Distance = Literal["euclidean", "squared_euclidean", "cosine", "correlation"]
+DISTANCES = ("euclidean", "squared_euclidean", "cosine", "correlation")
+
+#: Distances held at a time by a pass.
+_CELLS = 1 << 22
+
+
+class Dissimilarities:
+    """The distances between the rows of x (n, d), computed in blocks when asked for.
+
+    ``cosine`` is 1 - cos, ``correlation`` 1 - Pearson's r over the columns. All are divided by one
+    number of the space's size, which no comparison of such matrices sees.
+
+    Raises InputError on an unknown distance, on rows that are all equal, and on rows without a
+    direction where the distance needs one.
+
+    >>> Dissimilarities("x", np.array([[0.0], [1.0], [3.0]]), operation="demo").condensed().shape
+    (3,)
+    """
+
+    def __init__(
+        self, name: str, x: Array, *, operation: str, distance: Distance = "euclidean"
+    ) -> None:
+        if distance not in DISTANCES:
+            raise InputError(operation, f"distance {distance!r}", f"one of {', '.join(DISTANCES)}")
+        xp = namespace(x)
+        eps = float(xp.finfo(x.dtype).eps)
+        x = xp.astype(x, xp.float64)
+        self.rooted = distance == "euclidean"
+        if distance in ("cosine", "correlation"):
+            x = _directions(name, x, eps, operation, centre=distance == "correlation")
+        # A point amid the rows loses no digits of a float32 space that lies far from the origin.
+        peak = float(xp.max(xp.abs(x)))
+        x = x - xp.mean(x, axis=0, keepdims=True)
+        spread = float(xp.max(xp.abs(x)))
+        if not spread > 16 * eps * peak:
+            raise InputError(
+                operation, f"{name} whose {x.shape[0]} rows are all equal", "rows that vary"
+            )
+        self.rows = x / spread
+        self.squares = xp.sum(self.rows * self.rows, axis=1)
+
+    def block(self, rows: slice) -> Array:
+        """Distances from ``rows`` to every row, (b, n) float64."""
+        xp = namespace(self.rows)
+        sizes = self.squares[rows][:, None] + self.squares[None, :]
+        squared = sizes - 2.0 * (self.rows[rows, :] @ self.rows.T)
+        # Below this a difference of equal numbers is rounding: duplicates are at distance zero.
+        squared = xp.where(squared > 1e-14 * sizes, squared, xp.zeros_like(squared))
+        return xp.sqrt(squared) if self.rooted else squared
+
+    def blocks(self) -> Iterator[tuple[slice, Array]]:
+        """All rows of the matrix, some at a time."""
+        n = self.rows.shape[0]
+        for rows in row_blocks(n, max(1, _CELLS // n)):
+            yield rows, self.block(rows)
+
+    def condensed(self) -> np.ndarray:
+        """The n (n - 1) / 2 distances above the diagonal, row by row."""
+        n = self.rows.shape[0]
+        parts = []
+        for rows, block in self.blocks():
+            held = to_numpy(block)
+            parts += [held[i - rows.start, i + 1 :] for i in range(rows.start, rows.stop)]
+        return np.concatenate(parts) if n > 1 else np.zeros(0)
+
+
+def _directions(name: str, x: Array, eps: float, operation: str, *, centre: bool) -> Array:
+    xp = namespace(x)
+    peak = xp.max(xp.abs(x), axis=1, keepdims=True)
+    x = x / xp.where(peak > 0, peak, xp.ones_like(peak))
+    if centre:
+        x = x - xp.mean(x, axis=1, keepdims=True)
+    length = xp.sqrt(xp.sum(x * x, axis=1, keepdims=True))
+    flat = np.flatnonzero(~(to_numpy(length)[:, 0] > 16 * eps))
+    if len(flat):
+        what = "constant" if centre else "zero"
+        raise InputError(
+            operation,
+            f"{name} with {len(flat)} {what} rows (first: {', '.join(map(str, flat[:5]))})",
+            "rows that have a direction",
+            "Drop these rows, or use distance='euclidean'.",
+        )
+    return x / length
+
+
+def fold(values: np.ndarray, n: int) -> np.ndarray:
+    """For each row the sum of ``values`` (n (n - 1) / 2,) over the pairs that hold it, (n,)."""
+    sums, start = np.zeros(n), 0
+    for i in range(n - 1):
+        stop = start + n - 1 - i
+        sums[i] += values[start:stop].sum()
+        sums[i + 1 :] += values[start:stop]
+        start = stop
+    return sums
+
+
+@dataclass(frozen=True, slots=True)
+class RowSums:
+    """Σ_j A_ij, Σ_j A_ij², the same of B, and Σ_j A_ij B_ij for every row i: five (n,) arrays.
+
+    All that the correlation of two symmetric matrices without their diagonals needs, together with
+    its leave-one-out values and its permutation moments.
+    """
+
+    a: np.ndarray
+    aa: np.ndarray
+    b: np.ndarray
+    bb: np.ndarray
+    ab: np.ndarray
+
+    @classmethod
+    def of_blocks(cls, a: Dissimilarities, b: Dissimilarities) -> "RowSums":
+        """One pass over both matrices, never held whole."""
+        xp = namespace(a.rows, b.rows)
+        parts: list[list[np.ndarray]] = [[], [], [], [], []]
+        for (_, one), (_, two) in zip(a.blocks(), b.blocks(), strict=True):
+            products = (one, one * one, two, two * two, one * two)
+            for part, product in zip(parts, products, strict=True):
+                part.append(to_numpy(xp.sum(product, axis=1)))
+        return cls(*(np.concatenate(part) for part in parts))
+
+    @classmethod
+    def of_condensed(cls, a: np.ndarray, b: np.ndarray, n: int) -> "RowSums":
+        """From the entries above the diagonals."""
+        return cls(*(fold(product, n) for product in (a, a * a, b, b * b, a * b)))
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return len(self.a)
+
+    def correlation(self, *, centre: bool = True) -> float:
+        """Pearson's correlation of the off-diagonal entries; their cosine without ``centre``."""
+        totals = [np.array([side.sum()]) for side in self._sides()]
+        return float(_correlation(totals, self.n, centre=centre)[0])
+
+    def interval(self, value: float, *, centre: bool = True) -> tuple[float, float] | None:
+        """The exact delete-one jackknife: row i takes its row and column out of every sum."""
+        if self.n < 5:
+            return None
+        kept = [side.sum() - 2 * side for side in self._sides()]
+        left = _correlation(kept, self.n - 1, centre=centre)
+        found = jackknife(value, [left])
+        return None if found is None else (max(found[0], -1.0), min(found[1], 1.0))
+
+    def standardised(self) -> float | None:
+        """Deviations of Σ A_ij B_ij from its mean over all permutations of the rows of one side."""
+        n, pairs = self.n, self.n * (self.n - 1)
+        sums = []
+        for side, squares in ((self.a, self.aa), (self.b, self.bb)):
+            # About its mean, where the products below do not cancel.
+            mean = side.sum() / pairs
+            rows = float(np.sum((side - (n - 1) * mean) ** 2))
+            square = float(squares.sum() - pairs * mean**2)
+            sums.append(Sums(n, 0.0, square, square, rows, rows, rows))
+        _, spread = permutation_moments(*sums)
+        covered = float(self.ab.sum() - self.a.sum() * self.b.sum() / pairs)
+        return (
+            covered / spread if spread > 1e-9 * np.sqrt(sums[0].squares * sums[1].squares) else None
+        )
+
+    def chance(self) -> float:
+        """Mean of the cosine over all permutations: that of two constants at the mean entries."""
+        pairs = self.n * (self.n - 1)
+        size = float(np.sqrt(self.aa.sum()) * np.sqrt(self.bb.sum()))
+        return float(self.a.sum() * self.b.sum() / pairs) / size
+
+    def _sides(self) -> tuple[np.ndarray, ...]:
+        return self.a, self.aa, self.b, self.bb, self.ab
+
+
+def _correlation(sides: list[np.ndarray], n: int, *, centre: bool) -> np.ndarray:
+    """Correlations of ``n`` rows' entries from the totals of a, a², b, b² and ab, (m,) each."""
+    a, aa, b, bb, ab = sides
+    pairs = n * (n - 1) if centre else np.inf
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.sqrt(aa - a * a / pairs) * np.sqrt(bb - b * b / pairs)
+        return np.asarray(np.clip((ab - a * b / pairs) / size, -1.0, 1.0))
+
+
+def check_spread(name: str, sums: np.ndarray, squares: np.ndarray, *, operation: str) -> None:
+    """Raise InputError when all off-diagonal entries of a matrix are equal up to rounding."""
+    n = len(sums)
+    mean = float(sums.sum()) / (n * (n - 1))
+    if not float(squares.sum()) - n * (n - 1) * mean**2 > 1e-13 * float(squares.sum()):
+        raise InputError(
+            operation, f"{name} whose rows are all equally far apart", "distances that vary"
+        )

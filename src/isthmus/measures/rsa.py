@@ -1,0 +1,239 @@
+r"""Representational similarity: do two spaces put the same rows far apart?"""
+
+from typing import Literal
+
+import numpy as np
+
+from isthmus.core.arrays import Array, matrix, paired, to_numpy
+from isthmus.core.card import Card, Paper
+from isthmus.core.errors import InputError
+from isthmus.core.registry import register
+from isthmus.core.score import Score
+from isthmus.measures.rdm import Dissimilarities, Distance, RowSums, check_spread, fold
+from isthmus.measures.rows import influence_interval, upper_tail
+
+CARD = Card(
+    name="rsa",
+    summary="Correlation of the distances between rows in one space with those in the other.",
+    paper=Paper(
+        "Representational similarity analysis: connecting the branches of systems neuroscience",
+        "Kriegeskorte et al.",
+        2008,
+    ),
+    cost="n^2 d + n^2",
+    memory="n d",
+    invariant=("orthogonal", "isotropic_scale", "translation"),
+    symmetric=True,
+    metric=True,
+    chance=0.0,
+    identical=1.0,
+    min_rows=4,
+)
+
+Comparison = Literal["pearson", "spearman", "kendall_tau_a", "rho_a", "cosine"]
+COMPARISONS = ("pearson", "spearman", "kendall_tau_a", "rho_a", "cosine")
+
+
+@register(CARD)
+def rsa(
+    x: Array,
+    y: Array | None = None,
+    *,
+    distance: Distance = "euclidean",
+    comparison: Comparison = "pearson",
+) -> Score:
+    r"""Correlation over all pairs of rows of D_ij = δ(x_i, x_j) with E_ij = δ(y_i, y_j).
+
+    .. math:: r = \mathrm{corr}_{i<j}(D_{ij}, E_{ij})
+
+    ``pearson`` and ``cosine`` hold a block of D at a time; ``spearman``, ``rho_a`` and
+    ``kendall_tau_a`` need the n (n - 1) / 2 distances of each side, to rank them. ``rho_a`` is
+    Spearman's formula without correction for ties, the mean over random ways to break them;
+    ``kendall_tau_a`` the concordant minus the discordant, over all pairs of pairs.
+
+    z uses the exact variance over all permutations of the rows (Mantel 1967), p its normal upper
+    tail (a little small in one dimension, where 0.022 of unrelated pairs fall below 0.01). The
+    interval leaves rows out, never pairs, which share rows: the exact delete-one jackknife, for
+    ranks the infinitesimal one with the change of all ranks in it. ``kendall_tau_a`` has neither
+    z nor interval; use ``rho_a``, which ranks models alike. A row bootstrap would pair copies of a
+    row at distance zero. ``length`` = sqrt(2 - 2 r) for ``pearson``, ``spearman`` and ``cosine``.
+
+    Without effect on the value: rotation, one scale and a shift for ``euclidean`` and
+    ``squared_euclidean``; rotation and a scale for each row for ``cosine``; for ``correlation`` a
+    permutation of columns, a scale for each row and one number added to a whole row. A vector added
+    to all rows (a bias) does change the last two.
+
+    Parameters
+    ----------
+    x : (n, dx) array, or a Pairs
+    y : (n, dy) array of the same kind, paired with x by row
+    distance : ``euclidean``, ``squared_euclidean``, ``cosine`` or ``correlation``
+    comparison : ``pearson``, ``spearman``, ``kendall_tau_a``, ``rho_a`` or ``cosine``
+
+    Raises
+    ------
+    InputError
+        On fewer than 4 rows, unequal row counts, non-finite values, rows all equal or all equally
+        far apart, zero (constant) rows where distances are cosines (correlations), or an unknown
+        option.
+
+    References
+    ----------
+    Kriegeskorte et al. 2008; Nili et al. 2014 for tau a; Schütt et al. 2023 for rho a; Mantel 1967.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(50, 4))
+    >>> round(float(rsa(x, 2 * x[:, ::-1] + 1)), 9)
+    1.0
+    """
+    _known(comparison)
+    x, y = paired(x, y, operation="rsa", min_rows=4)
+    sides = [
+        Dissimilarities(name, side, operation="rsa", distance=distance)
+        for name, side in (("x", x), ("y", y))
+    ]
+    if comparison in ("pearson", "cosine"):
+        return _linear(RowSums.of_blocks(*sides), centre=comparison == "pearson")
+    return _ranked(sides[0].condensed(), sides[1].condensed(), x.shape[0], comparison)
+
+
+def from_rdms(a: Array, b: Array, *, comparison: Comparison = "pearson") -> Score:
+    """``rsa`` of two distance matrices (n, n) that exist already.
+
+    Raises InputError on fewer than 4 rows, unequal shapes, non-finite entries, a matrix that is
+    not square, not symmetric or not zero on its diagonal, and on entries that are all equal.
+
+    >>> import numpy as np
+    >>> d = np.abs(np.subtract.outer(np.arange(5.0), np.arange(5.0)))
+    >>> round(float(from_rdms(d, 3 * d)), 9)
+    1.0
+    """
+    _known(comparison)
+    one, two = _entries("a", a), _entries("b", b)
+    n = int(np.shape(a)[0])
+    if len(one) != len(two):
+        raise InputError("rsa.from_rdms", f"{n} and {np.shape(b)[0]} rows", "equally many rows")
+    if comparison in ("pearson", "cosine"):
+        return _linear(RowSums.of_condensed(one, two, n), centre=comparison == "pearson")
+    return _ranked(one, two, n, comparison)
+
+
+def _known(comparison: str) -> None:
+    if comparison not in COMPARISONS:
+        raise InputError("rsa", f"comparison {comparison!r}", f"one of {', '.join(COMPARISONS)}")
+
+
+def _entries(name: str, rdm: Array) -> np.ndarray:
+    """The entries above the diagonal of a checked distance matrix, the largest at 1."""
+    held = to_numpy(matrix(name, rdm, operation="rsa.from_rdms")).astype(np.float64)
+    if held.shape[0] != held.shape[1] or len(held) < 4:
+        raise InputError(
+            "rsa.from_rdms", f"{name} {held.shape}", "a square matrix of 4 or more rows"
+        )
+    peak = float(np.abs(held).max()) or 1.0
+    held = held / peak
+    if np.abs(held - held.T).max() > 1e-6 or np.abs(np.diag(held)).max() > 1e-6:
+        raise InputError(
+            "rsa.from_rdms",
+            f"{name} that is not symmetric with zeros on its diagonal",
+            "a distance matrix",
+            "Average it with its transpose, or pass the vectors to rsa.",
+        )
+    return held[np.triu_indices(len(held), 1)]
+
+
+def _linear(sums: RowSums, *, centre: bool) -> Score:
+    if centre:
+        check_spread("x", sums.a, sums.aa, operation="rsa")
+        check_spread("y", sums.b, sums.bb, operation="rsa")
+    value = sums.correlation(centre=centre)
+    z = sums.standardised()
+    return Score(
+        value=value,
+        method="rsa (pearson)" if centre else "rsa (cosine)",
+        n=sums.n,
+        ci=sums.interval(value, centre=centre),
+        chance=0.0 if centre else sums.chance(),
+        z=z,
+        p=None if z is None else upper_tail(z),
+        length=float(np.sqrt(2 - 2 * value)),
+    )
+
+
+def _ranked(a: np.ndarray, b: np.ndarray, n: int, comparison: str) -> Score:
+    # Equal distances come out of different products unequal in their last bits.
+    a, b = (np.round(side / side.max(), 12) for side in (a, b))
+    for name, side in (("x", a), ("y", b)):
+        if side.min() == side.max():
+            raise InputError(
+                "rsa", f"{name} whose rows are all equally far apart", "distances that vary"
+            )
+    if comparison == "kendall_tau_a":
+        return Score(value=_tau_a(a, b), method="rsa (kendall_tau_a)", n=n, chance=0.0)
+    from scipy.stats import rankdata
+
+    pairs = len(a)
+    r, s = rankdata(a) / pairs, rankdata(b) / pairs
+    shares = [r - (pairs + 1) / (2 * pairs), s - (pairs + 1) / (2 * pairs)]
+    sums = RowSums.of_condensed(shares[0], shares[1], n)
+    tied = comparison == "spearman"
+    cross = float(shares[0] @ shares[1])
+    sizes = [float(side @ side) for side in shares]
+    full = (pairs - 1 / pairs) / 12  # of ranks without ties
+    value = cross / float(np.sqrt(sizes[0] * sizes[1])) if tied else cross / full
+    z = sums.standardised()
+    slopes = _slope(a, b, shares[0], shares[1], n)
+    if tied:
+        own = [
+            _slope(d, d, q, q, n) / size for d, q, size in zip((a, b), shares, sizes, strict=True)
+        ]
+        change = slopes / np.sqrt(sizes[0] * sizes[1]) - value * (own[0] + own[1]) / 2
+    else:
+        change = slopes / full
+    found = influence_interval(value, [n * change])
+    return Score(
+        value=value,
+        method=f"rsa ({comparison})",
+        n=n,
+        ci=None if found is None else (max(found[0], -1.0), min(found[1], 1.0)),
+        chance=0.0,
+        z=z,
+        p=None if z is None else upper_tail(z),
+        length=float(np.sqrt(max(2 - 2 * value, 0.0))) if tied else None,
+    )
+
+
+def _slope(a: np.ndarray, b: np.ndarray, r: np.ndarray, s: np.ndarray, n: int) -> np.ndarray:
+    """Derivative of Σ_p w_p R_p S_p in the weight of each row, (n,), ranks moving along.
+
+    R_p = Σ_q w_q h(a_p - a_q) / N - half the total, h the step with h(0) = 1/2. The pairs q of a
+    row lift all R_p above them, which is worth Σ_p S_p h(a_p - a_q).
+    """
+    direct = fold(r * s, n)
+    lifted = fold(_above(a, s) + _above(b, r), n) / len(a)
+    total = direct + lifted
+    # Ranks are relative to the number of pairs: a weight on all rows alike changes nothing.
+    return np.asarray(total - total.mean())
+
+
+def _above(a: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """Σ_p s_p h(a_p - a_q) for every q."""
+    values, places = np.unique(a, return_inverse=True)
+    grouped = np.bincount(places, weights=s, minlength=len(values))
+    below = np.cumsum(grouped)
+    return np.asarray((below[-1] - below + grouped / 2)[places])
+
+
+def _tau_a(a: np.ndarray, b: np.ndarray) -> float:
+    """Concordant minus discordant over all pairs, from SciPy's tau b, which divides ties out."""
+    from scipy.stats import kendalltau
+
+    def untied(side: np.ndarray) -> float:
+        counts = np.unique(side, return_counts=True)[1].astype(np.float64)
+        return every - float(counts @ (counts - 1)) / 2
+
+    every = len(a) * (len(a) - 1) / 2
+    tau_b = float(kendalltau(a, b, variant="b").statistic)
+    return tau_b * float(np.sqrt(untied(a)) * np.sqrt(untied(b))) / every
