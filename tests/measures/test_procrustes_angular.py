@@ -95,3 +95,45 @@ def test_offset_and_scale():
 def test_equal_rows_are_refused():
     with pytest.raises(InputError, match="all equal"):
         procrustes_angular(np.ones((5, 2)), np.random.default_rng(0).normal(size=(5, 2)))
+
+
+def truth_and_scores(n, dims, noise, runs=100):
+    """x and y = x R + noise, with the angle of their distribution."""
+    d, wide = dims
+    turn = rotation(wide)[:d]
+    scores = []
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(n, d))
+        scores.append(procrustes_angular(x, x @ turn + noise * rng.normal(size=(n, wide))))
+    return math.acos(math.sqrt(d / (d + noise**2 * wide))), scores
+
+
+@pytest.mark.parametrize(
+    ("n", "dims", "noise"), [(120, (12, 12), 0.5), (400, (20, 20), 1.0), (200, (8, 16), 1.0)]
+)
+def test_interval_covers_where_one_without_the_bias_does_not(n, dims, noise):
+    truth, scores = truth_and_scores(n, dims, noise)
+    covered = [s.ci[0] <= truth <= s.ci[1] for s in scores]
+    naive = [s.ci[0] <= truth <= s.ci[1] - s.parts["bias"] for s in scores]
+    assert np.mean(covered) >= 0.89
+    assert np.mean(naive) < np.mean(covered)
+    assert np.mean([s.parts["bias"] for s in scores]) == pytest.approx(
+        truth - np.mean([s.value for s in scores]), rel=0.35
+    )
+
+
+def test_where_the_interval_misses_it_warns():
+    truth, scores = truth_and_scores(60, (15, 30), 2.0, runs=30)
+    assert np.mean([s.ci[0] <= truth <= s.ci[1] for s in scores]) < 0.9
+    assert all(any("too low" in one for one in s.warnings) for s in scores)
+
+
+def test_error_is_that_of_leaving_rows_out():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 3)) * [3, 2, 1]
+    y = x @ rotation(3) + rng.normal(size=x.shape)
+    score = procrustes_angular(x, y)
+    values = np.array([oracle(np.delete(x, i, 0), np.delete(y, i, 0)) for i in range(300)])
+    error = math.sqrt(299 / 300 * np.sum((values - values.mean()) ** 2))
+    assert score.value - score.ci[0] == pytest.approx(1.96 * error, rel=0.03)

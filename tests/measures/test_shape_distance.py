@@ -125,3 +125,24 @@ def test_bad_input():
         shape_distance(x, x, estimator="median")
     with pytest.raises(InputError, match="all equal"):
         shape_distance(np.ones((20, 2)), np.random.default_rng(0).normal(size=(20, 2)))
+
+
+@pytest.mark.parametrize(
+    ("n", "power", "widest"), [(100, 1.0, 0.2), (500, 1.0, 0.08), (500, 0.5, 0.06)]
+)
+def test_interval_is_narrow_once_n_is_well_above_d_and_still_covers(n, power, widest):
+    fall = np.arange(1, 11) ** -power
+    covered, widths = 0, []
+    for seed in range(60):
+        x, noise = np.random.default_rng(seed).normal(size=(2, n, 10)) * fall
+        low, high = shape_distance(x, (x + noise) @ rotation(10), rng=seed).ci
+        covered += low <= 0.5**0.5 <= high
+        widths.append(high - low)
+    assert covered >= 54
+    assert np.mean(widths) < widest
+
+
+def test_grouping_of_float32_far_from_the_origin_is_that_of_float64():
+    x, y = (np.random.default_rng(0).normal(size=(2, 120, 5)) + 1000).astype(np.float32)
+    wide = shape_distance(x.astype(float), y.astype(float)).value
+    assert shape_distance(x, y).value == pytest.approx(wide, abs=1e-9)

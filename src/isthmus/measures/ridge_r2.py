@@ -1,18 +1,15 @@
 r"""Ridge R²: how much of the target's variance a linear map of the source predicts, held out."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from isthmus.core.arrays import Array, namespace, paired, to_numpy
+from isthmus.core.arrays import Array, paired
 from isthmus.core.card import Card, Paper
-from isthmus.core.errors import InputError
 from isthmus.core.linalg import symmetric_eigen
 from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import centred, check_varied, jackknife, shuffled
+from isthmus.measures.held_out import predictivity
 
 CARD = Card(
     name="ridge_r2",
@@ -73,40 +70,10 @@ def ridge_r2(x: Array, y: Array | None = None, *, folds: int = 5, rng: Seed = 0)
     (1.0, True)
     """
     x, y = paired(x, y, operation="ridge_r2")
-    n = x.shape[0]
-    if folds < 2 or n < 2 * folds:
-        raise InputError(
-            "ridge_r2", f"{folds} folds of {n} rows", "2 folds or more, of 2 rows each"
-        )
-    whole = Moments.of(x, y)
-    check_varied("x", x, whole.scatter_xx, whole.mean_x, operation="ridge_r2")
-    check_varied("y", y, whole.scatter_yy, whole.mean_y, operation="ridge_r2")
-    held = np.array_split(shuffled(x, y, whole, rng), folds)
-    parts = [(_rows(x, rows), _rows(y, rows)) for rows in held]
-    seen = [Moments.of(*part) for part in parts]
-    missed, spread = np.empty(n), np.empty(n)
-    done = 0
-    eps = float(np.finfo(to_numpy(x[:1, :]).dtype).eps)
-    for i, part in enumerate(parts):
-        training = Moments()
-        for j, moments in enumerate(seen):
-            if j != i:
-                training = training + moments
-        for e, t in _errors(*part, training, _fit(training, eps)):
-            missed[done : done + len(e)], spread[done : done + len(e)] = e, t
-            done += len(e)
-    value = float(1 - missed.sum() / spread.sum())
-    with np.errstate(divide="ignore", invalid="ignore"):
-        left_out = 1 - (missed.sum() - missed) / (spread.sum() - spread)
-    return Score(value=value, method="ridge_r2", n=n, ci=jackknife(value, [left_out]), chance=0.0)
+    return predictivity(x, y, folds, rng, ridge_map, operation="ridge_r2")
 
 
-def _rows(x: Array, rows: np.ndarray) -> Array:
-    xp = namespace(x)
-    return xp.take(x, xp.asarray(rows, device=getattr(x, "device", None)), axis=0)
-
-
-def _fit(moments: Moments, eps: float) -> np.ndarray:
+def ridge_map(moments: Moments, eps: float) -> np.ndarray:
     """The ridge map (dx, dy) of centred rows whose penalty has the least GCV error."""
     values, vectors = symmetric_eigen(moments.scatter_xx)
     kept = values > values[0] * eps * len(values)
@@ -125,12 +92,3 @@ def _fit(moments: Moments, eps: float) -> np.ndarray:
     freedom = moments.n - 1 - len(values) + shrink.sum(axis=1)
     best = int(np.argmin(residual / freedom**2))
     return vectors @ (cross / (values + penalties[best])[:, None])
-
-
-def _errors(
-    x: Array, y: Array, training: Moments, w: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Squared error of the map and of the training mean, per held-out row, in blocks."""
-    for u, v in zip(centred(x, training.mean_x), centred(y, training.mean_y), strict=True):
-        rest = v - u @ w
-        yield np.einsum("ij,ij->i", rest, rest), np.einsum("ij,ij->i", v, v)

@@ -1,18 +1,19 @@
 r"""Shape distance at small n: the nuclear norm of a cross-covariance from its unbiased moments."""
 
+import math
 from collections.abc import Iterator
-from math import comb
 from typing import Literal
 
 import numpy as np
 
-from isthmus.core.arrays import Array, paired, to_numpy
+from isthmus.core.arrays import Array, namespace, paired, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 from isthmus.core.score import Score
+from isthmus.measures.procrustes_angular import LARGE_BIAS, procrustes_angular
 from isthmus.measures.rows import BLOCK, Z95, check_varied, shuffled
 
 CARD = Card(
@@ -23,7 +24,7 @@ CARD = Card(
         "Pospisil et al.", 2024, where="sec. 3",
     ),
     cost="n d^2 + d^3",
-    memory="d^2",
+    memory="n d + d^2",
     invariant=("orthogonal", "isotropic_scale", "translation"),
     symmetric=True,
     chance=0.0,
@@ -58,8 +59,10 @@ def shape_distance(
     the variance of the sum, which a jackknife over groups measures. What the polynomial misses at
     the observed singular values is added, which keeps the estimate consistent; the plug-in, whose
     bias is upwards, caps the sum. The interval spans from there to what W_1 would mean were all
-    singular values equal, plus the full miss and 1.96 standard errors; it is wide where spectra
-    fall steeply and n is small, because little is known there. The result may be negative and is
+    singular values equal, plus the full miss and 1.96 standard errors, but ends where the plug-in's
+    own does: 1.96 errors above it, for its bias is upwards, and the same below it with twice the
+    bias that ``procrustes_angular`` estimates, where that is small. So it is wide only where n is
+    small, because little is known there. The result may be negative and is
     no metric (``procrustes_angular`` is).
 
     Parameters
@@ -92,6 +95,9 @@ def shape_distance(
     if estimator not in ("moments", "plugin"):
         raise InputError("shape_distance", f"estimator {estimator!r}", "'moments' or 'plugin'")
     x, y = paired(x, y, operation="shape_distance", min_rows=_GROUPS + 1)
+    # The order of rows by their norms groups them, and rounding the means changes it.
+    xp = namespace(x, y)
+    x, y = xp.astype(x, xp.float64), xp.astype(y, xp.float64)
     whole = Moments.of(x, y)
     check_varied("x", x, whole.scatter_xx, whole.mean_x, operation="shape_distance")
     check_varied("y", y, whole.scatter_yy, whole.mean_y, operation="shape_distance")
@@ -127,9 +133,17 @@ def shape_distance(
     # The same Σσ² spread over equal singular values is the most that the first moment allows.
     flat = min(top * float(np.sqrt(min(whole.dims) * max(moments[0], 0.0))), plugin)
     half = Z95 * error + abs(missed)
+    low, high = min(value, flat) - half, max(value, flat) + half
+    # The plug-in's own interval bounds it from above always, and from below where its bias is small
+    # enough to be estimated.
+    angle = procrustes_angular(x, y)
+    assert angle.ci is not None
+    high = min(high, math.cos(angle.ci[0]))
+    if angle.parts["bias"] <= LARGE_BIAS * angle.value:
+        low = max(low, math.cos(min(angle.ci[1] + angle.parts["bias"], math.pi / 2)))
     return Score(
         value=value, method="shape_distance (moments)", n=whole.n, chance=0.0,
-        ci=(min(value, flat) - half, max(value, flat) + half),
+        ci=(min(low, value), max(high, value)),
     )  # fmt: skip
 
 
@@ -189,5 +203,5 @@ def _traces(covariances: np.ndarray, cycles: np.ndarray) -> np.ndarray:
                         longer = chains[q - 1] @ (side[g].T if q % 2 == 0 else side[g])
                         chains[q] = chains[q] + longer if q in chains else longer
                 chains[1] = chains[1] + side[g] if 1 in chains else side[g]
-            result += sums / [comb(groups, 2 * p) for p in range(1, _ORDERS + 1)]
+            result += sums / [math.comb(groups, 2 * p) for p in range(1, _ORDERS + 1)]
     return result / (2 * len(cycles))

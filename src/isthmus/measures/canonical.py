@@ -1,0 +1,121 @@
+r"""Canonical: the span of a space's columns, and how much two spans share.
+
+A space's span is an orthonormal basis U (n, r) of its columns, cut at its numerical rank. Shared by
+CCA and its kin, where tr(P_x P_y) = |U_xᵀ U_y|² with P = U Uᵀ; holds no method of its own.
+"""
+
+import math
+
+import numpy as np
+from scipy.special import betainc
+
+from isthmus.core.arrays import Array, namespace, to_numpy
+from isthmus.core.errors import InputError
+
+
+def span(
+    name: str, x: Array, *, operation: str, centre: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Left singular vectors (n, r) and singular values (r,) of x, in float64, up to its rank.
+
+    Values at the level of rounding (of x's own precision, at its distance from the origin) count
+    as zero, so duplicate or constant columns add nothing. Raises InputError when nothing is left.
+    """
+    xp = namespace(x)
+    eps = float(xp.finfo(x.dtype).eps)
+    wide = xp.astype(x, xp.float64)
+    # One unit for all columns keeps squares within range.
+    wide = wide / (float(xp.max(xp.abs(wide))) or 1.0)
+    far = float(xp.max(xp.abs(xp.mean(wide, axis=0)))) if centre else 0.0
+    if centre:
+        wide = wide - xp.mean(wide, axis=0)
+    u, s, _ = xp.linalg.svd(wide, full_matrices=False)
+    values = to_numpy(s)
+    n, d = x.shape
+    noise = 8 * eps * far * math.sqrt(n * d) + max(n, d) * np.finfo(float).eps * values[0]
+    rank = int(np.sum(values > noise))
+    if rank == 0:
+        what = "whose rows are all equal" if centre else "that is zero"
+        raise InputError(operation, f"{name} of shape {(n, d)} {what}", "rows that vary")
+    return to_numpy(u)[:, :rank], values[:rank]
+
+
+def check_room(name: str, x: Array, rank: int, *, operation: str) -> None:
+    """Raise InputError where the centred span of x fills all rows, so that all correlates."""
+    n = x.shape[0]
+    if n - 1 <= rank:
+        raise InputError(
+            operation,
+            f"{name} of shape {tuple(x.shape)} and rank {rank}, which predicts any {n} rows",
+            f"more rows than dimensions: at least {rank + 2}",
+            "Reduce with svcca, use debiased_cka, or bring more rows.",
+        )
+
+
+def overlap_moments(u: np.ndarray, v: np.ndarray) -> tuple[float, float]:
+    """Exact mean and standard deviation of tr(P_x P_y) over all n! shuffles of the rows of v.
+
+    P = P̃ + k 1ᵀ + 1 kᵀ + c with P̃ doubly centred; k and c vanish for centred bases. The centred
+    part has the moments of Kazi-Aoual et al. 1995; the part along k adds 2n k·l, and their
+    covariance is n D_x D_y / ((n-1)(n-2)) with D = Σ P̃_ii k_i. Needs n >= 4.
+    """
+    n = len(u)
+    (t, t2, s, k, d, c), (t_, t2_, s_, k_, d_, c_) = _sums(u), _sums(v)
+    mean = t * t_ / (n - 1) + n * n * c * c_
+    within = (
+        2 * ((n - 1) * t2 - t * t) * ((n - 1) * t2_ - t_ * t_) / ((n - 1) ** 2 * (n + 1) * (n - 2))
+    )
+    diagonal = [
+        n * (n + 1) * a - (n - 1) * (b * b + 2 * e) for a, b, e in ((s, t, t2), (s_, t_, t2_))
+    ]
+    within += diagonal[0] * diagonal[1] / ((n + 1) * n * (n - 1) * (n - 2) * (n - 3))
+    along = 4 * n * n * k * k_ / (n - 1) + 4 * n * n * d * d_ / ((n - 1) * (n - 2))
+    return mean, math.sqrt(max(within + along, 0.0))
+
+
+def _sums(u: np.ndarray) -> tuple[float, float, float, float, float, float]:
+    """Of P = U Uᵀ: tr P̃, tr P̃², Σ P̃_ii², |k|², Σ P̃_ii k_i and c."""
+    mean = u.mean(axis=0)
+    w = u - mean
+    small = w.T @ w
+    diagonal, k = np.einsum("ij,ij->i", w, w), w @ mean
+    return (
+        float(diagonal.sum()),
+        float(np.sum(small**2)),
+        float(diagonal @ diagonal),
+        float(k @ k),
+        float(diagonal @ k),
+        float(mean @ mean),
+    )
+
+
+def overlap_influence(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Influence (n,) of each row on tr(P_x P_y): -|M b|² + 2 aᵀ M b - |Mᵀ a|², M = Uᵀ V.
+
+    a = √n u_i and b = √n v_i are the whitened rows; the ranks are held fixed.
+    """
+    cross = u.T @ v
+    forth, back = u @ cross, v @ cross.T
+    total = 2 * np.einsum("ij,ij->i", forth, v)
+    total -= np.einsum("ij,ij->i", forth, forth) + np.einsum("ij,ij->i", back, back)
+    return len(u) * np.asarray(total)
+
+
+def overlap_test(u: np.ndarray, v: np.ndarray) -> tuple[float, float, float]:
+    """Mean of tr(P_x P_y) over shuffles, and z and p of the pairing that came.
+
+    p is the tail of the Beta on [0, min rank] with the exact mean and variance: for centred
+    one-dimensional Gaussian sides that is the exact distribution of ρ².
+    """
+    top = min(u.shape[1], v.shape[1])
+    value = min(float(np.sum((u.T @ v) ** 2)), top)
+    mean, error = overlap_moments(u, v)
+    if not error > 1e-12 * top:  # all shuffles alike: nothing can be told apart
+        return mean, 0.0, 1.0
+    m, variance = mean / top, (error / top) ** 2
+    weight = m * (1 - m) / variance - 1
+    if weight <= 0:
+        return mean, (value - mean) / error, 1.0
+    # 1 - I_x(a, b) = I_{1-x}(b, a), which keeps the digits of small tails.
+    p = float(betainc(weight * (1 - m), weight * m, 1 - value / top))
+    return mean, (value - mean) / error, p

@@ -1,0 +1,142 @@
+r"""GULP: how differently the best ridge predictors on two spaces can predict anything."""
+
+import math
+
+import numpy as np
+
+from isthmus.core.arrays import Array, paired
+from isthmus.core.card import Card, Paper
+from isthmus.core.errors import InputError
+from isthmus.core.registry import register
+from isthmus.core.score import Score
+from isthmus.measures.canonical import check_room, overlap_test, span
+from isthmus.measures.rows import influence_interval
+
+CARD = Card(
+    name="gulp",
+    summary="Largest gap between the ridge predictions of two spaces over all targets; a metric.",
+    paper=Paper(
+        "GULP: a prediction-based metric between representations", "Boix-Adserà et al.", 2022
+    ),
+    cost="n d^2",
+    memory="n d",
+    invariant=("orthogonal", "isotropic_scale", "translation"),
+    symmetric=True,
+    metric=True,
+    identical=0.0,
+    min_rows=4,
+    caveat="With a small lambda and few rows all spaces differ: compare with chance; the interval "
+    "is around that biased value.",
+)  # fmt: skip
+
+
+@register(CARD)
+def gulp(x: Array, y: Array | None = None, *, lam: float = 0.01) -> Score:
+    r"""Root of the mean squared gap between ridge predictions, averaged over targets.
+
+    .. math:: d_\lambda = \|K_x - K_y\|_F, \quad
+              K_x = X (X^\top X + n\lambda)^{-1} X^\top
+
+    with X and Y centred and scaled to a mean squared row norm of 1, so that λ has no unit. K_x y is
+    the ridge prediction of a target y from x, so d is the root mean square gap between the two
+    predictions over targets of white noise, and bounds it for any target. It equals the paper's
+    d² = tr(Σ_x^{-λ}Σ_x)² + tr(Σ_y^{-λ}Σ_y)² - 2 tr(Σ_x^{-λ}Σ_xy Σ_y^{-λ}Σ_yx), but without the
+    difference that loses half of the digits near identity. d is the metric; its square breaks the
+    triangle. λ = 0 compares spans like ``cca``, λ → ∞ covariances: λ d tends to the distance of the
+    centred Gram matrices over n. ``chance`` is the root mean square over all shuffles of the pairs;
+    z compares with the exact mean and standard deviation of the overlap (positive: closer than
+    chance), p is the tail of the Beta with those moments. The interval comes from the influence of
+    each row.
+
+    Parameters
+    ----------
+    x : (n, dx) array, or a Pairs
+    y : (n, dy) array of the same kind, paired with x by row
+    lam : ridge penalty λ >= 0, in units of the total variance of a side
+
+    Raises
+    ------
+    InputError
+        On fewer than 4 rows, unequal row counts, non-finite values, a side whose rows are all
+        equal, a negative λ, or λ = 0 with n - 1 at or below the rank of a side.
+
+    References
+    ----------
+    Boix-Adserà et al. 2022, "GULP: a prediction-based metric between representations"; Kazi-Aoual
+    et al. 1995 for the moments over shuffles.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(80, 3))
+    >>> float(gulp(x, 5 * x[:, ::-1] + 2)) < 1e-12
+    True
+    """
+    x, y = paired(x, y, operation="gulp", min_rows=4)
+    if not (math.isfinite(lam) and lam >= 0):
+        raise InputError("gulp", f"lam={lam}", "a finite penalty of 0 or more")
+    sides = []
+    for name, side in (("x", x), ("y", y)):
+        u, s = span(name, side, operation="gulp")
+        if lam == 0:
+            check_room(name, side, u.shape[1], operation="gulp")
+        share = s**2 / float(s @ s)  # of the total variance, by axis
+        sides.append((u, share / (share + lam), share))
+    (u, h, _), (v, g, _) = sides
+    n = len(u)
+    cross = u.T @ v
+    value = _apart(u, h, v, g)
+    # K = U h Uᵀ, so that sqrt(h) makes each the projector that the moments are written for.
+    mean, z, p = overlap_test(u * np.sqrt(h), v * np.sqrt(g))
+    sizes = float(h @ h), float(g @ g)
+    chance = math.sqrt(max(sum(sizes) - 2 * mean, 0.0))
+    influences = _influence(sides[0], sides[1], cross) / (2 * max(value, np.finfo(float).tiny))
+    ci = influence_interval(value, [influences]) if value > 0 else (0.0, 0.0)
+    warnings: tuple[str, ...] = ()
+    if mean > 0.1 * math.sqrt(sizes[0] * sizes[1]):
+        warnings = (
+            f"{n} rows are few for dims {x.shape[1]} and {y.shape[1]} at lam={lam}: the predictors "
+            "of unrelated spaces would overlap, so the value says little",
+        )
+    return Score(
+        value=value,
+        method="gulp",
+        n=n,
+        ci=None if ci is None else (max(ci[0], 0.0), ci[1]),
+        chance=chance,
+        z=z,
+        p=p,
+        length=value,
+        warnings=warnings,
+    )
+
+
+def _apart(u: np.ndarray, h: np.ndarray, v: np.ndarray, g: np.ndarray) -> float:
+    """|U h Uᵀ - V g Vᵀ| in a basis of both spans, entry by entry, so that equal ones cancel."""
+    r: np.ndarray = np.linalg.qr(np.hstack([u, v]))[1]
+    a, b = r[:, : len(h)], r[:, len(h) :]
+    return float(np.linalg.norm((a * h) @ a.T - (b * g) @ b.T))
+
+
+def _influence(
+    one: tuple[np.ndarray, np.ndarray, np.ndarray],
+    two: tuple[np.ndarray, np.ndarray, np.ndarray],
+    cross: np.ndarray,
+) -> np.ndarray:
+    """Influence (n,) of each row on d² = |h|² + |g|² - 2 tr(h M g Mᵀ), M = Uᵀ V.
+
+    With a = √n u_i: Σ h² moves by 2 Σ a² h²(1-h), the overlap by 2 (ah)ᵀM(bg) - |g^½ Mᵀ(ah)|² -
+    |h^½ M(bg)|², and the scaling to a total variance of 1 moves each h by -h(1-h) per unit.
+    """
+    total = np.zeros(len(one[0]))
+    weighted = []
+    for (u, h, share), (_, g, _), m in ((one, two, cross), (two, one, cross.T)):
+        n = len(u)
+        a = math.sqrt(n) * u
+        weighted.append(a * h)
+        excess = a**2 @ share - 1  # of the row's squared norm over the mean
+        damped = h * (1 - h)
+        total += 2 * (a**2 @ (h * damped) - excess * float(h @ damped))
+        total += 2 * (((a * h) @ m) ** 2 @ g + excess * float(damped @ m**2 @ g))
+    total -= 4 * np.einsum("ij,ij->i", weighted[0] @ cross, weighted[1])
+    return total

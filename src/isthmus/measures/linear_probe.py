@@ -1,0 +1,83 @@
+r"""Linear probe: how often a linear classifier names the class of a row it has not seen."""
+
+from typing import Any
+
+import numpy as np
+
+from isthmus.core.arrays import Array, like, matrix
+from isthmus.core.card import Card, Paper
+from isthmus.core.random import Seed
+from isthmus.core.registry import register
+from isthmus.core.score import Score
+from isthmus.measures.classes import accuracy, codes, indicators
+from isthmus.measures.held_out import predictions
+from isthmus.measures.ridge_r2 import ridge_map
+
+CARD = Card(
+    name="linear_probe",
+    summary="Held-out accuracy of a ridge classifier of the labels.",
+    paper=Paper(
+        "Understanding intermediate layers using linear classifier probes", "Alain & Bengio", 2016
+    ),
+    cost="n d^2",
+    memory="n d + d^2",
+    spaces=1,
+    given=("labels",),
+    invariant=("orthogonal", "isotropic_scale", "translation"),
+    min_rows=10,
+    caveat="The interval takes hits as independent and the fitted maps as given. A class that lies "
+    "between others is hidden from a linear map; the score warns where one is hardly guessed.",
+)
+
+
+@register(CARD)
+def linear_probe(x: Array, labels: Any, *, folds: int = 5, rng: Seed = 0) -> Score:
+    r"""Share of rows whose class has the largest held-out ridge prediction, 0 to 1.
+
+    .. math:: \frac1n \sum_i [\, y_i = \arg\max_c \hat Y_{ic} \,]
+
+    with Ŷ the ridge regression of the class indicators on x, from the folds that row i is not in;
+    penalties are chosen inside each training set, as in ``ridge_r2``. ``chance``, z and p are exact
+    over shuffles of the guesses; ``parts["majority"]`` is the share of the largest class, which
+    naming it blindly has.
+    The interval is Clopper and Pearson's. ``parts["hits"]`` (n,) bool.
+
+    Parameters
+    ----------
+    x : (n, d) array
+    labels : (n,) integers or strings of at least 2 classes
+    folds : number of folds, at least 2 and at most n / 2
+    rng : seed of the assignment to folds, which does not depend on the order of rows
+
+    Raises
+    ------
+    InputError
+        On non-finite values, too few rows for the folds, rows that are all equal, labels of other
+        length or one class.
+
+    References
+    ----------
+    Alain & Bengio 2016, "Understanding intermediate layers using linear classifier probes".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(90, 5))
+    >>> score = linear_probe(x, x[:, 0] + x[:, 1] > 0)
+    >>> score.value > 0.85, score.p < 1e-6
+    (True, True)
+    """
+    x = matrix("x", x, operation="linear_probe")
+    numbers, sizes = codes(labels, x.shape[0], operation="linear_probe")
+    y = like(indicators(numbers), x)
+    guess = np.empty(len(numbers), int)
+    for rows, _, rest in predictions(x, y, folds, rng, ridge_map, operation="linear_probe"):
+        # What is missed is actual minus predicted, and the indicator is known.
+        guess[rows] = np.argmax(indicators(numbers)[rows] - rest, axis=1)
+    warnings: tuple[str, ...] = ()
+    if sizes.min() < folds:
+        warnings = (f"the smallest class has {sizes.min()} rows for {folds} folds",)
+    rare = int(np.sum(np.bincount(guess, minlength=len(sizes)) < sizes / 4))
+    if rare:
+        warnings += (f"{rare} of {len(sizes)} classes are hardly ever guessed",)
+    return accuracy(guess, numbers, "linear_probe", warnings)

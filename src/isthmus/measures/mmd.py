@@ -1,0 +1,107 @@
+r"""MMD: how far apart two samples of one space are in the feature space of a kernel."""
+
+from typing import Any, Literal
+
+import numpy as np
+
+from isthmus.core.card import Card, Paper
+from isthmus.core.errors import InputError
+from isthmus.core.registry import register
+from isthmus.core.score import Score
+from isthmus.measures.two_sample import compared, samples
+
+CARD = Card(
+    name="mmd",
+    summary="How far apart the mean features of two samples of one space are, under a kernel.",
+    paper=Paper("A Kernel Two-Sample Test", "Gretton et al.", 2012, where="eq. 3"),
+    cost="n^2 d",
+    memory="n d",
+    invariant=("orthogonal", "isotropic_scale", "translation"),
+    jointly=True,
+    symmetric=True,
+    paired=False,
+    library="SciPy",
+    chance=0.0,
+    min_rows=2,
+)
+
+#: Rows whose distances the median is taken of.
+_SAMPLE = 1000
+
+
+@register(CARD)
+def mmd(
+    x: Any,
+    y: Any,
+    *,
+    kernel: Literal["gaussian", "linear"] = "gaussian",
+    bandwidth: float | None = None,
+) -> Score:
+    r"""Squared maximum mean discrepancy of two unpaired samples, unbiased; 0 when they agree.
+
+    .. math:: \mathrm{MMD}^2 = \mathbb{E}\,k(X, X') + \mathbb{E}\,k(Y, Y') - 2\,\mathbb{E}\,k(X, Y)
+
+    with k = exp(-|x - y|² / (2 σ²)), σ the median distance between all rows, or k the inner
+    product: the squared distance of the means. z is against one common distribution: a large one
+    says that they *differ*; it uses the exact variance over all relabellings of the rows. Interval:
+    two-sample delete-one jackknife.
+
+    With a ``bandwidth`` of the caller's there is a ``length``, the root of the biased form, which
+    is a metric between samples. A median depends on the pair, which makes three distances
+    incomparable, so then there is none.
+
+    Parameters
+    ----------
+    x : (n, d) array
+    y : (m, d) array, of the same space, not paired
+    kernel : ``gaussian`` or ``linear``; the invariance to scale on the card is gaussian's
+    bandwidth : σ, in units of the distances
+
+    Raises
+    ------
+    InputError
+        On unequal widths, fewer than 2 rows, non-finite values, rows that are all equal, or a
+        bandwidth that is not positive.
+
+    References
+    ----------
+    Gretton et al. 2012, eq. 3; Hubert & Schultz 1976 for the variance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(200, 3))
+    >>> float(mmd(x[:80], x[80:])) < 0.01 < float(mmd(x[:80], x[80:] + 1))
+    True
+    """
+    from scipy.spatial.distance import cdist
+
+    if kernel not in ("gaussian", "linear") or (bandwidth is not None and not bandwidth > 0):
+        raise InputError(
+            "mmd", f"kernel {kernel!r}, bandwidth {bandwidth}", "gaussian or linear, above 0"
+        )
+    both, first = samples(x, y, operation="mmd")
+    width = bandwidth if bandwidth is not None else _median(both)
+
+    def dissimilarity(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+        squared = cdist(rows, others, "sqeuclidean")
+        # As a kernel, -|x - y|²/2 and the inner product differ by what cancels.
+        return squared / 2 if kernel == "linear" else -np.expm1(squared / (-2 * width**2))
+
+    found = compared(both, first, dissimilarity)
+    fixed = kernel == "linear" or bandwidth is not None
+    return Score(
+        value=found.unbiased, method="mmd", n=first, ci=found.ci, chance=0.0, z=found.z, p=found.p,
+        length=float(np.sqrt(found.biased)) if fixed else None,
+    )  # fmt: skip
+
+
+def _median(both: np.ndarray) -> float:
+    """The median distance between distinct rows; of many, between some at all radii."""
+    from scipy.spatial.distance import pdist
+
+    if len(both) > _SAMPLE:  # by radius, so that the order in which rows came does not matter
+        order = np.argsort(np.einsum("ij,ij->i", both, both), kind="stable")
+        both = both[order[np.linspace(0, len(both) - 1, _SAMPLE).round().astype(int)]]
+    apart = pdist(both)
+    return float(np.median(apart)) or float(apart.mean())
