@@ -6,10 +6,14 @@ The pages are committed; a test fails when they no longer say what the code says
 """
 
 import inspect
+import sys
 from pathlib import Path
 
 from isthmus.core.card import closure
 from isthmus.core.registry import ROOMS, Method, methods
+
+sys.path.insert(0, str(Path(__file__).parent))
+from pictures import PICTURES
 
 FOLDER = Path(__file__).parent / "methods"
 _ROOM_TITLES = {
@@ -74,7 +78,19 @@ def page(entry: Method) -> str:
     lines += [f"| {name} | {value} |" for name, value in facts]
     signature = f"isthmus.{entry.room}.{call.__name__}{_signature(call)}"
     text = inspect.getdoc(call) or ""
-    return "\n".join([*lines, "", "```python", signature, "```", "", "```text", text, "```", ""])
+    drawn = _picture(card.name) if entry.room == "measures" else []
+    return "\n".join(
+        [*lines, *drawn, "", "```python", signature, "```", "", "```text", text, "```", ""]
+    )
+
+
+def _picture(name: str) -> list[str]:
+    """The picture of a method with its caption, where there is one."""
+    if name not in PICTURES:
+        return []
+    draw = PICTURES[name]
+    caption = inspect.getdoc(draw) or ""
+    return ["", f"![{caption}](../../images/{draw.__name__}.svg)", "", f"*{caption}*"]
 
 
 def _groups(groups: tuple[str, ...]) -> str:

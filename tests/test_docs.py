@@ -32,3 +32,13 @@ def test_links_in_the_guides_lead_somewhere():
     for path in [root / "README.md", root / "CONTRIBUTING.md", *DOCS.glob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
             assert (path.parent / link).exists(), f"{path.name} links to {link}"
+
+
+def test_every_picture_is_drawn_for_a_method_that_exists(generator):
+    from isthmus.core.registry import methods
+
+    known = {m.name for m in methods("measures")}
+    assert set(generator.PICTURES) <= known
+    drawn = {draw.__name__ for draw in generator.PICTURES.values()}
+    found = {path.stem for path in (DOCS / "images").glob("*.svg")}
+    assert drawn == found, "run docs/pictures.py"

@@ -110,14 +110,18 @@ class RidgePath:
 
         GCV(α) = (RSS/n) / (1 - df/n)², df = 1 + Σ λ/(λ + α t) (Golub, Heath & Wahba 1979).
         """
-        power = np.sum(self._cross**2, axis=1)
-        errors = []
-        for alpha in self.ALPHAS:
-            damped = self._damped(alpha)
-            residual = self._total - np.sum(power * (2 / damped - self._values / damped**2))
-            freedom = 1.0 + float(np.sum(self._values / damped))
-            rest = max(1.0 - freedom / self.n, 1e-8)
-            errors.append(max(residual, 0.0) / rest**2)
+        # Sums of positive terms throughout: as differences from the total, error and freedom of a
+        # fit through every row (n <= d) would be rounding, and its ratio anything.
+        eps = float(np.finfo(np.float64).eps)
+        kept = self._values > self._values[0] * eps * len(self._values)
+        values = self._values[kept]
+        explained = np.sum(self._cross[kept] ** 2, axis=1) / values
+        rest = self._total - float(explained.sum())  # what ordinary least squares leaves
+        rest = rest if rest > 1e3 * eps * self._total else 0.0
+        penalties = self.ALPHAS * self._unit
+        shrink = penalties[:, None] / (values + penalties[:, None])
+        freedom = max(self.n - 1 - len(values), 0) + shrink.sum(axis=1)
+        errors = (rest + shrink**2 @ explained) / np.maximum(freedom, 1e-300) ** 2
         return float(self.ALPHAS[int(np.argmin(errors))])
 
     def _damped(self, alpha: float) -> np.ndarray:

@@ -133,7 +133,7 @@ def run(*, seed: int = 0) -> Evidence:
     return recorded(
         SLUG, PAPER, CLAIM, seed=seed, started=started, figures=figures,
         what_holds=(
-            f"mAP at 1, 2 and 3 hops: {said}. Where 2 hops are above 1, siblings are rebuilt before "
-            "parents. node2vec is factorised exactly, not sampled."
+            f"mAP at 1, 2 and 3 hops: {said}. Where 2 hops are above 1, siblings are rebuilt "
+            "before parents. node2vec is factorised exactly, not sampled."
         ),
     )  # fmt: skip

@@ -44,8 +44,8 @@ class Disagreement:
 def disagreement(x: Array, y: Array, ids: Any, *, k: int = 10) -> Disagreement:
     r"""The items around which the neighbourhoods of x and y differ most, and in which directions.
 
-    kept_i = |N^k_x(i) ∩ N^k_y(i)| / k by cosine. Of items that keep equally few, the one comes first
-    whose neighbours of either space have the least cosine to it in the other. The residual is
+    kept_i = |N^k_x(i) ∩ N^k_y(i)| / k by cosine. Of items that keep equally few, the one comes
+    first whose neighbours of either space have the least cosine to it in the other. The residual is
     that of the Procrustes problem with shift and scale, R = Y - s X Q - t, its directions the
     eigenvectors of RᵀR = S_yy - s (QᵀS_xy + S_yxQ) + s² QᵀS_xxQ, from moments.
 

@@ -1,0 +1,197 @@
+"""Draw docs/images/: one picture for each method whose page is clearer with one.
+
+    python docs/pictures.py [NAME ...]
+
+Every curve is computed by the method itself. A function here draws one picture, named like the
+first of its methods; its docstring is the caption on their pages (docs/generate.py).
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("svg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from isthmus import measures
+
+FOLDER = Path(__file__).parent / "images"
+SEEDS = range(20)
+_RC: Any = {
+    "svg.fonttype": "none", "svg.hashsalt": "isthmus", "font.size": 9, "axes.spines.top": False,
+    "axes.spines.right": False, "legend.frameon": False, "figure.figsize": (6.4, 3.0),
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
+    "axes.prop_cycle": mpl.cycler(
+        color=["#0072b2", "#c94f00", "#00845f", "#626b76"],
+        linestyle=["-", (0, (5, 2)), (0, (1, 1.5)), "-."],
+    ),
+}  # fmt: skip
+Rng = np.random.Generator
+Draw = Callable[[Any], None]
+#: Method -> what draws its picture.
+PICTURES: dict[str, Draw] = {}
+
+
+def picture(*others: str) -> Callable[[Draw], Draw]:
+    """Enter ``draw(axes)`` for the method of its name and for ``others``."""
+
+    def enter(draw: Draw) -> Draw:
+        PICTURES.update(dict.fromkeys((draw.__name__, *others), draw))
+        return draw
+
+    return enter
+
+
+def blobs(rng: Rng, n: int = 400, d: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Points of three classes and their labels."""
+    labels = rng.integers(0, 3, n)
+    return rng.normal(size=(n, d)) + 4 * np.eye(3, d)[labels], labels
+
+
+def mean_over(seeds: Any, value: Callable[[Rng], float]) -> float:
+    return float(np.mean([value(np.random.default_rng(seed)) for seed in seeds]))
+
+
+@picture("debiased_cka")
+def cka(axes: Any) -> None:
+    """Between unrelated spaces CKA is near 1 at few rows; debiased CKA is 0 at any number."""
+    rows = np.unique(np.geomspace(10, 1000, 9).astype(int))
+    for name in ("cka", "debiased_cka"):
+        call = getattr(measures, name)
+        axes.plot(rows, [mean_over(SEEDS, lambda r, n=n, c=call: float(
+            c(*r.normal(size=(2, n, 100))))) for n in rows], label=name)  # fmt: skip
+    axes.plot(rows, [measures.cka(*np.random.default_rng(0).normal(size=(2, n, 100))).chance
+                     for n in rows], label="chance that cka states")  # fmt: skip
+    axes.set(xscale="log", xlabel="rows", ylabel="value", title="Unrelated spaces, 100 dimensions")
+    axes.legend()
+
+
+@picture()
+def participation_ratio(axes: Any) -> None:
+    """A sample of few rows reads too few dimensions; debias=True does not."""
+    rows = np.unique(np.geomspace(10, 2000, 9).astype(int))
+    for debias in (False, True):
+        axes.plot(rows, [mean_over(SEEDS, lambda r, n=n, b=debias: float(
+            measures.participation_ratio(r.normal(size=(n, 50)), debias=b))) for n in rows],
+            label=f"debias={debias}")  # fmt: skip
+    axes.axhline(50, color="#626b76", lw=0.8)
+    axes.set(xscale="log", xlabel="rows", ylabel="value", title="White noise, 50 dimensions")
+    axes.legend()
+
+
+@picture()
+def two_nn(axes: Any) -> None:
+    """High dimensions read too low at any practical number of rows."""
+    from isthmus.measures.two_nn import bias_curve
+
+    true = np.arange(1, 61, 3.0)
+    axes.plot(true, true, color="#626b76", lw=0.8, label="right")
+    for n in (100, 1000, 10_000):
+        axes.plot(true, bias_curve(n, tuple(true)), label=f"n = {n:,}")
+    axes.set(xlabel="dimension of Gaussian rows", ylabel="value", title="What TwoNN reads")
+    axes.legend()
+
+
+@picture()
+def mutual_knn(axes: Any) -> None:
+    """The share of kept neighbours grows with k, and so does the level of chance."""
+    x = np.random.default_rng(0).normal(size=(500, 8))
+    ks = np.unique(np.geomspace(1, 250, 12).astype(int))
+    for noise in (0.1, 0.5, 2.0):
+        y = x + noise * np.random.default_rng(1).normal(size=x.shape)
+        axes.plot(ks, [float(measures.mutual_knn(x, y, k=int(k))) for k in ks],
+                  label=f"noise {noise}")  # fmt: skip
+    axes.plot(ks, ks / 499, label="chance, k / (n - 1)")
+    axes.set(xscale="log", xlabel="k", ylabel="value", title="A space and a noisy copy, 500 rows")
+    axes.legend()
+
+
+@picture()
+def information_imbalance(axes: Any) -> None:
+    """A space predicts a part of itself and not the other way round."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 3))
+    cases = {
+        "a rotation": x @ np.linalg.qr(rng.normal(size=(3, 3)))[0],
+        "a part of it": x[:, :1],
+        "noisy": x + 0.5 * rng.normal(size=x.shape),
+        "unrelated": rng.normal(size=x.shape),
+    }
+    for i, (name, y) in enumerate(cases.items()):
+        there, back = measures.information_imbalance(x, y), measures.information_imbalance(y, x)
+        axes.plot(float(there), float(back), ls="", marker="osD^"[i], label=name)
+    axes.plot([0, 1], [0, 1], color="#d5dae0", lw=0.8, zorder=0)
+    axes.set(xlabel="space -> other", ylabel="other -> space", xlim=(-0.05, 1.1),
+             ylim=(-0.05, 1.1), title="0: predicts all neighbours, 1: none")  # fmt: skip
+    axes.legend(loc="upper center")
+
+
+@picture()
+def alpha_shape(axes: Any) -> None:
+    """Towards alpha 0 the sizes of directions stop to matter."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 6))
+    pairs = {
+        "columns rescaled": x * np.geomspace(1, 30, 6),
+        "noisy": x + 0.7 * rng.normal(size=x.shape),
+    }
+    alphas = np.linspace(0, 1, 11)
+    for name, y in pairs.items():
+        scores = [measures.alpha_shape(x, y, alpha=float(a)) for a in alphas]
+        axes.plot(alphas, [float(s) for s in scores], label=name)
+    axes.plot(alphas, [s.chance for s in scores], label="chance")
+    axes.set(xlabel="alpha", ylabel="angle, radians", ylim=(0, None),
+             title="From whole spans (0) to shapes (1)")  # fmt: skip
+    axes.legend()
+
+
+@picture()
+def gulp(axes: Any) -> None:
+    """At a large ridge only large directions matter."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 10)) * np.geomspace(3, 0.1, 10)
+    others = {
+        "loses its largest direction": np.delete(x, 0, 1),
+        "loses its smallest": x[:, :-1],
+    }
+    ridges = np.geomspace(1e-4, 10, 13)
+    for name, y in others.items():
+        axes.plot(ridges, [float(measures.gulp(x, y, lam=float(p))) for p in ridges],
+                  label=name)  # fmt: skip
+    axes.set(xscale="log", xlabel="lam", ylabel="distance",
+             title="How far two spaces predict alike, by the ridge of the probe")  # fmt: skip
+    axes.legend()
+
+
+@picture("svcca")
+def cca(axes: Any) -> None:
+    """With few rows per dimension unrelated spaces correlate."""
+    rng = np.random.default_rng(0)
+    rows = np.unique(np.geomspace(60, 2000, 9).astype(int))
+    for name in ("cca", "svcca"):
+        call = getattr(measures, name)
+        scores = [call(*rng.normal(size=(2, n, 50))) for n in rows]
+        axes.plot(rows, [float(s) for s in scores], label=name)
+    axes.plot(rows, 50 / (rows - 1), label="chance, d / (n - 1)")
+    axes.set(xscale="log", xlabel="rows", ylabel="value", title="Unrelated spaces, 50 dimensions")
+    axes.legend()
+
+
+def main(names: list[str]) -> None:
+    """Draw the named pictures, or all."""
+    FOLDER.mkdir(exist_ok=True)
+    drawn = {draw.__name__: draw for name, draw in PICTURES.items() if not names or name in names}
+    for name, draw in drawn.items():
+        with mpl.rc_context(_RC):
+            figure, axes = plt.subplots(layout="constrained")
+            draw(axes)
+            figure.savefig(FOLDER / f"{name}.svg", metadata={"Date": None})
+            plt.close(figure)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
