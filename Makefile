@@ -5,10 +5,12 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: help setup demo test check docs bench evidence clean
+COMPARE := .venv-compare
+
+.PHONY: help setup demo test check docs bench compare evidence clean
 
 help:
-	@echo "make demo | test | check | docs | bench | evidence | setup | clean"
+	@echo "make demo | test | check | docs | bench | compare | evidence | setup | clean"
 
 setup: $(VENV)/.ready
 
@@ -23,8 +25,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: setup
 	$(RUN)/isthmus demo --out demo-out
 
+# One worker a core, one BLAS thread a worker: more threads than cores only wait for each other.
 test: setup
-	$(RUN)/python -m pytest
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m pytest -n logical --dist worksteal
 
 check: setup
 	$(RUN)/ruff check .
@@ -38,8 +41,24 @@ docs: setup
 bench: setup
 	$(RUN)/python benchmarks/run.py
 
+compare: $(COMPARE)/.ready
+	ISTHMUS_DISAGREEMENTS=benchmarks/results/disagreements.json \
+		$(COMPARE)/bin/python -m pytest tests/comparison
+	$(COMPARE)/bin/python docs/disagreements.py
+
+$(COMPARE)/.ready: pyproject.toml constraints.txt $(wildcard tests/comparison/requirements*.txt)
+	$(PYTHON) -m venv $(COMPARE)
+	$(COMPARE)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt "torch==2.13.0"
+	$(COMPARE)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --requirement tests/comparison/requirements.txt \
+		--editable ".[dev]"
+	$(COMPARE)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --requirement tests/comparison/requirements-alone.txt
+	touch $@
+
 evidence: setup
 	$(RUN)/isthmus reproduce --all --save docs/results
 
 clean:
-	rm -rf $(VENV) demo-out build dist
+	rm -rf $(VENV) $(COMPARE) demo-out build dist

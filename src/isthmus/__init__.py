@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from isthmus import anchors, bridges, measures, report, retrieval
     from isthmus.bridges.bridge import Bridge, fit, load
     from isthmus.measures.compare import compare
+    from isthmus.measures.doctor import doctor
     from isthmus.spaces.open import open
     from isthmus.spaces.pairs import Pairs, pair
     from isthmus.spaces.space import Space
@@ -19,13 +20,13 @@ __version__ = "0.1.0"
 # Nothing heavy is imported until a name is first used.
 _HOME = {
     "Bridge": "bridges.bridge", "Pairs": "spaces.pairs", "Space": "spaces.space",
-    "compare": "measures.compare", "evaluate": "upgrade.evaluate", "fit": "bridges.bridge",
-    "load": "bridges.bridge", "open": "spaces.open", "pair": "spaces.pairs",
-    "translate": "upgrade.translate",
+    "compare": "measures.compare", "doctor": "measures.doctor", "evaluate": "upgrade.evaluate",
+    "fit": "bridges.bridge", "load": "bridges.bridge", "open": "spaces.open",
+    "pair": "spaces.pairs", "translate": "upgrade.translate",
     "anchors": None, "bridges": None, "measures": None, "report": None, "retrieval": None,
 }  # fmt: skip
-__all__ = ["Bridge", "Pairs", "Space", "anchors", "bridges", "compare", "evaluate", "fit", "load"]
-__all__ += ["measures", "open", "pair", "report", "retrieval", "translate"]
+__all__ = ["Bridge", "Pairs", "Space", "anchors", "bridges", "compare", "doctor", "evaluate", "fit"]
+__all__ += ["load", "measures", "open", "pair", "report", "retrieval", "translate"]
 
 
 def __getattr__(name: str) -> Any:

@@ -25,8 +25,8 @@ def process(*arguments, code=ENTRY + "main()", **options):
 
 
 def test_the_verbs_are_those_of_the_guide():
-    wanted = ["info", "compare", "fit", "translate", "evaluate", "methods", "reproduce", "demo"]
-    assert wanted == NAMES
+    wanted = ["info", "doctor", "compare", "fit", "translate", "evaluate", "methods"]
+    assert [*wanted, "reproduce", "demo"] == NAMES
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
@@ -80,6 +80,7 @@ def test_version(cli):
         ["nonsense"],
         ["--nonsense"],
         ["info"],
+        ["doctor"],
         ["fit", "old.npz"],
         ["fit", "old.npz", "new.npz"],
         ["fit", "old.npz", "new.npz", "-o", "x", "--holdout", "much"],

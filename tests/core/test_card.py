@@ -37,3 +37,16 @@ def test_a_card_is_plain_data():
     card = Card(name="x", summary="s", paper=PAPER, cost="n", memory="n")
     assert json.loads(json.dumps(card.as_dict()))["paper"]["year"] == 2001
     assert str(PAPER) == "Somebody 2001"
+
+
+def test_rough_by_rows_and_by_rows_per_dimension():
+    card = Card(
+        name="x", summary="s", paper=PAPER, cost="n", memory="n",
+        caveat="The interval is short.", rough=(150, 5),
+    )  # fmt: skip
+    assert card.is_rough(149, 2)
+    assert card.is_rough(500, 101)
+    assert not card.is_rough(500, 100)
+    assert not Card(name="x", summary="s", paper=PAPER, cost="n", memory="n").is_rough(2, 999)
+    with pytest.raises(InputError, match="without a caveat"):
+        Card(name="x", summary="s", paper=PAPER, cost="n", memory="n", rough=(150, 5))

@@ -120,3 +120,80 @@ def test_ranks_equal_a_sort():
 def test_a_map_to_one_point_ranks_at_chance_not_first():
     same = np.ones((41, 3))
     assert partner_ranks(same, same)[0] == 21
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_more_duplicates_than_spares_go_to_the_lower_rows(metric, kind):
+    rng = np.random.default_rng(5)
+    base = rng.normal(size=(6, 3))[rng.integers(0, 6, 200)].astype(np.float32)
+    if metric != "inner":
+        base += 1000
+    convert = torch.asarray if kind == "torch" else np.asarray
+    indices, _ = neighbors(convert(base), convert(base), 5, metric=metric, exclude_self=True)
+    for i, found in enumerate(np.asarray(indices)):
+        same = np.flatnonzero((base == base[i]).all(axis=1))
+        if metric != "inner":
+            assert found.tolist() == same[same != i][:5].tolist()
+    np.testing.assert_array_equal(indices, oracle(base, base, 5, metric, True)[0])
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_rows_that_float32_cannot_tell_apart(metric, monkeypatch):
+    """Ten clusters of rows that differ by 1e-6 of their distance from each other."""
+    rng = np.random.default_rng(6)
+    base = np.repeat(rng.normal(size=(10, 8)), 40, axis=0) + 1e-6 * rng.normal(size=(400, 8))
+    expected = oracle(base, base, 5, "euclidean" if metric == "euclidean" else metric, True)[0]
+    if metric == "cosine":
+        length = np.linalg.norm(base, axis=1, keepdims=True)
+        expected = oracle(base / length, base / length, 5, "euclidean", True)[0]
+    indices, _ = neighbors(base, base, 5, metric=metric, exclude_self=True)
+    np.testing.assert_array_equal(indices, expected)
+    # Without the bound on rounding the float32 proposal would have been believed.
+    import isthmus.core.nearest as nearest
+
+    monkeypatch.setattr(nearest, "_rounding", lambda q, b, rows, least, dtype, metric: 0 * least)
+    believed, _ = neighbors(base, base, 5, metric=metric, exclude_self=True)
+    assert (believed != indices).any()
+
+
+def test_a_few_far_rows_do_not_cost_the_proof(monkeypatch):
+    """Their lengths do not enter the bound of rows that they cannot be near to."""
+    import isthmus.core.nearest as nearest
+
+    base = np.random.default_rng(7).normal(size=(500, 16)).astype(np.float32)
+    base[:3] *= 100
+    expected = oracle(base, base, 5, "euclidean", True)[0]
+
+    def counted(q, b, rows, *rest):
+        again.extend(rows)
+        return band(q, b, rows, *rest)
+
+    band, again = nearest._band, []
+    monkeypatch.setattr(nearest, "_band", counted)
+    np.testing.assert_array_equal(neighbors(base, base, 5, exclude_self=True)[0], expected)
+    assert len(again) < 10
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_blocks_do_not_matter(metric, monkeypatch):
+    import isthmus.core.nearest as nearest
+
+    rng = np.random.default_rng(8)
+    base, queries = rng.normal(size=(700, 5)), rng.normal(size=(90, 5))
+    base[:30] = base[30]
+    whole = neighbors(queries, base, 7, metric=metric)
+    for name, size in {"_QUERIES": 16, "_PANEL": 70, "_ENTRIES": 64, "_CELLS": 900}.items():
+        monkeypatch.setattr(nearest, name, size)
+    for one, two in zip(neighbors(queries, base, 7, metric=metric), whole, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_directions_that_differ_by_little():
+    """All cosines are 1 - 1e-8: a float32 product of unit rows sees nothing."""
+    base = 1e-4 * np.random.default_rng(9).normal(size=(200, 4)) + [1.0, 2.0, 3.0, 4.0]
+    unit_rows = base / np.linalg.norm(base, axis=1, keepdims=True)
+    expected = oracle(unit_rows, unit_rows, 4, "euclidean", True)
+    indices, distances = neighbors(base, base, 4, metric="cosine", exclude_self=True)
+    np.testing.assert_array_equal(indices, expected[0])
+    np.testing.assert_allclose(distances, expected[1] ** 2 / 2, rtol=1e-6)

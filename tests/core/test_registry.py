@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 import isthmus
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
-from isthmus.core.registry import method, methods, register
+from isthmus.core.registry import cautious, method, methods, register
+from isthmus.core.score import Score
 
 
 def card(name):
@@ -80,3 +82,35 @@ def test_plugins_are_found_through_their_entry_point(monkeypatch):
     monkeypatch.setattr(registry, "entry_points", lambda group: [Plugin()])
     assert "from_elsewhere" in [m.name for m in methods("measures")]
     assert method("measures", "from_elsewhere").card.name == "from_elsewhere"
+
+
+class Both:
+    x, y = [[0.0, 1.0]] * 8, [[0.0, 1.0, 2.0]] * 8
+
+
+@pytest.mark.parametrize(
+    ("args", "given"),
+    [
+        (([[0.0, 1.0]] * 8, [[0.0, 1.0, 2.0]] * 8), {}),
+        (([[0.0, 1.0]] * 8,), {"y": [[0.0, 1.0, 2.0]] * 8}),
+        ((Both(),), {}),
+    ],
+)
+def test_scores_from_where_a_card_is_rough_warn(args, given):
+    rough = replace(card("measured"), caveat="The interval is short.", rough=(4, 3))
+    call = cautious(rough, measured)
+    assert "8 rows of 3 dims" in call(*args, **given).warnings[1]
+    assert call.__doc__ == measured.__doc__
+    wide = replace(rough, rough=(4, 2))
+    assert cautious(wide, measured)(*args, **given).warnings == ("own",)
+
+
+def test_a_score_without_interval_or_test_has_nothing_to_warn_of():
+    rough = replace(card("measured"), caveat="The interval is short.", rough=(99, 0))
+    assert cautious(rough, lambda x: Score(value=1.0, method="m", n=8))([[1.0]]).warnings == ()
+    assert cautious(rough, lambda x: 3.0)([[1.0]]) == 3.0
+
+
+def measured(x, y=None):
+    """A measure with an interval."""
+    return Score(value=1.0, method="measured", n=8, ci=(0.0, 2.0), warnings=("own",))

@@ -81,7 +81,8 @@ def test_a_bent_confound_is_warned_about():
     assert score.ci[0] > 0
     assert "explains most of both sides" in score.warnings[0]
     x, y, c = seen()
-    assert not deconfounded_cka(x, y, confound=c).warnings
+    found = deconfounded_cka(x, y, confound=c).warnings
+    assert not any("explains most" in one for one in found)
 
 
 def test_what_only_the_input_shares_is_zero_in_the_mean():

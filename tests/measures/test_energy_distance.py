@@ -41,6 +41,16 @@ def test_interval_is_the_jackknife_of_both_samples(samples):
     left_x = [naive(np.delete(x, i, 0), y)[0] for i in range(len(x))]
     left_y = [naive(x, np.delete(y, i, 0))[0] for i in range(len(y))]
     variance = sum((len(one) - 1) * np.var(one) for one in (left_x, left_y))
+    # Less what belongs to pairs: 2 Var/(n (n - 1)) within a sample, 4 Var/(n m) across.
+    for one in samples:
+        d, n = cdist(one, one), len(one)
+        rows = d.sum(axis=1)
+        d = d - (rows[:, None] + rows) / (n - 2) + rows.sum() / ((n - 1) * (n - 2))
+        np.fill_diagonal(d, 0)
+        variance -= 2 * np.sum(d**2) / (n * (n - 3)) / (n * (n - 1))
+    d, n, m = cdist(x, y), len(x), len(y)
+    d = d - d.mean(axis=0) - d.mean(axis=1)[:, None] + d.mean()
+    variance -= 4 * np.sum(d**2) / ((n - 1) * (m - 1)) / (n * m)
     score = energy_distance(x, y)
     assert score.ci[1] - score.value == pytest.approx(1.959964 * np.sqrt(variance), rel=1e-6)
 

@@ -1,5 +1,7 @@
 """What holds for every measure of the room beyond the public contract."""
 
+import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +14,11 @@ MINE = [m for m in methods("measures") if m.call.__module__.startswith("isthmus.
 ROOM = [m for m in MINE if m.card.spaces]
 PAIRED = [m for m in ROOM if m.card.spaces == 2 and m.card.paired]
 TESTS = Path(__file__).parent
+SIMULATED = json.loads(
+    (TESTS.parents[1] / "benchmarks" / "results" / "calibration.json").read_text()
+)["rows"]
+#: The share of simulations asked for, and the name of the share of scores that warned.
+BANDS = {"coverage": (0.93, 0.97, "warned"), "size": (0.04, 0.06, "tests_warned")}
 
 
 def views(n=64, d=6):
@@ -79,3 +86,36 @@ def test_an_object_with_both_sides_serves_as_pairs(m):
 def test_has_a_test_of_its_own(m):
     """Where the contract does not reach, and for the oracle, which no contract can know."""
     assert (TESTS / f"test_{m.name}.py").is_file()
+
+
+def unsaid(card, rows):
+    """Cells of ``benchmarks/calibration.py`` off their band that neither card nor scores admit."""
+    found = []
+    for row in rows:
+        for kind, (low, high, warned) in BANDS.items():
+            if kind in row and not low <= row[kind] <= high:
+                warns = row[warned] >= 0.99 or card.is_rough(row["n"], row["d"])
+                if not (card.caveat and warns):
+                    found.append((kind, row["n"], row["d"], row[kind]))
+    return found
+
+
+@pytest.mark.parametrize("m", ROOM, ids=lambda m: m.name)
+def test_intervals_and_tests_off_their_level_are_admitted(m):
+    """By a caveat in the card, and by a warning on the scores of that regime."""
+    assert unsaid(m.card, [row for row in SIMULATED if row["method"] == m.name]) == []
+
+
+def test_an_interval_off_its_level_cannot_hide():
+    rows = [{"n": 50, "d": 20, "coverage": 0.88, "warned": 0.5, "size": 0.05, "tests_warned": 0.0}]
+    silent = replace(ROOM[0].card, caveat="", rough=None)
+    assert unsaid(silent, rows) == [("coverage", 50, 20, 0.88)]
+    assert unsaid(replace(silent, caveat="it is off"), rows)  # scores do not warn
+    assert unsaid(silent, [rows[0] | {"warned": 1.0}])  # the card does not say so
+    assert not unsaid(replace(silent, caveat="it is off", rough=(100, 0)), rows)
+    assert not unsaid(silent, [rows[0] | {"coverage": 0.94}])
+
+
+def test_some_measures_are_off_their_level_somewhere():
+    """Else the figures are missing, and the check above would pass over nothing."""
+    assert sum("coverage" in row for row in SIMULATED) > 60

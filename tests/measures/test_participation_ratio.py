@@ -48,10 +48,18 @@ def test_debias_removes_the_ceiling_of_few_rows():
 @pytest.mark.parametrize("debias", [False, True])
 def test_interval_equals_brute_force_leave_one_out(debias):
     x = np.random.default_rng(0).normal(size=(25, 5)) * np.arange(1, 6) + 4
-    left = [participation_ratio(np.delete(x, m, 0), debias=debias).value for m in range(25)]
-    error = np.sqrt(24 / 25 * np.sum((left - np.mean(left)) ** 2))
-    score = participation_ratio(x, debias=debias)
-    assert score.ci[1] - score.value == pytest.approx(1.959963984540054 * error, rel=1e-9)
+    """Around the debiased value, of which it is an interval whichever is returned."""
+    left = [participation_ratio(np.delete(x, m, 0), debias=True).value for m in range(25)]
+    half = 1.959963984540054 * np.sqrt(24 / 25 * np.sum((left - np.mean(left)) ** 2))
+    score, middle = participation_ratio(x, debias=debias), participation_ratio(x, debias=True).value
+    assert score.ci == pytest.approx((middle - half, middle + half), rel=1e-9)
+
+
+def test_interval_reaches_to_a_value_that_few_rows_hold_down():
+    x = np.random.default_rng(0).normal(size=(30, 200))
+    score = participation_ratio(x)
+    assert score.ci[0] == score.value
+    assert score.ci[0] < 200 < score.ci[1]
 
 
 def test_known_values():

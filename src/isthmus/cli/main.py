@@ -8,6 +8,7 @@ import typer
 from isthmus.cli.answer import answered
 from isthmus.cli.compare import compare
 from isthmus.cli.demo import demo
+from isthmus.cli.doctor import doctor
 from isthmus.cli.evaluate import evaluate
 from isthmus.cli.fit import fit
 from isthmus.cli.info import info
@@ -26,6 +27,7 @@ _FIT = "isthmus fit old.parquet new.npz -o old-to-new.isthmus"
 #: Each verb with the line that lists it and the example that ends its help.
 VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
     (info, "What is this collection, or this bridge?", "isthmus info old.parquet"),
+    (doctor, "What is wrong with a space, and what helps?", "isthmus doctor old.parquet"),
     (compare, "How do two spaces relate?", "isthmus compare old.parquet new.npz"),
     (fit, "Fit a bridge from one space to another, and prove it.", _FIT),
     (

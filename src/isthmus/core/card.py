@@ -23,6 +23,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 
 
+#: ``rough`` of a method whose interval or test was off its level at every size tried.
+ALWAYS = (10**9, 0)
+
 #: What a method may take besides the spaces.
 GIVEN = ("confound", "factors", "groups", "labels")
 
@@ -71,6 +74,8 @@ class Card:
 
     ``library`` names who does the arithmetic where the method leaves it to another package.
     ``caveat`` says where interval, test or chance level cannot be trusted; scores warn there.
+    ``rough`` gives (rows, rows per dimension) below either of which simulations saw the interval or
+    the test off its level; the registry makes every score from fewer warn, and it needs a caveat.
 
     ``cost`` and ``memory`` are products of powers of n (rows), d (width), m (anchors), k, or sums
     of such, written like ``"n d^2 + d^3"``; memory counts what is needed beyond the input.
@@ -89,6 +94,7 @@ class Card:
     given: tuple[str, ...] = ()
     library: str = ""
     caveat: str = ""
+    rough: tuple[float, float] | None = None
     symmetric: bool = False
     metric: bool = False
     paired: bool = True
@@ -106,6 +112,10 @@ class Card:
         strange = sorted(set(self.given) - set(GIVEN))
         if strange:
             raise InputError(f"card {self.name!r}", f"given {strange}", f"some of {list(GIVEN)}")
+        if self.rough is not None and not self.caveat:
+            raise InputError(
+                f"card {self.name!r}", "rough without a caveat", "a caveat that says so"
+            )
         for text in (self.cost, self.memory):
             if not _COST.fullmatch(text):
                 raise InputError(
@@ -123,6 +133,10 @@ class Card:
     def as_dict(self) -> dict[str, Any]:
         """The card as plain JSON-ready data."""
         return asdict(self)
+
+    def is_rough(self, n: int, d: int) -> bool:
+        """Whether interval and test are off their levels at n rows of d dimensions."""
+        return self.rough is not None and (n < self.rough[0] or n < self.rough[1] * d)
 
     def declares(self, group: str, *, target: bool = False) -> bool:
         """Whether ``group`` acting on the source (or target) is declared to change nothing."""

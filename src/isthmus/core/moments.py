@@ -179,6 +179,12 @@ class Moments:
         """Unbiased HSIC of y with itself, linear kernel; needs n >= 4."""
         return self._hsic(1, 1)
 
+    def hsics(self) -> tuple[float, float, float]:
+        """``hsic_xx``, ``hsic_xy`` and ``hsic_yy``, for less than the three apart."""
+        self._need_hsic()
+        m = self._moved(self._mean())
+        return self._hsic(0, 0, m), self._hsic(0, 1, m), self._hsic(1, 1, m)
+
     def _start(self, x: Array, y: Array | None, dims: tuple[int, int]) -> None:
         self.dims = dims
         width = sum(dims) + 3
@@ -201,12 +207,17 @@ class Moments:
         total = self._m[-1, : sum(self.dims)]
         return self._m[rows, columns] - np.outer(total[rows], total[columns]) / self.n
 
-    def _hsic(self, left: int, right: int) -> float:
+    def _need_hsic(self) -> None:
         self._need(4)
         if self.keeps != "all":
             raise self._lacking()
+
+    def _hsic(self, left: int, right: int, m: np.ndarray | None = None) -> float:
         # At the mean the sums s vanish, which removes the largest cancelling terms.
-        m, n = self._moved(self._mean()), self.n
+        if m is None:
+            self._need_hsic()
+            m = self._moved(self._mean())
+        n = self.n
         sides = (slice(0, self.dims[0]), slice(self.dims[0], sum(self.dims)))
         x, y, a, b = sides[left], sides[right], sum(self.dims) + left, sum(self.dims) + right
         sx, sy = m[-1, x], m[-1, y]

@@ -1,25 +1,23 @@
 """Exact nearest neighbours, blocked, the same answer for every kind of array.
 
-A fast search proposes a few more candidates than asked for (FAISS for NumPy, a matrix product and
-top-k for other kinds); their distances are then computed anew from differences in float64 and
-sorted, ties by lower row. So the answer does not depend on the library, on batching, or on the
-digits that |x|² - 2xy + |y|² loses.
+The answer does not depend on the library, on batching, or on the digits that |x|² - 2xy + |y|²
+loses: ``nearest`` proves it row by row. Here are its front door, and ranks of partners.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from isthmus.core.arrays import Array, is_numpy, like, matrix, namespace, row_blocks, to_numpy
+from isthmus.core.arrays import Array, is_numpy, matrix, namespace, row_blocks, to_numpy
 from isthmus.core.errors import InputError
+from isthmus.core.nearest import search
 
 Metric = Literal["euclidean", "cosine", "inner"]
 METRICS = ("euclidean", "cosine", "inner")
 
-_QUERY_BLOCK = 1024
 _RANK_CELLS = 1 << 22
-#: Candidates beyond k, so that float32 rounding in the proposal cannot push a true neighbour out.
-_SPARE = 8
+#: Entries beyond this (or below its inverse) are scaled before they are squared.
+_LARGE = 1e100
 
 
 def neighbors(
@@ -54,11 +52,10 @@ def neighbors(
     q = matrix("queries", queries, operation="neighbors")
     b = q if base is queries else matrix("base", base, operation="neighbors")
     _check(q, b, k, metric, exclude_self)
-    wanted = min(k + exclude_self + _SPARE, b.shape[0])
-    if is_numpy(q) and is_numpy(b):
-        found = _exact_numpy(q, b, k, wanted, metric, exclude_self)
-    else:
-        found = _exact_any(q, b, k, wanted, metric, exclude_self)
+    host = to_numpy(q)
+    host_q, host_b, back = _moderate(host, host if b is q else to_numpy(b), metric)
+    indices, distances = search(host_q, host_b, k, kind=q, metric=metric, exclude_self=exclude_self)
+    found = indices, distances * back
     if is_numpy(q):
         return found
     xp = namespace(q)
@@ -83,50 +80,22 @@ def _check(q: Array, b: Array, k: int, metric: str, exclude_self: bool) -> None:
         raise InputError("neighbors", f"k={k}", f"1 <= k <= {limit} ({b.shape[0]} base rows)")
 
 
-def _exact_numpy(
-    q: np.ndarray, b: np.ndarray, k: int, wanted: int, metric: str, exclude_self: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    import faiss
-
-    coarse_q, coarse_b = _coarse(q, b, metric)
-    index = (faiss.IndexFlatL2 if metric == "euclidean" else faiss.IndexFlatIP)(b.shape[1])
-    index.add(coarse_b)
-    indices = np.empty((len(q), k), np.int64)
-    distances = np.empty((len(q), k))
-    for rows in row_blocks(len(q), _QUERY_BLOCK):
-        _, candidates = index.search(coarse_q[rows], wanted)
-        own = np.arange(rows.start, rows.stop) if exclude_self else None
-        indices[rows], distances[rows] = _refine(q[rows], b, candidates, k, metric, own)
-    return indices, distances
-
-
-def _exact_any(
-    q: Array, b: Array, k: int, wanted: int, metric: str, exclude_self: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    xp = namespace(q, b)
-    coarse_q, coarse_b = (like(side, q) for side in _coarse(to_numpy(q), to_numpy(b), metric))
-    half = xp.sum(coarse_b * coarse_b, axis=1) / 2 if metric == "euclidean" else 0.0
-    host_q, host_b = to_numpy(q), to_numpy(b)
-    indices = np.empty((q.shape[0], k), np.int64)
-    distances = np.empty((q.shape[0], k))
-    for rows in row_blocks(q.shape[0], _QUERY_BLOCK):
-        candidates = to_numpy(_top(xp, coarse_q[rows, :] @ coarse_b.T - half, wanted))
-        own = np.arange(rows.start, rows.stop) if exclude_self else None
-        indices[rows], distances[rows] = _refine(host_q[rows], host_b, candidates, k, metric, own)
-    return indices, distances
-
-
-def _coarse(q: np.ndarray, b: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """Float32 copies to propose candidates with: centred or normalised, and of moderate scale."""
-    if metric == "euclidean":
-        middle = b.mean(axis=0, dtype=np.float64)
-        sides = [q - middle, b - middle]
-    elif metric == "cosine":
-        sides = [unit(q), unit(b)]
-    else:
-        sides = [q.astype(np.float64), b.astype(np.float64)]
-    scale = max(float(np.abs(side).max()) for side in sides) or 1.0
-    return tuple(np.ascontiguousarray(side / scale, dtype=np.float32) for side in sides)  # type: ignore[return-value]
+def _moderate(q: np.ndarray, b: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray, float]:
+    """Both sides at a size whose squares stay within float64, and the factor back to their own."""
+    if q.dtype != np.float64 or metric == "inner":
+        return q, b, 1.0
+    peaks = [np.maximum(x.max(axis=1), -x.min(axis=1)) for x in ((q,) if b is q else (q, b))]
+    if metric == "cosine":
+        if any(((p > _LARGE) | ((p > 0) & (p < 1 / _LARGE))).any() for p in peaks):
+            unit_q = unit(q)
+            return unit_q, unit_q if b is q else unit(b), 1.0
+        return q, b, 1.0
+    peak = max(float(p.max()) for p in peaks)
+    if peak == 0 or 1 / _LARGE <= peak <= _LARGE:
+        return q, b, 1.0
+    exponent = int(np.frexp(peak)[1])
+    scaled = np.ldexp(q, -exponent)
+    return scaled, scaled if b is q else np.ldexp(b, -exponent), float(np.ldexp(1.0, exponent))
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -196,38 +165,3 @@ def partner_ranks(
         tied = xp.sum(xp.astype(xp.abs(scores - mine) <= slack, xp.float64), axis=1)
         ranks.append(1.0 + above + (tied - 1.0) / 2.0)
     return xp.concat(ranks)
-
-
-def _top(xp: Any, scores: Array, k: int) -> Array:
-    if hasattr(scores, "topk"):  # torch: a selection, where the standard only has a full sort
-        return scores.topk(k, dim=1).indices
-    return xp.argsort(scores, axis=1, descending=True)[:, :k]
-
-
-def _refine(
-    q: np.ndarray,
-    b: np.ndarray,
-    candidates: np.ndarray,
-    k: int,
-    metric: str,
-    own: np.ndarray | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The k best of each row's candidates by float64 distance, ties by lower row."""
-    candidates = np.sort(candidates, axis=1).astype(np.int64)
-    near = b[candidates].astype(np.float64)
-    if metric == "euclidean":
-        near -= q[:, None, :]
-        # Scaling by the peak keeps squares of 1e200 finite.
-        peak = np.abs(near).max(initial=0.0) or 1.0
-        near /= peak
-        cost = np.sqrt(np.einsum("ijk,ijk->ij", near, near)) * peak
-    elif metric == "cosine":
-        near = unit(near.reshape(-1, near.shape[2])).reshape(near.shape)
-        cost = 1.0 - np.einsum("ijk,ik->ij", near, unit(q))
-    else:
-        cost = -np.einsum("ijk,ik->ij", near, q.astype(np.float64))
-    if own is not None:
-        cost = np.where(candidates == own[:, None], np.inf, cost)
-    order = np.argsort(cost, axis=1, kind="stable")[:, :k]
-    cost = np.take_along_axis(cost, order, axis=1)
-    return np.take_along_axis(candidates, order, axis=1), -cost if metric == "inner" else cost

@@ -5,18 +5,20 @@ A room (``isthmus.measures``, ``isthmus.bridges``, ...) is a package. Every file
 file on first use and gives the function itself, so nothing is imported that is not used.
 """
 
+import functools
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from isthmus.core.card import Card
 from isthmus.core.errors import InputError
+from isthmus.core.score import Score
 
 T = TypeVar("T", bound=Callable[..., Any])
 ROOMS = ("anchors", "measures", "bridges", "retrieval")
@@ -61,11 +63,46 @@ def register(card: Card, *, room: str = "") -> Callable[[T], T]:
             raise InputError(
                 "register", f"a second {home} method {card.name!r}", "a name not yet taken"
             )
+        if card.rough is not None:
+            call = cautious(card, call)
         _METHODS[home, card.name] = Method(home, card, call)
         call.card = card  # type: ignore[attr-defined]
         return call
 
     return bind
+
+
+def cautious(card: Card, call: T) -> T:
+    """``call`` with a warning on every score whose interval or test the card calls rough there."""
+
+    @functools.wraps(call)
+    def warned(*args: Any, **given: Any) -> Any:
+        score = call(*args, **given)
+        if not isinstance(score, Score) or (score.ci is None and score.p is None):
+            return score
+        width = max(_widths([*args, given.get("x"), given.get("y")]), default=0)
+        if not card.is_rough(score.n, width):
+            return score
+        text = (
+            f"at {score.n} rows of {width} dims the interval or the test is off its nominal level "
+            "in simulations; the card's caveat says by how much"
+        )
+        return replace(score, warnings=(*score.warnings, text))
+
+    return cast(T, warned)
+
+
+def _widths(spaces: list[Any]) -> list[int]:
+    """Columns of every matrix among ``spaces``, both sides of a Pairs included."""
+    found = []
+    for one in spaces:
+        for side in (one, getattr(one, "x", None), getattr(one, "y", None)):
+            shape = getattr(side, "shape", None)
+            if shape is None and isinstance(side, list | tuple) and side:
+                shape = (len(side), len(side[0])) if hasattr(side[0], "__len__") else None
+            if shape is not None and len(shape) == 2:
+                found.append(int(shape[1]))
+    return found
 
 
 def methods(room: str | None = None) -> list[Method]:

@@ -19,7 +19,7 @@ from isthmus.core.errors import InputError
 
 #: Files of this room that are no paper's evidence.
 INFRASTRUCTURE = frozenset(
-    {"corpora", "experiment", "networks", "transformers", "wordnet", "words"}
+    {"corpora", "experiment", "networks", "pretrained", "transformers", "wordnet", "words", "zoo"}
 )
 
 

@@ -11,7 +11,7 @@ from isthmus.core.card import Card, Paper
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.procrustes_angular import procrustes_angular
+from isthmus.measures.procrustes_angular import LARGE_BIAS, procrustes_angular
 from isthmus.measures.rows import centred, influence_interval
 
 CARD = Card(
@@ -29,8 +29,11 @@ CARD = Card(
     symmetric=True,
     metric=True,
     identical=1.0,
-    caveat="The value, and so its interval, is biased upwards: unrelated spaces read the chance "
-    "level, high where rows are few. shape_distance estimates without that bias.",
+    caveat="The value, and so its interval, is biased upwards: unrelated spaces read the "
+    "chance level, high where rows are few. shape_distance estimates without that bias."
+    " Simulated, 20 dims: the interval holds the population's value 56 % of the time at"
+    " 50 rows, 89 % at 500, its own mean 93 to 95 %.",
+    rough=(0, 125),
 )
 
 
@@ -74,7 +77,9 @@ def bures_similarity(x: Array, y: Array | None = None) -> Score:
     value = math.cos(angle.value)
     chance = None if angle.chance is None else math.cos(angle.chance)
     warnings: tuple[str, ...] = ()
-    if angle.warnings:
+    # What the angle warns of, but for what its card says of its own interval.
+    high = chance is not None and chance > math.sqrt(0.5)
+    if high or angle.parts["bias"] > LARGE_BIAS * angle.value:
         warnings = (
             f"{angle.n} rows are few for {max(x.shape[1], y.shape[1])} dims: even unrelated spaces "
             f"would read {chance:.2f}",

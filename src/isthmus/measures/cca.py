@@ -22,8 +22,10 @@ CARD = Card(
     metric=True,
     identical=1.0,
     min_rows=4,
-    caveat="Reads at least max rank / (n - 1) whatever the spaces; the interval is around that "
-    "biased value.",
+    caveat="Reads at least max rank / (n - 1) whatever the spaces; the interval is around that"
+    " biased value. Simulated, 20 dims: the population's value hardly ever at 50 or 500"
+    " rows, its own mean 94 to 96 %.",
+    rough=(0, 5000),
 )
 
 

@@ -10,6 +10,7 @@ from isthmus.core.card import Card, Paper
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
+from isthmus.measures.debiased_cka import Product
 from isthmus.measures.debiased_cka import from_moments as debiased
 from isthmus.measures.rows import centred, check_varied, jackknife
 
@@ -24,8 +25,11 @@ CARD = Card(
     metric=True,
     identical=1.0,
     min_rows=4,
-    caveat="The value, and so its interval, is biased upwards: unrelated spaces read the chance "
-    "level, which nears 1 where rows are fewer than dimensions. debiased_cka is not.",
+    caveat="The value, and so its interval, is biased upwards: unrelated spaces read the "
+    "chance level, which nears 1 where rows are fewer than dimensions. debiased_cka is "
+    "not. Simulated, 20 dims: the interval holds the population's value 84 % of the "
+    "time at 50 rows, 93 % at 500.",
+    rough=(0, 8),
 )
 
 
@@ -100,14 +104,14 @@ def _left_out(
 ) -> Iterator[np.ndarray]:
     """The value without row m: its scatters are C - n/(n-1) u_m v_mᵀ, rank one away."""
     keep = moments.n / (moments.n - 1)
-    cxx = moments.scatter_xx / units[0] ** 2
-    cxy = moments.scatter_xy / units[0] / units[1]
-    cyy = moments.scatter_yy / units[1] ** 2
+    cxx = Product(moments.scatter_xx / units[0] ** 2, x)
+    cxy = Product(moments.scatter_xy / units[0] / units[1], x)
+    cyy = Product(moments.scatter_yy / units[1] ** 2, x)
     for u, v in zip(centred(x, moments.mean_x), centred(y, moments.mean_y), strict=True):
         u, v = u / units[0], v / units[1]
         a, b = np.einsum("ij,ij->i", u, u), np.einsum("ij,ij->i", v, v)
         norms = [
-            np.sum(c**2) - 2 * keep * np.einsum("ij,ij->i", left @ c, right) + keep**2 * p * q
+            c.square - 2 * keep * np.einsum("ij,ij->i", c.of(left), right) + keep**2 * p * q
             for c, left, right, p, q in ((cxx, u, u, a, a), (cxy, u, v, a, b), (cyy, v, v, b, b))
         ]
         with np.errstate(invalid="ignore", divide="ignore"):

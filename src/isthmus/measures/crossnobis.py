@@ -10,7 +10,7 @@ from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import Z95, check_varied, jackknife
+from isthmus.measures.rows import check_varied, jackknife_error
 
 CARD = Card(
     name="crossnobis",
@@ -72,7 +72,7 @@ def crossnobis(x: Array, *, labels: Array, groups: Array) -> Score:
     >>> abs(float(crossnobis(noise, labels=labels, groups=groups))) < 0.05
     True
     """
-    from scipy.special import stdtr
+    from scipy.special import stdtr, stdtrit
 
     classes, means, root = cells(x, labels, groups, operation="crossnobis")
     whitened = means @ root / np.sqrt(means.shape[2])
@@ -80,11 +80,14 @@ def crossnobis(x: Array, *, labels: Array, groups: Array) -> Score:
     above = np.triu_indices(len(classes), 1)
     value = float(rdm[above].mean())
     ci, z, p = None, None, None
-    if len(groups_used) > 2:
-        left = _left_out(whitened, above)
-        ci = jackknife(value, [left]) if left is not None else None
-        if ci is not None and ci[1] > ci[0]:
-            z = value / ((ci[1] - ci[0]) / (2 * Z95))
+    left = _left_out(whitened, above) if len(groups_used) > 2 else None
+    error = None if left is None else jackknife_error(value, [left])
+    if error is not None:
+        # A handful of groups: Student's t, as for p.
+        half = float(stdtrit(len(groups_used) - 1, 0.975)) * error
+        ci = value - half, value + half
+        if error > 0:
+            z = value / error
             p = float(stdtr(len(groups_used) - 1, -z))
     warnings: tuple[str, ...] = ()
     if len(groups_used) < 10:

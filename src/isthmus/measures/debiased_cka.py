@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from isthmus.core.arrays import Array, paired
+from isthmus.core.arrays import Array, paired, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
@@ -94,7 +94,7 @@ def from_moments(moments: Moments) -> Score:
     n = moments.n
     if n < 4:
         raise InputError("debiased_cka", f"{n} rows", "at least 4 rows")
-    hxx, hxy, hyy = moments.hsic_xx(), moments.hsic_xy(), moments.hsic_yy()
+    hxx, hxy, hyy = moments.hsics()
     if not (hxx > 0 and hyy > 0):
         raise InputError(
             "debiased_cka", "a side whose rows do not vary", "rows that vary on both sides"
@@ -140,20 +140,42 @@ def _left_out(x: Array, y: Array, moments: Moments) -> Iterator[np.ndarray]:
         a, b = np.einsum("ij,ij->i", u, u), np.einsum("ij,ij->i", v, v)
         ax, bx, ay, by = ax + a @ u, bx + b @ u, ay + a @ v, by + b @ v
         totals += np.array([a.sum(), b.sum(), a @ a, a @ b, b @ b])
-    cxx, cxy, cyy = moments.scatter_xx, moments.scatter_xy, moments.scatter_yy
+    through = [Product(c, x) for c in (moments.scatter_xx, moments.scatter_xy, moments.scatter_yy)]
     n, (sa, sb, saa, sab, sbb) = moments.n, totals
     for u, v in zip(*(centred(*side) for side in sides), strict=True):
         a, b = np.einsum("ij,ij->i", u, u), np.einsum("ij,ij->i", v, v)
-        hxx = _hsic_left_out(n, cxx, u, u, a, a, u @ ax, u @ ax, sa, sa, saa)
-        hxy = _hsic_left_out(n, cxy, u, v, a, b, v @ ay, u @ bx, sa, sb, sab)
-        hyy = _hsic_left_out(n, cyy, v, v, b, b, v @ by, v @ by, sb, sb, sbb)
+        hxx = _hsic_left_out(n, through[0], u, u, a, a, u @ ax, u @ ax, sa, sa, saa)
+        hxy = _hsic_left_out(n, through[1], u, v, a, b, v @ ay, u @ bx, sa, sb, sab)
+        hyy = _hsic_left_out(n, through[2], v, v, b, b, v @ by, v @ by, sb, sb, sbb)
         with np.errstate(invalid="ignore", divide="ignore"):
             yield hxy / (np.sqrt(hxx) * np.sqrt(hyy))
 
 
+class Product:
+    """Rows times a matrix c (p, q), in the precision that the rows came in.
+
+    For errors of intervals: there float32's digits are enough, at half of float64's cost.
+    """
+
+    def __init__(self, c: np.ndarray, kind: Array) -> None:
+        self.square = float(np.sum(c**2))
+        # In units of the largest entry, so that float32's range is never left.
+        self._unit = float(np.abs(c).max()) or 1.0
+        self._narrow = to_numpy(kind[:1, :]).dtype == np.float32
+        self._c = (c / self._unit).astype(np.float32) if self._narrow else c
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """Rows (r, p) float64 times c, (r, q) float64."""
+        if not self._narrow:
+            return rows @ self._c
+        peak = float(np.abs(rows).max()) or 1.0
+        product = (rows / peak).astype(np.float32) @ self._c
+        return product.astype(np.float64) * (peak * self._unit)
+
+
 def _hsic_left_out(
     n: int,
-    c: np.ndarray,
+    c: "Product",
     u: np.ndarray,
     v: np.ndarray,
     a: np.ndarray,
@@ -165,8 +187,8 @@ def _hsic_left_out(
     sab: float,
 ) -> np.ndarray:
     """Unbiased HSIC without row m, for each row m of a block; rows are centred, so k_m = -a_m."""
-    t = np.einsum("ij,ij->i", u @ c, v) - a * b  # Σ_j≠m K_mj L_mj
-    trace = np.sum(c**2) - sab - 2 * t
+    t = np.einsum("ij,ij->i", c.of(u), v) - a * b  # Σ_j≠m K_mj L_mj
+    trace = c.square - sab - 2 * t
     sums = (2 * a - sa) * (2 * b - sb)
     # Σ_j k_j l_j once row m is taken out of both sums: - k_m l_m - (Lk)_m - (Kl)_m + t_m.
     cross = sab - a * b - (a * b - vay) - (a * b - ubx) + t

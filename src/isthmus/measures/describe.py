@@ -11,6 +11,7 @@ from isthmus.core.errors import InputError
 from isthmus.core.linalg import symmetric_eigen
 from isthmus.core.moments import Moments
 from isthmus.core.score import Score
+from isthmus.measures.findings import row_faults
 from isthmus.spaces.defects import Defects
 from isthmus.spaces.open import open
 from isthmus.spaces.space import Space
@@ -99,16 +100,7 @@ class Description:
     def faults(self) -> list[str]:
         """What is wrong with the space, one sentence each; empty when nothing was found."""
         d = self.defects
-        counted = [
-            ("NaN or infinity", d.non_finite, d.non_finite_ids),
-            ("zero vectors", d.zero_vectors, d.zero_ids),
-            ("repeated ids", d.duplicate_ids, d.duplicates),
-        ]
-        found = [
-            f"{what} in {count:,} rows (first ids: {', '.join(map(str, ids))})"
-            for what, count, ids in counted
-            if count
-        ]
+        found = [str(fault) for fault in row_faults(d)]
         if d.constant_dims:
             found.append(f"{d.constant_dims} dimensions that never change")
         if d.mean_over_sd is not None and d.mean_over_sd > 10:

@@ -24,8 +24,10 @@ CARD = Card(
     metric=True,
     identical=1.0,
     min_rows=4,
-    caveat="Spans that fill all rows overlap whatever they hold; the score warns where chance is "
-    "above 0.1.",
+    caveat="Spans that fill all rows overlap whatever they hold; the score warns where chance "
+    "is above 0.1. Simulated, 20 dims: the interval holds the population's value at "
+    "most 2 % of the time at 50 or 500 rows, its own mean 94 to 95 %.",
+    rough=(0, 5000),
 )  # fmt: skip
 
 

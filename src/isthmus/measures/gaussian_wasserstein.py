@@ -27,8 +27,10 @@ CARD = Card(
     metric=True,
     paired=False,
     identical=0.0,
-    caveat="Near its chance level the distance is biased upwards and the interval too short.",
     min_rows=2,
+    caveat="Near its chance level the distance is biased upwards and the interval too short. "
+    "Simulated, 20 dims: it covers 87 % at 50 rows, 95 % at 500.",
+    rough=(0, 8),
 )
 
 

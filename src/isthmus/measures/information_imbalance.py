@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isthmus.core.arrays import Array, namespace, paired, to_numpy
+from isthmus.core.arrays import Array, paired, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.neighbors import neighbors
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.mantel import Sums, graph_sums, permutation_moments
+from isthmus.measures.ranks import centred_points, offsets, rank_sums
 from isthmus.measures.rows import jackknife, upper_tail
 
 CARD = Card(
@@ -30,9 +31,6 @@ CARD = Card(
 
 #: Entries of one block of distances.
 _ENTRIES = 2**19
-
-#: Rows whose full ranking the null variance is taken from.
-_RANKED = 512
 
 
 @register(CARD)
@@ -112,20 +110,14 @@ class _Ranks:
 
 
 def _rank(y: Array, indices: np.ndarray) -> _Ranks:
-    xp = namespace(y)
-    points = xp.astype(y, xp.float64)
-    points = points - xp.mean(points, axis=0)
-    # Squares of 1e200 would overflow; ranks do not change with scale.
-    peak = float(xp.max(xp.abs(points)))
-    points = points / peak if peak > 0 else points
-    norms = to_numpy(xp.sum(points * points, axis=1))
+    points, norms = centred_points(y)
     n = len(norms)
     first, second, before = np.empty(n), np.empty(n), np.zeros(n)
     step = max(1, _ENTRIES // n)
     ones = np.ones(max(n, step), dtype=np.float32)
     for start in range(0, n, step):
         rows = np.arange(start, min(start + step, n))
-        d, near = _offsets(points, norms, rows), indices[rows]
+        d, near = offsets(points, norms, rows), indices[rows]
         local = np.arange(len(rows))
         slack = 16 * np.finfo(np.float64).eps * (norms[rows] + norms.max())
         ahead = _ahead(d, d[local, near[:, 0]], slack)
@@ -135,42 +127,10 @@ def _rank(y: Array, indices: np.ndarray) -> _Ranks:
         ahead = _ahead(d, d[local, near[:, 1]], slack)
         ahead[local[:, None], near] = 0.0
         second[rows] = 1 + (ahead @ ones[:n]) / 2
-    return _Ranks(first, second, before, _rank_sums(points, norms))
-
-
-def _offsets(points: Array, norms: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Squared distances of consecutive ``rows`` to all, less |row|²; infinite to themselves."""
-    d = to_numpy(points[int(rows[0]) : int(rows[-1]) + 1, :] @ points.T)
-    d *= -2
-    d += norms
-    d[np.arange(len(rows)), rows] = np.inf
-    return d
+    return _Ranks(first, second, before, rank_sums(points, norms))
 
 
 def _ahead(d: np.ndarray, threshold: np.ndarray, slack: np.ndarray) -> np.ndarray:
     """2 where strictly closer than the threshold, 1 where as close, else 0; exact in float32."""
     low, high = (threshold - slack)[:, None], (threshold + slack)[:, None]
     return ((d < low).view(np.int8) + (d <= high).view(np.int8)).astype(np.float32)
-
-
-def _rank_sums(points: Array, norms: np.ndarray) -> Sums:
-    """``Sums`` of the rank matrix: what rows alone decide exactly, the rest from some rows."""
-    n = len(norms)
-    top = n - 1.0
-    row, squares = top * (top + 1) / 2, top * (top + 1) * (2 * top + 1) / 6
-    some = np.unique(np.linspace(0, n - 1, min(n, _RANKED)).astype(np.int64))
-    ranks = np.empty((len(some), n))
-    for i, j in enumerate(some):
-        order = np.argsort(_offsets(points, norms, np.array([j]))[0], kind="stable")
-        ranks[i, order] = np.arange(1, n + 1)
-        ranks[i, j] = 0.0
-    inner = ranks[:, some]
-    m = len(some)
-    mutual = float(np.sum(inner * inner.T)) / (m * (m - 1))
-    seen = np.sum(ranks > 0, axis=0).astype(np.float64)
-    columns = ranks.sum(axis=0)
-    shared = float(np.sum(columns**2) - np.sum(ranks**2)) / float(np.sum(seen * (seen - 1)))
-    return Sums(
-        n=n, total=n * row, squares=n * squares, mutual=mutual * n * (n - 1), rows=n * row**2,
-        columns=shared * n * (n - 1) * (n - 2) + n * squares, through=n * row**2,
-    )  # fmt: skip

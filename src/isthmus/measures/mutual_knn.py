@@ -2,13 +2,12 @@ r"""Mutual k-NN: how many nearest neighbours the rows keep from one space to the
 
 import numpy as np
 
-from isthmus.core.arrays import Array, paired, to_numpy
+from isthmus.core.arrays import Array
 from isthmus.core.card import Card, Paper
-from isthmus.core.errors import InputError
-from isthmus.core.neighbors import Metric, neighbors
+from isthmus.core.neighbors import Metric
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.mantel import graph_sums, permutation_moments
+from isthmus.measures.neighbour_lists import counts, gains, neighbour_lists, null_covariance
 from isthmus.measures.rows import jackknife, upper_tail
 
 CARD = Card(
@@ -24,8 +23,6 @@ CARD = Card(
     min_rows=12,
 )
 
-_BLOCK = 4096
-
 
 @register(CARD)
 def mutual_knn(
@@ -40,6 +37,9 @@ def mutual_knn(
     tail. The interval is the exact delete-one jackknife (each row is taken out of both neighbour
     graphs), which is conservative. ``length`` = 1 - s obeys the metric axioms between neighbour
     assignments. Equal distances are broken by the lower row, and warned about where common.
+
+    ``parts``: ``per_row`` (n,) shares; ``curve`` (k,) the same value for 1 to k neighbours, with
+    its ``curve_chance`` and its ``curve_spread`` over permutations.
 
     Parameters
     ----------
@@ -64,18 +64,17 @@ def mutual_knn(
     >>> float(mutual_knn(x, 2 * x[:, ::-1], k=5))
     1.0
     """
-    x, y = paired(x, y, operation="mutual_knn")
-    n = x.shape[0]
-    if not 1 <= k <= n - 2 or n < 4:
-        raise InputError("mutual_knn", f"k={k} with {n} rows", "1 <= k <= rows - 2 and 4 rows")
-    # One neighbour beyond k steps in when a row is left out.
-    found = [neighbors(side, side, k + 1, metric=metric, exclude_self=True) for side in (x, y)]
-    near = [to_numpy(indices) for indices, _ in found]
-    overlap, gain = _overlap(near[0], near[1], k)
-    value = float(overlap.mean() / k)
-    mean, spread = permutation_moments(*(graph_sums(side[:, :k]) for side in near))
-    z = (n * k * value - mean) / spread if spread > 0 else None
-    ci = jackknife(value, [(overlap.sum() - overlap + gain) / (k * (n - 1))])
+    lists, _, _ = neighbour_lists(x, y, k, metric, operation="mutual_knn")
+    n = lists.n
+    shared = counts(lists)
+    own = shared[:, -1] / k
+    value = float(own.mean())
+    depth = np.arange(1, k + 1)
+    mean, covariance = null_covariance(lists)
+    spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    z = float((shared[:, -1].sum() - mean[-1]) / spread[-1]) if spread[-1] > 0 else None
+    gain = gains(lists, lambda one: one[:, -1] / k)
+    ci = jackknife(value, [(own.sum() - own + gain) / (n - 1)])
     return Score(
         value=value,
         method="mutual_knn",
@@ -85,50 +84,11 @@ def mutual_knn(
         z=z,
         p=None if z is None else upper_tail(z),
         length=1.0 - value,
-        warnings=_warnings(x, y, [to_numpy(distances) for _, distances in found], k, metric),
+        warnings=lists.warnings,
+        parts={
+            "per_row": own,
+            "curve": shared.mean(axis=0) / depth,
+            "curve_chance": depth / (n - 1),
+            "curve_spread": spread / (n * depth),
+        },
     )
-
-
-def _overlap(near_x: np.ndarray, near_y: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Overlap of each row (n,), and what all other rows gain when row m is left out (n,)."""
-    n = len(near_x)
-    overlap, gain = np.empty(n), np.zeros(n)
-    for start in range(0, n, _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        a, b = near_x[rows], near_y[rows]
-        same = a[:, :, None] == b[:, None, :]
-        in_y, in_x = same[:, :k, :k].any(2), same[:, :k, :k].any(1)
-        overlap[rows] = in_y.sum(1)
-        next_x = same[:, k, :k].any(1).astype(float)  # x's spare is among y's k
-        next_y = same[:, :k, k].any(1).astype(float)
-        both = next_x + next_y + same[:, k, k] - 1.0
-        # A neighbour on both sides takes one match with it and lets both spares in; a neighbour on
-        # one side lets that side's spare in.
-        gain += np.bincount(
-            np.concatenate([a[:, :k].ravel(), b[:, :k].ravel()]),
-            weights=np.concatenate(
-                [
-                    np.where(in_y, both[:, None], next_x[:, None]).ravel(),
-                    np.where(in_x, 0.0, next_y[:, None]).ravel(),
-                ]
-            ),
-            minlength=n,
-        )
-    return overlap, gain
-
-
-def _warnings(
-    x: Array, y: Array, distances: list[np.ndarray], k: int, metric: str
-) -> tuple[str, ...]:
-    said = []
-    for name, side, distance in (("x", x, distances[0]), ("y", y, distances[1])):
-        tied = int((distance[:, k - 1] == distance[:, k]).sum())
-        if tied > 0.01 * len(distance):
-            said.append(
-                f"{name}: {tied} of {len(distance)} rows have ties at the k-th neighbour, broken "
-                "by the lower row; duplicate rows make such overlap arbitrary"
-            )
-        zeros = int((~to_numpy(side).any(axis=1)).sum()) if metric == "cosine" else 0
-        if zeros:
-            said.append(f"{name}: {zeros} zero vectors have no direction; their cosine counts as 0")
-    return tuple(said)

@@ -37,7 +37,8 @@ def participation_ratio(x: Array, *, debias: bool = False) -> Score:
     width d it reads about n d / (n + d). ``debias`` replaces numerator and denominator by unbiased
     estimates of tr(Σ)² and tr(Σ²) over distinct rows, (tr Σ)² from products of squared distances
     |x_i - x_j|² |x_k - x_l|² / 4 and tr Σ² as unbiased HSIC, which removes that ceiling. Interval:
-    exact delete-one jackknife.
+    exact delete-one jackknife of the debiased value, whichever is returned; it
+    reaches to the returned value.
 
     Parameters
     ----------
@@ -82,8 +83,9 @@ def participation_ratio(x: Array, *, debias: bool = False) -> Score:
             f"{n} rows hold it down: without that bias it reads {corrected:.3g} (debias=True)",
         )
     ci = None
-    if n > needed:
-        ci = jackknife(value, _left_out(x, moments, unit, weighted, sums, debias))
+    if n > 4:
+        found = jackknife(corrected, _left_out(x, moments, unit, weighted, sums, debias=True))
+        ci = None if found is None else (min(found[0], value), max(found[1], value))
     return Score(value=value, method="participation_ratio", n=n, ci=ci, warnings=warnings)
 
 
@@ -113,6 +115,7 @@ def _left_out(
     unit: float,
     weighted: np.ndarray,
     sums: np.ndarray,
+    *,
     debias: bool,
 ) -> Iterator[np.ndarray]:
     """The ratio with row m left out, for every m; all sums are about the mean of the rest."""

@@ -44,8 +44,8 @@ def upper_tail(z: float) -> float:
     return 0.5 * math.erfc(z / math.sqrt(2.0))
 
 
-def jackknife(value: float, left_out: Iterable[np.ndarray]) -> tuple[float, float] | None:
-    """The 95 % interval around ``value`` from its n leave-one-out values, given in blocks.
+def jackknife_error(value: float, left_out: Iterable[np.ndarray]) -> float | None:
+    """The standard error of ``value`` from its n leave-one-out values, given in blocks.
 
     se² = (n - 1)/n Σ (θ₋ₘ - θ̄)² (Efron 1982). None where a left-out value is not finite.
     """
@@ -56,8 +56,17 @@ def jackknife(value: float, left_out: Iterable[np.ndarray]) -> tuple[float, floa
         # Differences from the value itself: the spread is tiny beside the value.
         shift = block - value
         n, first, second = n + len(shift), first + float(shift.sum()), second + float(shift @ shift)
-    error = math.sqrt(max((n - 1) / n * (second - first * first / n), 0.0))
-    return value - Z95 * error, value + Z95 * error
+    return math.sqrt(max((n - 1) / n * (second - first * first / n), 0.0))
+
+
+def jackknife(value: float, left_out: Iterable[np.ndarray]) -> tuple[float, float] | None:
+    """The 95 % interval around ``value`` from its n leave-one-out values, given in blocks.
+
+    ``value`` ± 1.96 of ``jackknife_error``. Student's quantile would be too much of a good thing:
+    that error is already a little large at few rows. None where a left-out value is not finite.
+    """
+    error = jackknife_error(value, left_out)
+    return None if error is None else (value - Z95 * error, value + Z95 * error)
 
 
 def influence_interval(

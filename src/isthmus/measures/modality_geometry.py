@@ -1,0 +1,154 @@
+r"""Modality geometry: two offset shells of one space, and how conformist each row is in its own."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from isthmus.core.arrays import Array, matrix, to_numpy
+from isthmus.core.card import Card, Paper
+from isthmus.core.errors import InputError
+from isthmus.core.linalg import symmetric_eigen
+from isthmus.core.moments import Moments
+from isthmus.core.neighbors import unit
+from isthmus.core.registry import register
+from isthmus.core.score import Score
+from isthmus.measures.rows import Z95
+
+CARD = Card(
+    name="modality_geometry",
+    summary="How linearly separable two modalities in one space are, and the shells they lie on.",
+    paper=Paper("The Double-Ellipsoid Geometry of CLIP", "Levi & Gilboa", 2024),
+    cost="n d^2 + d^3",
+    memory="n d",
+    invariant=("affine",),
+    jointly=True,
+    symmetric=True,
+    paired=False,
+    chance=0.5,
+)
+
+
+@register(CARD)
+def modality_geometry(x: Array, y: Array) -> Score:
+    r"""Share of rows on their own modality's side of a plane fitted without them, 0.5 by chance.
+
+    .. math:: \frac12 \sum_{c \in \{x, y\}} \frac{1}{n_c} \sum_{i \in c}
+              \bigl[ s_i f_{-i}(z_i) > 0 \bigr]
+
+    f is Fisher's discriminant with both modalities weighted alike, as least squares on s = ±1, and
+    leaving row i out is exact: s - (s - f) / (1 - h), h its leverage. The value is the one part of
+    the picture that no joint affine map changes. The rest is in ``parts``, for each side ``_x`` and
+    ``_y``:
+
+    - ``offset``: length of the mean over the root mean square length of rows, 0 when centred;
+    - ``radius`` and ``thickness``: mean distance to the own mean, and its standard deviation as a
+      share of it (thin shells are near 0; a Gaussian of width d has about 1/√(2d));
+    - ``conformity`` (n,): mean cosine of each row with every other, exact in one pass as
+      (u_i · Σu - 1) / (n - 1); ``estimate`` (n,): its cosine with the mean vector, the paper's;
+    - ``separable``: the share of each side.
+
+    And of both: ``gap``, the distance of the means; ``conformity_distance``, the area between the
+    distribution functions of the two conformities (0 when matched).
+
+    The interval is that of two shares (adding two of each outcome keeps it honest at 1).
+
+    Parameters
+    ----------
+    x : (n, d) array
+    y : (m, d) array, another modality in the same space; rows are not paired
+
+    Raises
+    ------
+    InputError
+        On unequal widths, non-finite values, fewer than 2 rows on a side, or so few rows that any
+        labels could be told apart (n + m - 2 must exceed the rank).
+
+    References
+    ----------
+    Levi & Gilboa 2024, "The Double-Ellipsoid Geometry of CLIP"; Agresti & Caffo 2000 for the
+    interval.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(100, 5))
+    >>> float(modality_geometry(x[:60], x[60:] + 8))
+    1.0
+    """
+    x = matrix("x", x, operation="modality_geometry")
+    y = matrix("y", y, operation="modality_geometry")
+    if x.shape[1] != y.shape[1] or min(x.shape[0], y.shape[0]) < 2:
+        raise InputError(
+            "modality_geometry", f"x {tuple(x.shape)} and y {tuple(y.shape)}",
+            "two modalities of one space: equal widths and at least 2 rows each",
+            "Translate one side with a bridge first.",
+        )  # fmt: skip
+    own = _separable(x, y)
+    sizes = np.array([len(side) for side in own])
+    shares = np.array([side.mean() for side in own])
+    value = float(shares.mean())
+    kind = (sizes * shares + 1) / (sizes + 2)
+    half = Z95 * math.sqrt(float(np.sum(kind * (1 - kind) / (sizes + 2))) / 4)
+    middle = float(kind.mean())
+    ci = max(min(middle - half, value), 0.0), min(max(middle + half, value), 1.0)
+    parts: dict[str, Any] = {}
+    for name, side, share in (("x", x, shares[0]), ("y", y, shares[1])):
+        shell = _shell(to_numpy(side).astype(np.float64))
+        parts |= {f"{key}_{name}": part for key, part in shell.items()}
+        parts[f"separable_{name}"] = float(share)
+    gap = parts.pop("mean_x") - parts.pop("mean_y")
+    parts["gap"] = float(np.linalg.norm(gap))
+    from scipy.stats import wasserstein_distance
+
+    parts["conformity_distance"] = float(
+        wasserstein_distance(parts["conformity_x"], parts["conformity_y"])
+    )
+    return Score(
+        value=value, method="modality_geometry", n=int(sizes[0]), ci=ci, chance=0.5, parts=parts
+    )
+
+
+def _separable(x: Array, y: Array) -> list[np.ndarray]:
+    """Whether each row lies on its own side of the plane fitted without it, per modality."""
+    moments = [Moments.of(side) for side in (x, y)]
+    offset = moments[0].mean_x - moments[1].mean_x
+    middle = (moments[0].mean_x + moments[1].mean_x) / 2
+    # About the midpoint, with weight 1 / 2n on every row of a side of n.
+    scatter = sum(m.scatter_xx / (2 * m.n) for m in moments) + np.outer(offset, offset) / 4
+    scale = np.sqrt(np.maximum(np.diag(scatter), np.finfo(float).tiny))
+    values, vectors = symmetric_eigen(scatter / np.outer(scale, scale))
+    used = values > 1e-12 * values[0]
+    root = vectors[:, used] / np.sqrt(values[used]) / scale[:, None]
+    if int(used.sum()) >= sum(m.n for m in moments) - 2:
+        raise InputError(
+            "modality_geometry", f"{sum(m.n for m in moments)} rows of rank {int(used.sum())}",
+            f"at least {int(used.sum()) + 3} rows, or any labels could be told apart",
+            "Reduce the width first.",
+        )  # fmt: skip
+    plane = root.T @ offset / 2
+    own = []
+    for sign, side, m in zip((1.0, -1.0), (x, y), moments, strict=True):
+        white = (to_numpy(side).astype(np.float64) - middle) @ root
+        leverage = (1 + np.sum(white**2, axis=1)) / (2 * m.n)
+        # A row that alone spans a direction has leverage 1 and can be on either side.
+        rest = np.maximum(1 - leverage, 1e-12)
+        own.append((1 - (1 - sign * (white @ plane)) / rest > 0).astype(np.float64))
+    return own
+
+
+def _shell(rows: np.ndarray) -> dict[str, Any]:
+    n, mean = len(rows), rows.mean(axis=0)
+    apart = np.linalg.norm(rows - mean, axis=1)
+    radius = float(apart.mean())
+    size = math.sqrt(float(np.einsum("ij,ij->", rows, rows)) / n)
+    directions = unit(rows)
+    alike = np.einsum("ij,ij->i", directions, directions)  # 1, or 0 for a zero row
+    return {
+        "mean": mean,
+        "offset": float(np.linalg.norm(mean)) / size if size > 0 else 0.0,
+        "radius": radius,
+        "thickness": float(apart.std()) / radius if radius > 0 else 0.0,
+        "conformity": (directions @ directions.sum(axis=0) - alike) / (n - 1),
+        "estimate": directions @ unit(mean[None, :])[0],
+    }

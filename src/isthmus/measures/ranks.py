@@ -1,0 +1,87 @@
+r"""Ranks: how many rows lie closer, for blocks of rows, and the null of statistics of ranks.
+
+Shared by the measures of this room; holds no method of its own.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from isthmus.core.arrays import Array, namespace, row_blocks, to_numpy
+from isthmus.measures.mantel import Sums
+
+#: Entries of one block of distances.
+_ENTRIES = 2**19
+
+#: Rows whose full ranking the null variance is taken from.
+RANKED = 512
+
+
+def centred_points(x: Array) -> tuple[Array, np.ndarray]:
+    """Rows of x (n, d) centred and of moderate size, in float64, and their squared norms (n,)."""
+    xp = namespace(x)
+    points = xp.astype(x, xp.float64)
+    points = points - xp.mean(points, axis=0)
+    # Squares of 1e200 would overflow; ranks do not change with scale.
+    peak = float(xp.max(xp.abs(points)))
+    points = points / peak if peak > 0 else points
+    return points, to_numpy(xp.sum(points * points, axis=1))
+
+
+def offsets(points: Array, norms: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Squared distances of ``rows`` to all, less |row|², (r, n); infinite to themselves."""
+    xp = namespace(points)
+    asked = xp.take(points, xp.asarray(rows, device=getattr(points, "device", None)), axis=0)
+    d = to_numpy(asked @ points.T)
+    d *= -2
+    d += norms
+    d[np.arange(len(rows)), rows] = np.inf
+    return d
+
+
+def rank_blocks(n: int) -> Iterator[np.ndarray]:
+    """Consecutive row numbers, so many that (rows, n) distances stay in cache."""
+    step = max(1, _ENTRIES // n)
+    for start in range(0, n, step):
+        yield np.arange(start, min(start + step, n))
+
+
+def rank_rows(points: Array, norms: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, float]:
+    """Rank of every row among those of ``rows``, (r, n): 1 the nearest, n the row itself; and the
+    share of neighbouring ranks at the same distance up to rounding.
+    """  # noqa: D205
+    d = offsets(points, norms, rows)
+    order = np.argsort(d, axis=1)
+    ranks = np.empty(d.shape, np.int64)
+    np.put_along_axis(ranks, order, np.arange(1, d.shape[1] + 1)[None, :], axis=1)
+    some = slice(0, len(rows), max(1, len(rows) // 4))
+    sorted_d = np.take_along_axis(d[some], order[some, :-1], axis=1)
+    slack = 16 * np.finfo(np.float64).eps * (norms[rows][some] + norms.max())
+    return ranks, float((np.diff(sorted_d, axis=1) <= slack[:, None]).mean())
+
+
+def rank_sums(points: Array, norms: np.ndarray, *, beyond: int = 0) -> Sums:
+    """``Sums`` of max(rank - beyond, 0): exact where rows alone decide, the rest from some rows."""
+    n = len(norms)
+    top = n - 1.0 - beyond
+    row, squares = top * (top + 1) / 2, top * (top + 1) * (2 * top + 1) / 6
+    some = np.unique(np.linspace(0, n - 1, min(n, RANKED)).astype(np.int64))
+    m = len(some)
+    columns, inner, squared = np.zeros(n), np.empty((m, m)), 0.0
+    numbers = np.maximum(np.arange(1, n + 1) - beyond, 0).astype(np.float64)[None, :]
+    for part in row_blocks(m, max(1, _ENTRIES // n)):
+        d = offsets(points, norms, some[part])
+        ranks = np.empty(d.shape)
+        np.put_along_axis(ranks, np.argsort(d, axis=1, kind="stable"), numbers, axis=1)
+        ranks[np.arange(len(d)), some[part]] = 0.0
+        columns += ranks.sum(axis=0)
+        squared += float(np.sum(ranks * ranks))
+        inner[part] = ranks[:, some]
+    mutual = float(np.sum(inner * inner.T)) / (m * (m - 1))
+    seen = np.full(n, float(m))
+    seen[some] -= 1
+    shared = (float(columns @ columns) - squared) / float(np.sum(seen * (seen - 1)))
+    return Sums(
+        n=n, total=n * row, squares=n * squares, mutual=mutual * n * (n - 1), rows=n * row**2,
+        columns=shared * n * (n - 1) * (n - 2) + n * squares, through=n * row**2,
+    )  # fmt: skip

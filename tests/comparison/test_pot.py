@@ -1,0 +1,53 @@
+"""POT: transport between rows and between columns; ours runs on it, so the oracle matters."""
+
+import numpy as np
+import ot
+from scipy.optimize import linprog
+from scipy.spatial.distance import cdist
+
+from isthmus.measures import gaussian_wasserstein, gromov_wasserstein, soft_matching
+
+
+def test_gromov_wasserstein(compare, oracle, spaces):
+    sides = [cdist(a, a) for a in spaces]
+    one, two = (d / np.sqrt(np.mean(d**2)) for d in sides)
+    flat = np.full(60, 1 / 60)
+    value, log = ot.gromov.gromov_wasserstein2(one, two, flat, flat, log=True)
+    score = gromov_wasserstein(*spaces)
+    assert float(score) <= np.sqrt(value) + 1e-9  # the best of more than one descent
+    compare.same(
+        "gromov_wasserstein", "gromov_wasserstein2", theirs=np.sqrt(value), ours=score,
+        oracle=oracle.gromov_objective(one, two, log["T"]), equation="Mémoli 2011, at its plan",
+    )  # fmt: skip
+
+
+def test_gaussian_wasserstein(compare, oracle, spaces):
+    x, y = spaces
+    means, covariances = [a.mean(axis=0) for a in spaces], [np.cov(a.T) for a in spaces]
+    known = {
+        "ours": gaussian_wasserstein(x, y), "equation": "Dowson & Landau 1982",
+        "oracle": oracle.bures_wasserstein(*means, *covariances),
+    }  # fmt: skip
+    compare.same(
+        "gaussian_wasserstein", "bures_wasserstein_distance",
+        theirs=ot.gaussian.bures_wasserstein_distance(*means, *covariances), **known,
+    )  # fmt: skip
+    compare.differs(
+        "gaussian_wasserstein", "empirical_bures_wasserstein_distance", right="both",
+        theirs=ot.gaussian.empirical_bures_wasserstein_distance(x, y, reg=1e-6),
+        explained=oracle.bures_wasserstein(*means, *(c * 59 / 60 for c in covariances)),
+        tolerance=1e-4, why="Covariances over n, where ours are over n - 1.", **known,
+    )  # fmt: skip
+
+
+def test_soft_matching(compare, oracle, spaces):
+    x, y = (oracle.centred(a) for a in spaces)
+    y = y[:, :3]
+    cost = cdist(x.T, y.T, "sqeuclidean")
+    rows = np.vstack([np.kron(np.eye(5), np.ones(3)), np.kron(np.ones(5), np.eye(3))])
+    plan = linprog(cost.ravel(), A_eq=rows, b_eq=np.repeat([1 / 5, 1 / 3], [5, 3]))
+    compare.same(
+        "soft_matching", "emd2", ours=soft_matching(x, y), oracle=np.sqrt(plan.fun / 60),
+        theirs=np.sqrt(ot.emd2(np.full(5, 1 / 5), np.full(3, 1 / 3), cost) / 60),
+        equation="Khosla & Williams 2024",
+    )  # fmt: skip

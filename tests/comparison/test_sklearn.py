@@ -1,0 +1,24 @@
+"""scikit-learn: canonical correlations by an iteration that stops early."""
+
+import numpy as np
+from sklearn.cross_decomposition import CCA
+
+from isthmus.measures import cca
+
+
+def correlations(x, y, **options):
+    u, v = CCA(n_components=5, **options).fit(x, y).transform(x, y)
+    return np.array([np.corrcoef(u[:, i], v[:, i])[0, 1] for i in range(5)])
+
+
+def test_cca(compare, oracle, spaces):
+    x, y = spaces
+    known = {
+        "ours": cca(x, y), "oracle": np.mean(oracle.correlations(x, y) ** 2),
+        "equation": "Pillai's trace over r",
+    }  # fmt: skip
+    exact = correlations(x, y, tol=1e-14, max_iter=100_000)
+    compare.same("cca", "CCA(tol=1e-14)", theirs=np.mean(exact**2), **known)
+    theirs = correlations(x, y)
+    # At its default tolerance each correlation is off by more than the mean is.
+    assert 1e-7 < np.abs(theirs - oracle.correlations(x, y)).max() < 1e-4

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from scipy.stats import entropy
+from sklearn.linear_model import Lasso
+
+from isthmus.core.errors import InputError
+from isthmus.measures import dci
+
+
+def case(n=200, seed=0):
+    rng = np.random.default_rng(seed)
+    factors = rng.normal(size=(n, 3))
+    x = factors @ np.array([[2.0, 0, 0, 0.5], [0, 1, 0, 0.5], [0, 0, 3, 0]])
+    return x + 0.3 * rng.normal(size=(n, 4)) + 5, factors
+
+
+def weights(x, factors, alpha):
+    a = (x - x.mean(axis=0)) / x.std(axis=0)
+    b = (factors - factors.mean(axis=0)) / factors.std(axis=0)
+    return np.column_stack(
+        [abs(Lasso(alpha=alpha, fit_intercept=False, tol=1e-10).fit(a, v).coef_) for v in b.T]
+    )
+
+
+def oracle(r):
+    share = r.sum(axis=1) / r.sum()
+    used = share > 0
+    pure = 1 - entropy(r[used].T, base=r.shape[1])
+    return float(share[used] @ pure)
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.2])
+def test_equals_the_formula_with_the_lasso_of_scikit_learn(alpha):
+    x, factors = case()
+    r = weights(x, factors, alpha)
+    score = dci(x, factors, alpha=alpha)
+    assert score.parts["weights"] == pytest.approx(r, abs=1e-7)
+    assert score.value == score.parts["disentanglement"] == pytest.approx(oracle(r), abs=1e-6)
+    assert score.parts["completeness"] == pytest.approx(oracle(r.T), abs=1e-6)
+
+
+def test_informativeness_is_held_out_r2():
+    x, factors = case(400)
+    score = dci(x, factors)
+    assert (score.parts["informativenesses"] > 0.8).all()
+    noise = np.random.default_rng(1).normal(size=(60, 30))
+    assert dci(noise, factors[:60]).parts["informativeness"] < 0.0  # fitted rows would read 0.5
+
+
+def test_a_rotation_entangles_but_informs():
+    factors = np.random.default_rng(2).normal(size=(300, 2))
+    turned = dci(factors @ np.array([[1.0, 1], [1, -1]]), factors)
+    assert turned.value < 0.05
+    assert turned.parts["informativeness"] > 0.99
+    assert dci(factors, factors).value > 0.95
+
+
+def test_shuffled_factors_are_chance():
+    x, factors = case(80)
+    rng = np.random.default_rng(3)
+    scores = [dci(x, factors[rng.permutation(80)]) for _ in range(6)]
+    score = dci(x, factors)
+    assert np.mean([s.value for s in scores]) == pytest.approx(score.chance, abs=0.15)
+    assert score.chance > 0.1  # and not 0, which is why it is measured
+    assert score.p == pytest.approx(1 / 200)
+
+
+def test_boosted_trees_find_what_lines_cannot():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(250, 3))
+    factors = np.column_stack([np.abs(x[:, 0]) > 0.7, x[:, 1] ** 2 > 0.5]).astype(int)
+    names = np.where(factors > 0, "far", "near")
+    score = dci(x, names, model="boosting")
+    assert score.value > 0.6
+    assert score.parts["informativeness"] > 0.85
+    assert score.chance is None
+    assert "no chance level" in score.warnings[0]
+    assert dci(x, factors).parts["informativeness"] < 0.2
+
+
+def test_no_weight_at_all_is_zero_and_said():
+    x, factors = case(60)
+    score = dci(np.random.default_rng(5).normal(size=x.shape), factors, alpha=0.9)
+    assert score.value == 0.0
+    assert "no column matters" in score.warnings[0]
+
+
+def test_bad_input():
+    x, factors = case(60)
+    for rows, known, options in (
+        (x[:, :1], factors, {}), (x, factors[:, :1], {}), (x, factors[1:], {}),
+        (x, factors, {"alpha": 0.0}), (x, factors, {"model": "forest"}), (x[:19], factors[:19], {}),
+        (x, factors.astype(str), {}), (x, factors * [1, 1, 0], {}),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match="dci"):
+            dci(rows, known, **options)
