@@ -271,7 +271,7 @@ def _dadapy_imbalance(x, y):
 def _hyppo_dcorr(x, y):
     from hyppo.independence import Dcorr
 
-    return float(Dcorr(compute_distance="euclidean").statistic(x, y))
+    return float(Dcorr(compute_distance="euclidean").statistic(x.astype(float), y.astype(float)))
 
 
 def _sklearn_trust(x, y):
@@ -396,7 +396,7 @@ PEERS = {
         Peer("dcor", "dcor", _dcor),
     ),
     "energy_distance": (Peer("dcor", "dcor", _dcor_energy),),
-    "trustworthiness": (Peer("scikit-learn", "sklearn", _sklearn_trust),),
+    "trustworthiness": (Peer("scikit-learn", "sklearn", _sklearn_trust, {"k": K}),),
     "procrustes_angular": (Peer("SciPy", "scipy", _scipy_procrustes),),
     "riemannian_spd": (Peer("pyRiemann", "pyriemann", _pyriemann, {"shrinkage": "none"}),),
     "gaussian_wasserstein": (Peer("POT", "ot", _pot_gaussian),),

@@ -279,3 +279,12 @@ def gromov_objective(a, b, plan):
     """The mismatch of distances under a coupling."""
     gap = (a[:, :, None, None] - b[None, None, :, :]) ** 2
     return float(np.sqrt(np.einsum("ijkl,ik,jl->", gap, plan, plan)))
+
+
+def trustworthiness(x, y, k):
+    """Venna & Kaski 2001: ranks in x of the neighbours that y adds."""
+    n = len(x)
+    ranks = cdist(x, x).argsort(axis=1).argsort(axis=1)
+    near = neighbours(y, k)
+    excess = np.maximum(np.take_along_axis(ranks, near, axis=1) - k, 0)
+    return float(1 - 2 / (n * k * (2 * n - 3 * k - 1)) * excess.sum())

@@ -1,9 +1,10 @@
-"""scikit-learn: canonical correlations by an iteration that stops early."""
+"""scikit-learn: trustworthiness; canonical correlations by an iteration that stops early."""
 
 import numpy as np
 from sklearn.cross_decomposition import CCA
+from sklearn.manifold import trustworthiness as theirs_of
 
-from isthmus.measures import cca
+from isthmus.measures import cca, continuity, trustworthiness
 
 
 def correlations(x, y, **options):
@@ -22,3 +23,16 @@ def test_cca(compare, oracle, spaces):
     theirs = correlations(x, y)
     # At its default tolerance each correlation is off by more than the mean is.
     assert 1e-7 < np.abs(theirs - oracle.correlations(x, y)).max() < 1e-4
+
+
+def test_trustworthiness(compare, oracle, spaces):
+    x, y = spaces
+    known = {"equation": "Venna & Kaski 2001"}
+    compare.same(
+        "trustworthiness", "trustworthiness(x, y)", theirs=theirs_of(x, y, n_neighbors=10),
+        ours=trustworthiness(x, y, k=10), oracle=oracle.trustworthiness(x, y, 10), **known,
+    )  # fmt: skip
+    compare.same(
+        "continuity", "trustworthiness(y, x)", theirs=theirs_of(y, x, n_neighbors=10),
+        ours=continuity(x, y, k=10), oracle=oracle.trustworthiness(y, x, 10), **known,
+    )  # fmt: skip

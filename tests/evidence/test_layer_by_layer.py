@@ -25,12 +25,14 @@ def test_a_good_inner_layer_that_scores_tell_meets_the_claim():
     assert figures["inner"].met
     assert figures["correlation"].met
     assert figures["recommended"].value > 0.1
+    assert figures["gain_a"].value > 0.1
     assert figures["r_infonce"].value < -0.7
 
 
 def test_a_best_last_layer_does_not():
     last = lbl.experiment(SEEDS, case=lambda seed: case(seed, noise=(5.0, 4.0, 3.0, 0.2)))
     assert not last["inner"].met
+    assert last["gain"].value < 0
 
 
 def test_layers_at_chance_do_not():

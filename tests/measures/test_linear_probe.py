@@ -79,4 +79,5 @@ def test_a_class_between_others_is_hidden_and_that_is_said():
     labels = np.arange(90) % 3
     x = labels[:, None] + 0.3 * np.random.default_rng(0).normal(size=(90, 1))
     assert "1 of 3 classes are hardly ever guessed" in linear_probe(x, labels).warnings[0]
-    assert not linear_probe(*classes(gap=3)).warnings
+    found = linear_probe(*classes(gap=3)).warnings
+    assert not any("hardly ever" in text for text in found)

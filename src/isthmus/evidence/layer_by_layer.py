@@ -94,7 +94,9 @@ def experiment(
     """All figures over ``seeds``.
 
     Which score to trust, and its sign, is chosen by the mean correlation over the other seeds, so
-    that the best of six by luck counts for nothing.
+    that the best of six by luck counts for nothing; and so is each task's best layer, where its
+    gain is measured. The share of tasks follows the claim, though of equal layers all but one are
+    not the last.
     """
     from scipy.stats import spearmanr
 
@@ -133,10 +135,18 @@ def experiment(
         figures[f"r_{key}"] = over_seeds(
             f"rank correlation of {key} with mean accuracy", r[:, j].tolist(), n=n, seeds=s
         )
+    gain = np.empty((len(accuracy), len(found)))
+    for i, table in enumerate(accuracy):
+        others = np.delete(accuracy, i, axis=0).mean(axis=0)
+        best_layers = np.argmax(others[:, :-1], axis=1)
+        gain[i] = table[np.arange(len(table)), best_layers] - table[:, -1]
+    figures["gain"] = over_seeds(
+        "accuracy at the layer that other seeds choose, above the last, mean over tasks",
+        gain.mean(axis=1).tolist(), n=n, seeds=s,
+    )  # fmt: skip
     for j, name in enumerate(found):
-        gain = accuracy[:, j, :-1].max(axis=1) - accuracy[:, j, -1]
         figures[f"gain_{name}"] = over_seeds(
-            f"accuracy on {name}, best other layer above the last", gain.tolist(), n=n, seeds=s
+            f"the same on {name}", gain[:, j].tolist(), n=n, seeds=s
         )
     for i in range(accuracy.shape[2]):
         figures[f"accuracy_{i}"] = over_seeds(
@@ -157,18 +167,20 @@ def run(*, seed: int = 0) -> Evidence:
     started = perf_counter()
     figures = experiment(seeds_from(seed, 5))
 
-    def row(name: str) -> str:
+    def row(name: str, digits: int = 2, *, named: bool = True) -> str:
         return ", ".join(
-            f"{key[len(name) :].replace('_', ' ')} {one.value:.2f}"
+            (f"{key[len(name) :].replace('_', ' ')} " if named else "") + f"{one.value:.{digits}f}"
             for key, one in figures.items() if key.startswith(name)
         )  # fmt: skip
 
     return recorded(
         SLUG, PAPER, CLAIM, seed=seed, started=started, figures=figures,
         what_holds=(
-            f"{figures['inner'].value:.0%} of the tasks are best below the last layer. Mean "
-            f"accuracy by layer from the embedding up: {row('accuracy_')}. Rank correlations with "
-            f"it: {row('r_')}. The recommended layer is {figures['recommended'].value:+.3f} above "
-            "the last in accuracy."
+            f"{figures['inner'].value:.0%} of the tasks are best below the last of 5 layers, where "
+            "equal layers would make it 80%. A layer chosen on other seeds gains "
+            f"{row('gain_', 3)} over the last. Mean accuracy by layer is "
+            f"{row('accuracy_', 3, named=False)}: the embedding, a bag of characters, serves these "
+            f"tasks best. Rank correlations with it: {row('r_')}. The layer that layer_report "
+            f"recommends is {figures['recommended'].value:+.3f} from the last in accuracy."
         ),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from isthmus.core.card import Card, Paper
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.debiased_cka import Product
+from isthmus.measures.debiased_cka import ROWS, Product
 from isthmus.measures.debiased_cka import from_moments as debiased
 from isthmus.measures.rows import centred, check_varied, jackknife
 
@@ -107,7 +107,11 @@ def _left_out(
     cxx = Product(moments.scatter_xx / units[0] ** 2, x)
     cxy = Product(moments.scatter_xy / units[0] / units[1], x)
     cyy = Product(moments.scatter_yy / units[1] ** 2, x)
-    for u, v in zip(centred(x, moments.mean_x), centred(y, moments.mean_y), strict=True):
+    blocks = (
+        centred(x, moments.mean_x, rows=ROWS),
+        centred(y, moments.mean_y, rows=ROWS),
+    )
+    for u, v in zip(*blocks, strict=True):
         u, v = u / units[0], v / units[1]
         a, b = np.einsum("ij,ij->i", u, u), np.einsum("ij,ij->i", v, v)
         norms = [

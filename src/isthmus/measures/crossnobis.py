@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 
 from isthmus.core.arrays import Array, like, matrix, to_numpy
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
@@ -26,8 +26,12 @@ CARD = Card(
     spaces=1,
     given=("labels", "groups"),
     chance=0.0,
-    caveat="Interval, z and p rest on the number of groups and are rough below 10.",
     min_rows=4,
+    caveat="Interval, z and p rest on the number of groups and are rough below 10. The "
+    "covariance of few rows blows the value up, and the interval is around that: "
+    "simulated with groups of 5 rows in 20 dims, it holds the population's value 49 % "
+    "of the time at 10 groups, 92 % at 100.",
+    rough=ALWAYS,
 )
 
 

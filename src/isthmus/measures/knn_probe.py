@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.arrays import Array, matrix, to_numpy
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.neighbors import neighbors
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -21,7 +21,10 @@ CARD = Card(
     given=("labels",),
     invariant=("orthogonal", "isotropic_scale", "translation"),
     min_rows=12,
-    caveat="The interval takes hits as independent; rows that share neighbours are not quite.",
+    caveat="The interval takes hits as independent; rows that share neighbours are not quite. "
+    "Simulated, 4 classes in 20 dims: it covers 90 to 91 % at 50 and at 500 rows, and p"
+    " is below 5 % for 3 to 7 % of unrelated labels.",
+    rough=ALWAYS,
 )
 
 

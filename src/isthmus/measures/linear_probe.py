@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.arrays import Array, like, matrix
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -25,8 +25,11 @@ CARD = Card(
     given=("labels",),
     invariant=("orthogonal", "isotropic_scale", "translation"),
     min_rows=10,
-    caveat="The interval takes hits as independent and the fitted maps as given. A class that lies "
-    "between others is hidden from a linear map; the score warns where one is hardly guessed.",
+    caveat="The interval takes hits as independent and the fitted maps as given. A class that "
+    "lies between others is hidden from a linear map; the score warns where one is "
+    "hardly guessed. Simulated, 4 classes in 20 dims: it covers 91 % at 50 rows, 95 % "
+    "at 500; p is conservative, below 5 % for 1 % of unrelated labels.",
+    rough=ALWAYS,
 )
 
 

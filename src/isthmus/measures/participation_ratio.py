@@ -24,6 +24,10 @@ CARD = Card(
     spaces=1,
     paired=False,
     min_rows=2,
+    caveat="Without debias the value is held down by few rows. The interval is of the "
+    "population's value and a little short: simulated, it covers 90 % at 50 rows of 20 "
+    "dims, 92 % at 500.",
+    rough=(1000, 50),
 )
 
 

@@ -22,7 +22,9 @@ CARD = Card(
     invariant=("orthogonal", "isotropic_scale", "translation"),
     chance=0.0,
     min_rows=10,
-    caveat="The interval leaves out the spread that other training rows would cause.",
+    caveat="The interval leaves out the spread that other training rows would cause. "
+    "Simulated, it covers 89 % at 50 rows of 20 dims, 94 % at 500.",
+    rough=(0, 8),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from isthmus.core.arrays import Array, namespace, paired, to_numpy
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.random import Seed, generator
@@ -29,6 +29,9 @@ CARD = Card(
     symmetric=True,
     chance=0.0,
     min_rows=13,
+    caveat="The interval is wide: simulated, it covers 99.5 % at 50 and at 500 rows of 20 "
+    "dims, for it holds what the estimate may have missed.",
+    rough=ALWAYS,
 )  # fmt: skip
 
 #: Groups of rows; each moment multiplies cross-covariances of different groups only.

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from isthmus.core.arrays import Array, matrix, to_numpy
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import neighbors
 from isthmus.core.registry import register
@@ -25,6 +25,9 @@ CARD = Card(
     spaces=1,
     paired=False,
     min_rows=12,
+    caveat="The interval takes the ratios of different rows as independent, which neighbours "
+    "are not: simulated, it covers 90 to 91 % at 50 and at 500 rows of 20 dims.",
+    rough=ALWAYS,
 )  # fmt: skip
 
 #: Points of the deterministic sample behind one value of the bias curve.
