@@ -23,6 +23,7 @@ import argparse
 import inspect
 import json
 import os
+import textwrap
 import time
 import zlib
 from pathlib import Path
@@ -208,44 +209,46 @@ def page(rows):
     count = {
         kind: [outside(row, kind) for row in rows if kind in row] for kind in ("coverage", "size")
     }
-    lines = [
-        "# Calibration: do the intervals cover, do the tests keep their size?", "",
-        "Written by `python benchmarks/calibration.py` from "
-        "[its figures](../benchmarks/results/calibration.json), by simulation:",
-        f"two spaces of n rows and d dimensions that share part of {HIDDEN} hidden directions, or",
-        "nothing. Asked are 93 to 97 % for the coverage of the 95 % interval, and 4 to 6 % for the",
-        "share of unrelated spaces with p <= 0.05. What lies outside is **bold**: there the card",
-        "of the measure says so, and its scores carry a warning (`W`).", "",
-        f"Within the bands: {count['coverage'].count(False)} of {len(count['coverage'])} cells of",
-        f"coverage, {count['size'].count(False)} of {len(count['size'])} of size.", "",
-        "The interval is asked to cover the value of the whole population, however biased the",
-        "value is at n. In brackets, where the two differ: how often it covers its own mean. A",
-        "measure marked *n* is defined by its n rows (neighbours among them, maps fitted to them),",
-        "so it has no population, and covering its mean is what is asked, as where the population",
-        "takes too long to compute (°). `-`: no interval or no test is given; `refused`: the",
-        "measure raises, for it cannot work there. The last column",
-        f"counts simulations, the fewest of the four cells: with {LEAST} the figures are good to 3",
-        "points either way, with 1,000 to 1.4, with 4,000 to 0.7.", "",
-    ]  # fmt: skip
+    paragraphs = (
+        "Written by `python benchmarks/calibration.py` from its "
+        "[figures](../benchmarks/results/calibration.json), by simulation: two spaces of n rows "
+        f"and d dimensions that share part of {HIDDEN} hidden directions, or nothing. Asked are 93 "
+        "to 97 % for the coverage of the 95 % interval, and 4 to 6 % for the share of unrelated "
+        "spaces with p <= 0.05. What lies outside is **bold**: there the card of the measure says "
+        "so, and its scores carry a warning (`W`).",
+        f"Within the bands: {count['coverage'].count(False)} of {len(count['coverage'])} cells of "
+        f"coverage, {count['size'].count(False)} of {len(count['size'])} of size.",
+        "The interval is asked to cover the value of the whole population, however biased the "
+        "value is at n. In round brackets, where the two differ: how often it covers its own mean. "
+        "A measure marked *n* is defined by its n rows (neighbours among them, maps fitted to "
+        "them), so it has no population, and covering its mean is what is asked, as where the "
+        "population takes too long to compute (°). `-`: no interval or no test is given; "
+        "`refused`: the measure raises, for it cannot work there; `...`: not simulated yet. In "
+        "square brackets the simulations of a cell that has fewer than 1,000: with 1,000 a "
+        f"coverage is good to 1.4 points either way, with {LEAST} to 3.",
+    )
+    lines = ["# Calibration: do the intervals cover, do the tests keep their size?", ""]
+    for paragraph in paragraphs:
+        lines += [*textwrap.wrap(paragraph, 88), ""]
     for kind, head in (("coverage", "Coverage of the 95 % interval, %"),
                        ("size", "Share of unrelated spaces with p <= 0.05, %")):  # fmt: skip
         lines += [
             f"## {head}", "",
-            "| measure | " + " | ".join(f"n={n} d={d}" for n, d in REGIMES) + " | simulations |",
-            "|---|" + "---|" * (len(REGIMES) + 1),
+            "| measure | " + " | ".join(f"n={n} d={d}" for n, d in REGIMES) + " |",
+            "|---|" + "---|" * len(REGIMES),
         ]  # fmt: skip
         for name in sorted({row["method"] for row in rows if kind in row}):
             mine = {(row["n"], row["d"]): row for row in rows if row["method"] == name}
-            cells = [_cell(mine.get(regime, {}), kind) for regime in REGIMES]
-            counted = "intervals" if kind == "coverage" else "tests"
-            least = min(row[counted] for row in mine.values() if counted in row)
+            cells = [_cell(mine.get(regime), kind) for regime in REGIMES]
             mark = " *n*" if name in AT_N and kind == "coverage" else ""
-            lines.append(f"| {name}{mark} | " + " | ".join(cells) + f" | {least} |")
+            lines.append(f"| {name}{mark} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
 
 
 def _cell(row, kind):
+    if row is None:
+        return "..."
     if kind not in row:
         return "refused" if "refused" in row else "-"
     text = f"{100 * row[kind]:.1f}"
@@ -254,7 +257,8 @@ def _cell(row, kind):
         text += "°"
     if kind == "coverage" and abs(row["coverage_of_mean"] - row["coverage"]) > 0.005:
         text += f" ({100 * row['coverage_of_mean']:.1f})"
-    return text + (" W" if warned(row, kind) else "")
+    count = row["intervals" if kind == "coverage" else "tests"]
+    return text + (f" [{count}]" if count < 1000 else "") + (" W" if warned(row, kind) else "")
 
 
 def warned(row, kind):

@@ -1,5 +1,6 @@
 """The figures of ``study.py`` from its answers, and docs/study.md and its picture from them."""
 
+import textwrap
 from itertools import combinations
 from pathlib import Path
 
@@ -16,8 +17,7 @@ SLOW = 1.0
 ENOUGH = 8
 PAGE = Path(__file__).parents[1] / "docs" / "study.md"
 PICTURE = PAGE.parent / "images" / "study.svg"
-#: What the tables say, in words; to be read against them whenever they change.
-READING: list[str] = []
+SCOPES = ("all", "different models", "inside kinds")
 
 
 def spearman(a, b):
@@ -203,7 +203,7 @@ def page(figures, answers):
         "# Which measure predicts what a bridge recalls, and which finds the matching layer?", "",
         "Written by `python benchmarks/study.py`; figures and every answer behind them are in",
         "[study.json](../benchmarks/results/study.json).", "",
-        *READING, "",
+        *_reading(figures, answers), "",
         "## Recall of the best bridge", "",
         f"Every measure looked at {SEEN:,} paired rows of two spaces. Three bridges",
         f"({', '.join(BRIDGES)}) were fitted on the same rows and asked to find the partner of",
@@ -230,7 +230,7 @@ def page(figures, answers):
         "| measure | " + " | ".join(
             f"{kind}: {scope} ({counts[kind][i]})"
             for kind in kinds
-            for i, scope in enumerate(("all", "different models", "inside kinds"))
+            for i, scope in enumerate(SCOPES)
         ) + " |",
         "|---|" + "---|" * 3 * len(kinds),
     ]  # fmt: skip
@@ -263,6 +263,59 @@ def page(figures, answers):
         lines += ["", f"Left out, above {SLOW:g} processor seconds a pair of {SEEN:,} rows: "
                   f"{', '.join(answers['too slow'])}."]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _reading(figures, answers):
+    """What the tables say, in words, whatever they say."""
+    predicts, said = figures["predicts"], []
+    for kind in answers["recall"]:
+        for scope, what in ((1, "pairs of different models"), (2, "pairs of one kind")):
+            mine = {name: row[kind][scope] for name, row in predicts.items() if kind in row}
+            rows = {name: cell for name, cell in mine.items() if cell is not None}
+            best = max(rows, key=lambda name: abs(rows[name][0]))
+            level = [name for name, cell in rows.items() if cell[3] and name != best]
+            text = _cell(rows[best]).replace("*", "")
+            said.append(
+                f"**{kind.capitalize()}, {what}**: {best} goes with recall the most, {text}. Level "
+                f"with it, as far as these spaces can tell, of {len(rows)} measures: {len(level)}"
+                + (f" ({', '.join(level)})." if 0 < len(level) < 9 else ".")
+            )
+        middle = [
+            np.median([abs(r[kind][i][0]) for r in predicts.values() if kind in r and r[kind][i]])
+            for i in range(3)
+        ]
+        said.append(
+            f"On {kind} the median measure has a correlation of {middle[0]:.2f} over all pairs, "
+            f"{middle[1]:.2f} over pairs of different models and {middle[2]:.2f} inside kinds: "
+            + (
+                "part of what looks like foresight is knowing one's own layers and copies."
+                if middle[2] < middle[0] - 0.1
+                else "pairs alike for trivial reasons are not what makes it."
+            )
+        )
+    both = [name for name, row in predicts.items() if len(row) == 2]
+    sides = [[abs(predicts[name][kind][1][0]) for name in both] for kind in answers["recall"]]
+    said.append(
+        f"Do measures that predict well on one of the two predict well on the other? Spearman's "
+        f"correlation of the two columns of different models, over {len(both)} measures, is "
+        f"{spearman(*sides):+.2f}."
+    )
+    layers = {
+        name: np.mean([cell[0] for cell in row.values()]) for name, row in figures["layers"].items()
+    }
+    top = sorted(layers, key=lambda name: -layers[name])
+    shared = [name for name in both if name in layers]
+    rest = spearman(
+        [layers[name] for name in shared],
+        [np.mean([side[both.index(name)] for side in sides]) for name in shared],
+    )
+    ends = [", ".join(f"{n} ({layers[n]:.2f})" for n in some) for some in (top[:5], top[-5:])]
+    said.append(
+        f"**Layers**: the best at finding the layer of the same depth are {ends[0]}; the worst "
+        f"{ends[1]}. Do measures that find layers predict recall? Over {len(shared)} measures the "
+        f"two go together with {rest:+.2f}."
+    )
+    return [line for text in said for line in [*textwrap.wrap(text, 88), ""]][:-1]
 
 
 def _title(kind):

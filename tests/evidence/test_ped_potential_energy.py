@@ -4,7 +4,7 @@ import pytest
 from isthmus.evidence import ped_potential_energy as evidence
 from isthmus.evidence.experiment import seeds_from
 from isthmus.evidence.pretrained import Network, Target, wide_digits
-from isthmus.measures import h_score, ped_transform
+from isthmus.measures import ped_transform
 
 SEEDS = seeds_from(123, 2)
 
@@ -19,8 +19,6 @@ def small(seed):
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    """Accuracies at once, and a score that shuffles nothing in the place of LogME."""
-    monkeypatch.setattr(evidence, "log_me", h_score)
     monkeypatch.setattr(evidence, "accuracies", lambda n, t, *, seed: [0.2, 0.1, 0.3])
 
 

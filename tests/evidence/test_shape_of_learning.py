@@ -24,6 +24,7 @@ def test_a_bell_and_a_rise_and_fall_meet_the_claim():
     assert claimed == {"peak", "flatter", "rise", "fall"}
     assert all(figures[key].met for key in claimed)
     assert figures["dimension_1"].value > figures["dimension_2"].value
+    assert "after 0, 1, 2 steps" in sol.said(figures)
 
 
 def test_a_slope_or_a_steady_rise_do_not():

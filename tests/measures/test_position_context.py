@@ -44,6 +44,7 @@ def test_finds_ranks_and_orthogonal_parts():
     assert (score.parts["position_rank"], score.parts["context_rank"]) == (2, 3)
     assert score.parts["position_held"][1] > 0.95 > score.parts["position_held"][0]
     assert score.value < score.chance / 2
+    assert "nearly orthogonal" in score.warnings[0]
     assert score.ci[0] < score.value < score.ci[1]
     # The same axes for both parts are not orthogonal.
     mixed = layer.copy()

@@ -21,6 +21,11 @@ from isthmus.core.errors import InputError
 from isthmus.core.score import Score
 
 T = TypeVar("T", bound=Callable[..., Any])
+#: What a score says where the card calls its interval or test rough.
+ROUGH = (
+    "the interval or the test is off its nominal level in simulations; "
+    "the card's caveat says by how much"
+)
 ROOMS = ("anchors", "measures", "bridges", "retrieval")
 
 
@@ -83,10 +88,7 @@ def cautious(card: Card, call: T) -> T:
         width = max(_widths([*args, given.get("x"), given.get("y")]), default=0)
         if not card.is_rough(score.n, width):
             return score
-        text = (
-            f"at {score.n} rows of {width} dims the interval or the test is off its nominal level "
-            "in simulations; the card's caveat says by how much"
-        )
+        text = f"at {score.n} rows of {width} dims {ROUGH}"
         return replace(score, warnings=(*score.warnings, text))
 
     return cast(T, warned)

@@ -145,16 +145,14 @@ def _figures(
     names: tuple[str, ...],
     unseen: int,
 ) -> dict[str, Figure]:
-    from scipy.stats import spearmanr
-
-    n, steps = unseen * GLOSSES // LEVELS, np.arange(LEVELS)
+    n = unseen * GLOSSES // LEVELS
     figures = {}
 
     def add(key: str, what: str, values: Any, **bounds: float) -> None:
         figures[key] = over_seeds(what, list(values), n=n, seeds=seeds, **bounds)
 
     mean = curves.mean(axis=1)
-    falls = [float(spearmanr(steps, curve).statistic) for curve in mean]
+    falls = [_rise(curve) for curve in mean]
     add("spearman", "Spearman of level and mean accuracy of the encoders", falls, at_most=-0.9)
     crossed = [
         float(len(names) > 1 and np.any(np.argsort(curve[:, 0]) != np.argsort(curve[:, -1])))
@@ -162,7 +160,7 @@ def _figures(
     ]
     add("crossed", "encoder ranking differs, nearest against farthest", crossed, at_least=0.5)
     short = (informed - curves).mean(axis=1)
-    slopes = [float(spearmanr(steps, curve).statistic) for curve in short]
+    slopes = [_rise(curve) for curve in short]
     add("short_spearman", "Spearman of level and what not having seen it costs", slopes)
     add("short_nearest", "accuracy lost by not having seen the nearest level", short[:, 0])
     add("short_farthest", "accuracy lost by not having seen the farthest level", short[:, -1])
@@ -171,16 +169,23 @@ def _figures(
     for level in range(LEVELS):
         add(f"level_{level + 1}", f"mean accuracy at level {level + 1}", mean[:, level])
     for j, name in enumerate(names):
-        own = [float(spearmanr(steps, curve[j]).statistic) for curve in curves]
+        own = [_rise(curve[j]) for curve in curves]
         add(f"{name}_spearman", f"Spearman of level and accuracy of {name}", own)
         for side, place in (("nearest", 0), ("farthest", -1)):
             add(f"{name}_{side}", f"accuracy of {name} at the {side} level", curves[:, j, place])
-    whole = float(spearmanr(steps, mean.mean(axis=0)).statistic)
+    whole = _rise(mean.mean(axis=0))
     figures["spearman_of_mean"] = Figure(
         what="Spearman of level and accuracy averaged over seeds", value=whole, n=n,
         seeds=tuple(seeds),
     )  # fmt: skip
     return figures
+
+
+def _rise(curve: np.ndarray) -> float:
+    """Spearman correlation of the levels with a curve (levels,); 0 where it is flat."""
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(np.arange(len(curve)), curve).statistic) if np.ptp(curve) else 0.0
 
 
 def run(*, seed: int = 0) -> Evidence:

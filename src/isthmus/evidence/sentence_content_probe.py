@@ -26,10 +26,10 @@ CLAIM = (
     "often than from the code of a recurrent autoencoder of equal size."
 )
 WIDTH = 100
-PASSAGES = 600  # a seed
-SENTENCES = (3, 8)  # a passage
-LONGEST = 60  # words that the recurrent network reads and writes
-WORDS = 1500  # that it knows
+PASSAGES = 400  # a seed
+SENTENCES = (3, 5)  # a passage
+LONGEST = 100  # words that the recurrent network reads and writes
+WORDS = 1000  # that it knows
 EPOCHS = 12
 
 #: From lists of words, and a seed, to one vector each; passages and sentences alike.
@@ -132,7 +132,7 @@ def recurrent(texts: Sequence[Sequence[str]], seed: int, *, epochs: int = EPOCHS
 
     # Batches of texts about as long as each other, so that little is padding.
     order = np.argsort([len(row) for row in rows], kind="stable")
-    batches = [order[start : start + 64] for start in range(0, len(order), 64)]
+    batches = [order[start : start + 64].tolist() for start in range(0, len(order), 64)]
     for _ in range(epochs):
         for number in torch.randperm(len(batches), generator=generator).tolist():
             target, code = encoded(batches[number])
@@ -142,7 +142,7 @@ def recurrent(texts: Sequence[Sequence[str]], seed: int, *, epochs: int = EPOCHS
             kept = target > 0
             loss = torch.nn.functional.cross_entropy(write(said[kept]), target[kept])
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(parts.parameters(), 1.0)
             optimiser.step()
     out = np.zeros((len(rows), WIDTH))

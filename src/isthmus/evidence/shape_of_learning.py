@@ -1,6 +1,6 @@
 """The shape of learning: anisotropy over layers, intrinsic dimension over training."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
 import numpy as np
@@ -88,22 +88,29 @@ def experiment(seeds: Sequence[int], *, stacks: Stacks = checkpoints) -> dict[st
     return figures
 
 
+def said(figures: Mapping[str, Figure]) -> str:
+    """What the figures show, whatever becomes of the claim."""
+
+    def values(name: str) -> list[float]:
+        return [figure.value for key, figure in figures.items() if key.startswith(name)]
+
+    def row(name: str) -> str:
+        return ", ".join(f"{value:.2f}" for value in values(name))
+
+    steps = ", ".join(key[10:] for key in figures if key.startswith("dimension_"))
+    rises = [float(np.ptp(values(name)[1:])) for name in ("decoder_", "encoder_")]
+    return (
+        f"Top shares from the embedding up are {row('decoder_')} in the decoder and "
+        f"{row('encoder_')} in the encoder. Over the blocks alone these means span "
+        f"{rises[0]:.2f} in the decoder and {rises[1]:.2f} in the encoder. The decoder's mean "
+        f"dimension after {steps} steps is {row('dimension_')}."
+    )
+
+
 def run(*, seed: int = 0) -> Evidence:
     """The claim on five decoders and five encoders."""
     started = perf_counter()
     figures = experiment(seeds_from(seed, 5))
-
-    def row(name: str) -> str:
-        return ", ".join(
-            f"{figure.value:.2f}" for key, figure in figures.items() if key.startswith(name)
-        )
-
-    steps = ", ".join(key[10:] for key in figures if key.startswith("dimension_"))
     return recorded(
-        SLUG, PAPER, CLAIM, seed=seed, started=started, figures=figures,
-        what_holds=(
-            f"Top shares from the embedding up are {row('decoder_')} in the decoder and "
-            f"{row('encoder_')} in the encoder. The decoder's mean dimension after {steps} steps "
-            f"is {row('dimension_')}."
-        ),
-    )  # fmt: skip
+        SLUG, PAPER, CLAIM, seed=seed, started=started, figures=figures, what_holds=said(figures)
+    )

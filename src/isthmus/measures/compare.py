@@ -12,7 +12,7 @@ from isthmus.core.arrays import Array, namespace, paired, to_numpy
 from isthmus.core.card import Card
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
-from isthmus.core.registry import Method, method
+from isthmus.core.registry import ROUGH, Method, method
 from isthmus.core.score import Score
 from isthmus.measures.choice import blind_to as blind_measures
 from isthmus.measures.disagreement import Disagreement, disagreement
@@ -166,6 +166,7 @@ def compare(
             continue
         for label, sides in _calls(card, a, b):
             _measure(one, label, sides, scores, warnings)
+    warnings += _rough(scores)
     if groups is not None:
         scores = [(label, _by_groups(score, x, y, groups, rng)) for label, score in scores]
     known = dict(scores)
@@ -208,6 +209,17 @@ def _repeated(x: Array) -> float:
     place = np.sort(place)
     room = 1e-13 * max(float(np.abs(place).max()), np.finfo(float).tiny)
     return float(np.mean(np.diff(place) <= room))
+
+
+def _rough(scores: list[tuple[str, Score]]) -> list[str]:
+    """Which of the intervals and tests are off their levels at this size, in one sentence."""
+    named = {s.method: 0 for _, s in scores if any(text.endswith(ROUGH) for text in s.warnings)}
+    if not named:
+        return []
+    return [
+        f"{', '.join(named)}: intervals or tests are off their nominal level at this size; "
+        "see docs/calibration.md"
+    ]
 
 
 def _by_groups(score: Score, x: Array, y: Array, groups: Any, rng: Seed) -> Score:
@@ -263,7 +275,9 @@ def _measure(
         warnings.append(f"{label}: left out. {error}")
         return
     scores.append((label, score))
-    warnings.extend(f"{label}: {text}" for text in score.warnings)
+    # What many measures say alike is said once, for all of them.
+    said = [text for text in score.warnings if not text.endswith(ROUGH)]
+    warnings.extend(f"{label}: {text}" for text in said)
 
 
 def _short(value: float) -> str:

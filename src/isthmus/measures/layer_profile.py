@@ -129,7 +129,7 @@ def _layer(rows: np.ndarray, picked: np.ndarray, number: int) -> dict[str, Any]:
     _, dimension = nearest(rows[picked], 2, what=f"layer {number}", operation="layer_profile")
     return {
         "mean_cosine": raw.value,
-        "mean_cosine_ci": raw.ci or (np.nan, np.nan),
+        "mean_cosine_ci": raw.ci or (-1.0, 1.0),
         "centred_cosine": anisotropy(middle).value,
         "drift": float(raw.parts["drift"]),
         "top_share": float(values[0] / values.sum()),

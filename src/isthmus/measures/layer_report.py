@@ -25,7 +25,6 @@ CARD = Card(
     memory="n d",
     spaces=0,
     paired=False,
-    caveat="A recommendation without labels: check it on a task where one exists.",
     min_rows=4,
 )
 
@@ -54,6 +53,7 @@ def layer_report(hidden_by_layer: Any, views: Sequence[Any], *, rng: Seed = 0) -
 
     The recommended layer has the best mean rank by ``infonce`` (low), ``lidar`` and ``dime``
     (high), first of equals; ``rank`` holds it. A warning tells when they name different layers.
+    Without labels it is a guess: check it on a task where one exists.
 
     Parameters
     ----------

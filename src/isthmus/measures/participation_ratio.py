@@ -25,7 +25,7 @@ CARD = Card(
     paired=False,
     min_rows=2,
     caveat="Without debias the value is held down by few rows. The interval is of the "
-    "population's value and a little short: simulated, it covers 90 % at 50 rows of 20 "
+    "population's value and a little short: simulated, it covers 91 % at 50 rows of 20 "
     "dims, 92 % at 500.",
     rough=(1000, 50),
 )

@@ -92,12 +92,17 @@ def position_context(hidden: Any) -> Score:
     if contexts >= 2 * _GROUPS:
         ci = jackknife(value, [_left_out(layer)])
     held = [_held(position), _held(context)]
+    chance = math.exp(math.lgamma(d / 2) - math.lgamma((d + 1) / 2)) / math.sqrt(math.pi)
+    warnings: tuple[str, ...] = ()
+    if value < chance:
+        warnings = ("parts nearly orthogonal: what noise adds to the angle is not in the interval",)
     return Score(
         value=value,
         method="position_context",
         n=contexts * tokens,
         ci=ci,
-        chance=math.exp(math.lgamma(d / 2) - math.lgamma((d + 1) / 2)) / math.sqrt(math.pi),
+        chance=chance,
+        warnings=warnings,
         parts={
             "mean": mean, "position": position, "context": context, "residual": residual,
             "shares": power / power.sum(),

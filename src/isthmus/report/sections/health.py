@@ -152,7 +152,7 @@ def _pictures(name: str, health: Any, key: str) -> list[Picture]:
                     local, key=f"{key}-local", axis="dimension of the neighbourhood", tall="rows"
                 ),
                 caption="Local dimension: how many directions a row's neighbours fill. Rows far to "
-                "the left sit in clumps. One row's own estimate is only good to a fifth.",
+                "the left sit in clumps. One row's own estimate is only good to a quarter.",
                 alt=f"Histogram of local dimension; median {number(float(np.median(local)))}.",
                 half=True,
             )
@@ -163,7 +163,7 @@ def _pictures(name: str, health: Any, key: str) -> list[Picture]:
 def _histogram(values: np.ndarray, *, key: str, axis: str, tall: str, log: bool = False) -> str:
     """One histogram (n,), with a logarithmic count where a few rows far out matter."""
     with plots.Drawing(4.4, 2.9) as drawing:
-        ax = drawing.figure.add_axes((0.14, 0.17, 0.82, 0.76))
+        ax = drawing.figure.add_axes((0.17, 0.17, 0.79, 0.76))
         high = float(values.max())
         ax.hist(
             values, bins=np.linspace(0, high if high > 0 else 1.0, 41).tolist(), log=log,
