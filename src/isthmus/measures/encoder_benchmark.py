@@ -19,7 +19,7 @@ from isthmus.measures.rows import upper_tail
 
 CARD = Card(
     name="encoder_benchmark",
-    summary="Encoders scored on probes, clusters, retrieval, pairs and zero-shot; do ranks agree?",
+    summary="Encoders scored on probes, clusters, retrieval, pairs and zero-shot, ranks compared.",
     paper=Paper("MIEB: Massive Image Embedding Benchmark", "Xiao et al.", 2025),
     cost="n^2 d",
     memory="n d",
