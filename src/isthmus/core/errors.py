@@ -3,6 +3,8 @@
 A message names the operation, what was given, what was expected and the cure.
 """
 
+from typing import Any
+
 
 class IsthmusError(Exception):
     """Base of all deliberate errors; ``exit_code`` is what the command line exits with."""
@@ -13,6 +15,17 @@ class IsthmusError(Exception):
         self.operation, self.given, self.expected, self.cure = operation, given, expected, cure
         text = f"{operation}: got {given}; expected {expected}."
         super().__init__(text + (f" {cure}" if cure else ""))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How an error crosses to another process; by itself it would be rebuilt from its text."""
+        return _rebuilt, (type(self), str(self), dict(self.__dict__))
+
+
+def _rebuilt(kind: type[IsthmusError], text: str, parts: dict[str, str]) -> IsthmusError:
+    error = kind.__new__(kind, text)
+    error.args = (text,)
+    error.__dict__.update(parts)
+    return error
 
 
 class InputError(IsthmusError, ValueError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isthmus.core.arrays import Array, paired, to_numpy
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.neighbors import neighbors
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -27,6 +27,9 @@ CARD = Card(
     invariant=("orthogonal", "isotropic_scale", "translation"),
     chance=1.0,
     min_rows=4,
+    caveat="The interval is too wide: leaving a row out changes whole lists of neighbours, and the "
+    "jackknife reads 1.3 to 1.9 standard errors (simulated coverage 98.8 to 99.5 %).",
+    rough=ALWAYS,
 )
 
 #: Entries of one block of distances.

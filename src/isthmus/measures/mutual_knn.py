@@ -3,7 +3,7 @@ r"""Mutual k-NN: how many nearest neighbours the rows keep from one space to the
 import numpy as np
 
 from isthmus.core.arrays import Array
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.neighbors import Metric
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -21,6 +21,9 @@ CARD = Card(
     metric=True,
     identical=1.0,
     min_rows=12,
+    caveat="The interval is too wide: leaving a row out changes whole lists of neighbours, and the "
+    "jackknife reads 1.3 to 1.9 standard errors (simulated coverage 98.8 to 99.7 %).",
+    rough=ALWAYS,
 )
 
 
