@@ -181,6 +181,56 @@ def cca(axes: Any) -> None:
     axes.legend()
 
 
+@picture()
+def hubness(axes: Any) -> None:
+    """With more dimensions a few rows become neighbours of very many others."""
+    bins = np.arange(0, 201, 5)
+    for d in (3, 20, 300):
+        x = np.random.default_rng(0).normal(size=(1500, d))
+        score = measures.hubness(x, metric="euclidean")
+        counts = np.histogram(score.parts["counts"], bins)[0]
+        axes.stairs(counts, bins, label=f"{d} dims, skewness {float(score):.1f}")
+    axes.set(yscale="log", xlabel="rows that have it among their 10 nearest", ylabel="rows",
+             title="Gaussian rows, n = 1,500, by Euclidean distance")  # fmt: skip
+    axes.legend()
+
+
+@picture()
+def gride(axes: Any) -> None:
+    """Noise fills all dimensions at small scales; at larger ones the plane shows."""
+    rng = np.random.default_rng(0)
+    plane = rng.uniform(size=(2000, 2)) @ np.linalg.qr(rng.normal(size=(10, 2)))[0].T
+    for noise in (0.0, 0.005, 0.02):
+        score = measures.gride(plane + noise * rng.normal(size=plane.shape))
+        axes.plot(score.parts["far"], score.parts["dimension"], marker="o", label=f"noise {noise}")
+    axes.set(xscale="log", xlabel="rank of the farther neighbour", ylabel="dimension",
+             ylim=(0, None), title="A plane in 10 dimensions, with noise")  # fmt: skip
+    axes.legend()
+
+
+@picture("trustworthiness", "continuity")
+def r_nx_auc(axes: Any) -> None:
+    """How many neighbours are kept beyond chance, at every size of neighbourhood at once."""
+    rng = np.random.default_rng(0)
+    x, _ = blobs(rng, d=10)
+    cases = {
+        "noise in every column": x + 0.7 * rng.normal(size=x.shape),
+        "two columns kept": x[:, :2],
+        "what tells classes kept": _within(rng, x),
+    }
+    for name, y in cases.items():
+        score = measures.r_nx_auc(x, y)
+        curve = score.parts["curve"]
+        axes.plot(np.arange(1, len(curve) + 1), curve, label=f"{name}, {float(score):.2f}")
+    axes.set(xscale="log", xlabel="K", ylabel="R(K)", title="Three classes, 400 rows")
+    axes.legend()
+
+
+def _within(rng: Rng, x: np.ndarray) -> np.ndarray:
+    """Rows moved by noise as large as their class, so that classes alone are left."""
+    return x + 3 * rng.normal(size=x.shape) * (np.arange(x.shape[1]) > 2)
+
+
 def main(names: list[str]) -> None:
     """Draw the named pictures, or all."""
     FOLDER.mkdir(exist_ok=True)
