@@ -197,3 +197,13 @@ def test_directions_that_differ_by_little():
     indices, distances = neighbors(base, base, 4, metric="cosine", exclude_self=True)
     np.testing.assert_array_equal(indices, expected[0])
     np.testing.assert_allclose(distances, expected[1] ** 2 / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "inner"])
+def test_sides_may_differ_in_precision(metric):
+    rng = np.random.default_rng(3)
+    q, b = rng.normal(size=(20, 4)), rng.normal(size=(50, 4)).astype(np.float32)
+    mixed = neighbors(q, b, 5, metric=metric)[0]
+    assert np.array_equal(mixed, neighbors(q, b.astype(np.float64), 5, metric=metric)[0])
+    back = neighbors(b, 1e200 * q if metric != "inner" else q, 5, metric=metric)
+    assert np.isfinite(back[1]).all()

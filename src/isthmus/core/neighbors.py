@@ -82,9 +82,13 @@ def _check(q: Array, b: Array, k: int, metric: str, exclude_self: bool) -> None:
 
 def _moderate(q: np.ndarray, b: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray, float]:
     """Both sides at a size whose squares stay within float64, and the factor back to their own."""
-    if q.dtype != np.float64 or metric == "inner":
+    if np.float64 not in (q.dtype, b.dtype) or metric == "inner":
         return q, b, 1.0
-    peaks = [np.maximum(x.max(axis=1), -x.min(axis=1)) for x in ((q,) if b is q else (q, b))]
+    # In float64, for the base may be narrower than the queries and not hold the limits.
+    peaks = [
+        np.maximum(x.max(axis=1), -x.min(axis=1)).astype(np.float64)
+        for x in ((q,) if b is q else (q, b))
+    ]
     if metric == "cosine":
         if any(((p > _LARGE) | ((p > 0) & (p < 1 / _LARGE))).any() for p in peaks):
             unit_q = unit(q)
