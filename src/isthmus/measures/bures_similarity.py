@@ -1,18 +1,14 @@
 r"""Normalised Bures similarity: the cosine of the angle that the best rotation leaves."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
-
-import numpy as np
 
 from isthmus.core.arrays import Array, paired
 from isthmus.core.card import Card, Paper
-from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.procrustes_angular import LARGE_BIAS, procrustes_angular
-from isthmus.measures.rows import centred, influence_interval
+from isthmus.measures.procrustes_angular import LARGE_BIAS, angle_and_influences
+from isthmus.measures.rows import influence_interval
 
 CARD = Card(
     name="bures_similarity",
@@ -73,7 +69,7 @@ def bures_similarity(x: Array, y: Array | None = None) -> Score:
     1.0
     """
     x, y = paired(x, y, operation="bures_similarity")
-    angle = procrustes_angular(x, y)
+    angle, influences = angle_and_influences(x, y, operation="bures_similarity")
     value = math.cos(angle.value)
     chance = None if angle.chance is None else math.cos(angle.chance)
     warnings: tuple[str, ...] = ()
@@ -86,16 +82,5 @@ def bures_similarity(x: Array, y: Array | None = None) -> Score:
         )
     return replace(
         angle, value=value, method="bures_similarity", chance=chance, warnings=warnings,
-        ci=influence_interval(value, _influences(x, y, value)),
+        ci=influence_interval(value, [influences]),
     )  # fmt: skip
-
-
-def _influences(x: Array, y: Array, value: float) -> Iterator[np.ndarray]:
-    moments = Moments.of(x, y, keeps="cross")
-    sizes = math.sqrt(moments.variance_x), math.sqrt(moments.variance_y)
-    left, _, right = np.linalg.svd(moments.scatter_xy / sizes[0] / sizes[1], full_matrices=False)
-    for u, v in zip(centred(x, moments.mean_x), centred(y, moments.mean_y), strict=True):
-        u, v = u / sizes[0], v / sizes[1]
-        a, b = np.einsum("ij,ij->i", u, u), np.einsum("ij,ij->i", v, v)
-        aligned = np.einsum("ij,ij->i", u @ left, v @ right.T)
-        yield moments.n * (aligned - value * (a + b) / 2)

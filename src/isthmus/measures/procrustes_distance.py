@@ -78,11 +78,11 @@ def procrustes_distance(x: Array, y: Array | None = None) -> Score:
     """
     x, y = paired(x, y, operation="procrustes_distance")
     moments = Moments.of(x, y)
-    check_varied("x", x, moments.scatter_xx, moments.mean_x, operation="procrustes_distance")
-    check_varied("y", y, moments.scatter_yy, moments.mean_y, operation="procrustes_distance")
+    scatters = moments.scatter_xx, moments.scatter_yy
+    check_varied("x", x, scatters[0], moments.mean_x, operation="procrustes_distance")
+    check_varied("y", y, scatters[1], moments.mean_y, operation="procrustes_distance")
     n = moments.n
-    size_x = math.sqrt(np.trace(moments.scatter_xx))
-    size_y = math.sqrt(np.trace(moments.scatter_yy))
+    size_x, size_y = math.sqrt(np.trace(scatters[0])), math.sqrt(np.trace(scatters[1]))
     # In units of the larger side no square overflows.
     unit = max(size_x, size_y)
     u, singular, vt = np.linalg.svd(moments.scatter_xy / size_x / size_y, full_matrices=False)
@@ -94,12 +94,13 @@ def procrustes_distance(x: Array, y: Array | None = None) -> Score:
     if length > 0:
         product = size_x / unit * (size_y / unit)
         # Near identity rounding is larger than the bias, which is smaller than the value.
-        bias = min(overfit(moments, (u, singular, vt), norms) * product / length * scale, value)
+        bias = min(overfit(scatters, (u, singular, vt), norms) * product / length * scale, value)
         found = influence_interval(value, [n * rest / (2 * length) * scale])
         most = math.hypot(size_x / unit, size_y / unit) * scale
         if found is not None:
             ci = max(found[0], 0.0), max(min(found[1] + bias, most), value)
-    apart = (size_x - size_y) ** 2 + 2 * size_x * size_y * max(1 - chance_similarity(moments), 0)
+    similarity = min(chance_similarity(scatters, n), 1.0)
+    apart = (size_x - size_y) ** 2 + 2 * size_x * size_y * (1 - similarity)
     return Score(
         value=value,
         method="procrustes_distance",

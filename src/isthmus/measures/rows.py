@@ -13,19 +13,25 @@ from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.random import Seed, generator
 
-#: Rows per block of a pass.
-BLOCK = 8192
+#: Rows per block of a pass: few enough that one block's memory serves the next.
+BLOCK = 2048
 
 #: Half-width of a 95 % normal interval, in standard errors.
 Z95 = 1.959963984540054
 
 
-def centred(x: Array, mean: np.ndarray, *, rows: int = BLOCK) -> Iterator[np.ndarray]:
-    """Blocks of x (n, d) minus ``mean`` (d,), as float64 NumPy of at most ``rows`` rows."""
+def centred(
+    x: Array, mean: np.ndarray, *, rows: int = BLOCK, wide: bool = True
+) -> Iterator[np.ndarray]:
+    """Blocks of x (n, d) minus ``mean`` (d,), as NumPy of at most ``rows`` rows.
+
+    In float64, or unless ``wide`` in the precision of x: twice as fast, and enough for sums over
+    rows of what is not itself a small difference.
+    """
     for start in range(0, x.shape[0], rows):
         # Ends past the last row are not part of the array standard.
-        block = x[start : min(start + rows, x.shape[0]), :]
-        yield to_numpy(block).astype(np.float64) - mean
+        block = to_numpy(x[start : min(start + rows, x.shape[0]), :])
+        yield block.astype(np.float64) - mean if wide else block - mean.astype(block.dtype)
 
 
 def check_varied(
