@@ -4,12 +4,12 @@ python benchmarks/measures.py [--only NAME ...] [--rows 10000] [--dim 768]
 python benchmarks/measures.py --stream          one million rows of 384
 
 Ratios within one process, taken in turns. Bare is what the definition cannot do without, in the
-input's own precision: the matrix products that it names (x'y alone for Procrustes, three products
-for CKA), as many factorisations of d x d matrices as it needs, both n x n products where it reads
-every pair of rows, or the exact k-NN search where it reads neighbours. Peers are timed where they
-are installed (in .venv-compare, `make compare`) and compute the same thing; their value is compared
-too. A peer is near the bare rate when it takes at most ``NEAR`` times as long; wherever it is not,
-ten times faster is asked for.
+input's own precision: the matrix products that it names (those of its interval too, where the
+default answer has one: an exact jackknife is half of CKA), as many factorisations of d x d matrices
+as it needs, both n x n products where it reads every pair of rows, or the exact k-NN search where
+it reads neighbours. Peers are timed where they are installed (in .venv-compare, `make compare`) and
+compute the same thing; their value is compared too. A peer is near the bare rate when it takes at
+most ``NEAR`` times as long; wherever it is not, ten times faster is asked for.
 """
 
 import argparse
@@ -69,6 +69,36 @@ def products(x, y):
     return x.T @ y, x.T @ x, y.T @ y
 
 
+def through(x, _):
+    """Its own product, and its rows through it: what its exact jackknife names."""
+    x @ own(x, None)
+
+
+def fitted(x, y):
+    """All three products, of which the bias behind the interval needs two, and the rows turned."""
+    x @ products(x, y)[0]
+
+
+def spanned(x, y):
+    """All three products, and the rows of both through one: the influences of the interval."""
+    between = products(x, y)[0]
+    x @ between, y @ between.T
+
+
+def left_out(x, y):
+    """All three products and the rows through each: the exact jackknife of the interval."""
+    xy, xx, yy = products(x, y)
+    x @ xy, x @ xx, y @ yy
+
+
+def grouped(x, y):
+    """All three products, and a dozen cross-covariances multiplied along two orders of them."""
+    products(x, y)
+    one = (x[:2000].T @ y[:2000]).astype(np.float64)
+    for _ in range(2 * 2 * 12 * 4):
+        one @ one
+
+
 def gram(x, _):
     """All inner products of one side, block by block."""
     for start in range(0, len(x), 1000):
@@ -109,11 +139,13 @@ def factorised(x, y):
 #: Measure -> (bare cost, factorisations of d x d matrices that its definition needs besides).
 BARE = {
     "alignment": (rows, 0), "rtd": (rows, 0),
-    "bures_similarity": (cross, 1), "procrustes_angular": (cross, 1),
-    "procrustes_distance": (cross, 1), "shape_distance": (products, 1),
-    "alpha_shape": (products, 3), "cca": (products, 3), "svcca": (products, 3),
-    "pwcca": (products, 3), "eigenspace_overlap": (products, 2), "gulp": (products, 2),
-    "cka": (products, 0), "debiased_cka": (products, 0), "minibatch_cka": (products, 0),
+    # The interval is part of the answer, and so are its products.
+    "bures_similarity": (fitted, 1), "procrustes_angular": (fitted, 1),
+    "procrustes_distance": (fitted, 1), "shape_distance": (grouped, 1),
+    "alpha_shape": (spanned, 3), "cca": (spanned, 3), "svcca": (spanned, 3),
+    "pwcca": (products, 3), "eigenspace_overlap": (spanned, 2), "gulp": (spanned, 2),
+    "cka": (left_out, 0), "debiased_cka": (left_out, 0), "minibatch_cka": (products, 0),
+    "participation_ratio": (through, 0), "iso_score": (through, 0),
     "correlation_match": (cross, 0), "permutation_procrustes": (cross, 0),
     "mcc": (cross, 0), "soft_matching": (cross, 0),
     "gaussian_wasserstein": (both, 3), "riemannian_spd": (both, 2), "whitened_cosine": (both, 2),

@@ -12,7 +12,7 @@ SEEN, ASKED = 1000, 1000
 BRIDGES = ("orthogonal", "affine", "relative")
 RESAMPLES = 1000
 #: Processor seconds a measure may take on one pair; slower ones are left out, and named.
-SLOW = 1.0
+SLOW = 0.3
 #: Pairs below which a kind of pairs has no correlation worth the name.
 ENOUGH = 8
 PAGE = Path(__file__).parents[1] / "docs" / "study.md"

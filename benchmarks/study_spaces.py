@@ -11,7 +11,7 @@ import numpy as np  # noqa: E402
 from isthmus.demo.encoders import lsa  # noqa: E402
 from isthmus.evidence import corpora, networks  # noqa: E402
 
-SEEDS = tuple(range(4))
+SEEDS = (0, 1, 2)
 
 
 def minilm_layers(texts, static=True):

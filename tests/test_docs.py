@@ -25,6 +25,10 @@ def test_the_pages_are_current(generator):
     assert set(written) == set(expected), "run `make docs`"
 
 
+def test_the_page_of_evidence_is_current(generator):
+    assert generator.EVIDENCE.read_text("utf-8") == generator.evidence(), "run `make docs`"
+
+
 def test_links_in_the_guides_lead_somewhere():
     import re
 

@@ -99,7 +99,7 @@ def experiment(
 
 
 def run(*, seed: int = 0) -> Evidence:
-    """The claim on six seeds; about a minute."""
+    """The claim on six seeds; about two minutes."""
     started = perf_counter()
     figures = experiment(seeds_from(seed, 6))
     value = {name: figure.value for name, figure in figures.items()}

@@ -5,6 +5,7 @@ CCA and its kin, where tr(P_x P_y) = |U_xᵀ U_y|² with P = U Uᵀ; holds no me
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy.special import betainc
@@ -16,8 +17,10 @@ from isthmus.core.errors import InputError
 def span(
     name: str, x: Array, *, operation: str, centre: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Left singular vectors (n, r) and singular values (r,) of x, in float64, up to its rank.
+    """Left singular vectors (n, r) and singular values (r,) of x, up to its rank.
 
+    Values are float64; the vectors too, or in x's own precision where that costs no more digits
+    than x has.
     Values at the level of rounding (of x's own precision, at its distance from the origin) count
     as zero, so duplicate or constant columns add nothing. Raises InputError when nothing is left.
     """
@@ -29,7 +32,7 @@ def span(
     far = float(xp.max(xp.abs(xp.mean(wide, axis=0)))) if centre else 0.0
     if centre:
         wide = wide - xp.mean(wide, axis=0)
-    u, s, _ = xp.linalg.svd(wide, full_matrices=False)
+    u, s = _left(wide, x.dtype)
     values = to_numpy(s)
     n, d = x.shape
     noise = 8 * eps * far * math.sqrt(n * d) + max(n, d) * np.finfo(float).eps * values[0]
@@ -38,6 +41,24 @@ def span(
         what = "whose rows are all equal" if centre else "that is zero"
         raise InputError(operation, f"{name} of shape {(n, d)} {what}", "rows that vary")
     return to_numpy(u)[:, :rank], values[:rank]
+
+
+def _left(wide: Array, dtype: Any) -> tuple[Array, Array]:
+    """Left singular vectors (n, min(n, d)) and singular values of a float64 matrix (n, d).
+
+    From the eigenvectors of the Gram matrix, at a third of the cost, where squaring the condition
+    number leaves the digits of rows that came as ``dtype``, and never fewer than eleven.
+    """
+    xp = namespace(wide)
+    n, d = wide.shape
+    eps = float(xp.finfo(dtype).eps)
+    if n > 2 * d:
+        values, vectors = xp.linalg.eigh(wide.T @ wide)
+        if float(values[0]) * max(eps, 1e-11) > float(values[-1]) * np.finfo(float).eps:
+            s = xp.sqrt(xp.flip(values))
+            return xp.astype(wide, dtype) @ xp.astype(xp.flip(vectors, axis=1) / s, dtype), s
+    u, s, _ = xp.linalg.svd(wide, full_matrices=False)
+    return u, s
 
 
 def check_room(name: str, x: Array, rank: int, *, operation: str) -> None:
@@ -89,28 +110,32 @@ def _sums(u: np.ndarray) -> tuple[float, float, float, float, float, float]:
     )
 
 
-def overlap_influence(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Influence (n,) of each row on tr(P_x P_y): -|M b|² + 2 aᵀ M b - |Mᵀ a|², M = Uᵀ V.
+def overlap_influence(u: np.ndarray, v: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, float]:
+    """Influence (n,) of each row on tr(P_x P_y), and the size |P_x - P_y|² / 2.
 
-    a = √n u_i and b = √n v_i are the whitened rows; the ranks are held fixed.
+    -|M b|² + 2 aᵀ M b - |Mᵀ a|² with M = Uᵀ V = ``cross``; a = √n u_i and b = √n v_i are the
+    whitened rows, and the ranks are held fixed. The size is that of what each basis leaves of the
+    other, with no cancellation between spaces that are nearly the same.
     """
-    cross = u.T @ v
     forth, back = u @ cross, v @ cross.T
     total = 2 * np.einsum("ij,ij->i", forth, v)
     total -= np.einsum("ij,ij->i", forth, forth) + np.einsum("ij,ij->i", back, back)
-    return len(u) * np.asarray(total)
+    forth -= v
+    back -= u
+    return len(u) * total.astype(np.float64), float(np.vdot(forth, forth) + np.vdot(back, back)) / 2
 
 
-def overlap_test(u: np.ndarray, v: np.ndarray) -> tuple[float, float, float]:
-    """Mean of tr(P_x P_y) over shuffles, and z and p of the pairing that came.
+def overlap_test(u: np.ndarray, v: np.ndarray, cross: np.ndarray) -> tuple[float, float, float]:
+    """Mean of tr(P_x P_y) over shuffles, and z and p of the pairing that came, Uᵀ V = ``cross``.
 
     p is the tail of the Beta on [0, min rank] with the exact mean and variance: for centred
     one-dimensional Gaussian sides that is the exact distribution of ρ².
     """
     top = min(u.shape[1], v.shape[1])
-    value = min(float(np.sum((u.T @ v) ** 2)), top)
+    value = min(float(np.sum(cross**2)), top)
     mean, error = overlap_moments(u, v)
-    if not error > 1e-12 * top:  # all shuffles alike: nothing can be told apart
+    # Where all shuffles are alike nothing can be told apart, and the error is the root of rounding.
+    if not error > 1e-7 * top:
         return mean, 0.0, 1.0
     m, variance = mean / top, (error / top) ** 2
     weight = m * (1 - m) / variance - 1

@@ -77,10 +77,9 @@ def cca(x: Array, y: Array | None = None) -> Score:
     rank = min(cross.shape)
     rho = np.minimum(np.linalg.svd(cross, compute_uv=False), 1.0)
     value = float(rho @ rho) / rank
-    mean, z, p = overlap_test(u, v)
+    mean, z, p = overlap_test(u, v, cross)
     chance = mean / rank
-    # Residuals rather than r - tr: no cancellation between spaces that are nearly the same.
-    apart = np.sum((u - v @ cross.T) ** 2) + np.sum((v - u @ cross) ** 2)
+    influences, apart = overlap_influence(u, v, cross)
     warnings: tuple[str, ...] = ()
     if chance > 0.1:
         warnings = (f"unrelated spaces of these widths and {len(u)} rows read {chance:.2f}",)
@@ -88,11 +87,11 @@ def cca(x: Array, y: Array | None = None) -> Score:
         value=value,
         method="cca",
         n=len(u),
-        ci=influence_interval(value, [overlap_influence(u, v) / rank]),
+        ci=influence_interval(value, [influences / rank]),
         chance=chance,
         z=z,
         p=p,
-        length=math.sqrt(float(apart) / 2),
+        length=math.sqrt(apart),
         warnings=warnings,
         parts={"rho": rho, "mean_rho": float(rho.mean())},
     )

@@ -70,9 +70,9 @@ def eigenspace_overlap(x: Array, y: Array | None = None) -> Score:
     cross = u.T @ v
     rank = max(cross.shape)
     value = min(float(np.sum(cross**2)) / rank, 1.0)
-    mean, z, p = overlap_test(u, v)
+    mean, z, p = overlap_test(u, v, cross)
     chance = mean / rank
-    apart = np.sum((u - v @ cross.T) ** 2) + np.sum((v - u @ cross) ** 2)
+    influences, apart = overlap_influence(u, v, cross)
     warnings: tuple[str, ...] = ()
     if chance > 0.1:
         warnings = (f"shuffled pairs of these {len(u)} rows would read {chance:.2f}",)
@@ -80,10 +80,10 @@ def eigenspace_overlap(x: Array, y: Array | None = None) -> Score:
         value=value,
         method="eigenspace_overlap",
         n=len(u),
-        ci=influence_interval(value, [overlap_influence(u, v) / rank]),
+        ci=influence_interval(value, [influences / rank]),
         chance=chance,
         z=z,
         p=p,
-        length=math.sqrt(float(apart) / 2),
+        length=math.sqrt(apart),
         warnings=warnings,
     )

@@ -11,6 +11,7 @@ from isthmus.core.linalg import procrustes, symmetric_eigen
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
+from isthmus.measures.debiased_cka import Product
 from isthmus.measures.rows import Z95, centred
 
 CARD = Card(
@@ -80,9 +81,10 @@ def gaussian_wasserstein(x: Any, y: Any) -> Score:
     sides = [Moments.of(x), Moments.of(y)]
     step = sides[0].mean_x - sides[1].mean_x
     covariances = [side.scatter_xx / (side.n - 1) for side in sides]
-    roots = [_root(c) for c in covariances]
+    roots, inverses = zip(*(_roots(c) for c in covariances), strict=True)
     # Q takes the root of y to that of x; the rest is what no rotation removes.
-    turn = procrustes(roots[1] @ roots[0])[0]
+    between = roots[1] @ roots[0]
+    turn = procrustes(between)[0]
     parts = {
         "mean": float(step @ step),
         "covariance": float(np.sum((roots[0] - roots[1] @ turn) ** 2)),
@@ -101,8 +103,8 @@ def gaussian_wasserstein(x: Any, y: Any) -> Score:
     ci = None
     if min(n, m) > d:
         error = np.sqrt(
-            _variance(x, sides[0], step, _map(roots[0], covariances[1]))
-            + _variance(y, sides[1], -step, _map(roots[1], covariances[0]))
+            _variance(x, sides[0], step, inverses[0] @ (between.T @ turn) @ inverses[0])
+            + _variance(y, sides[1], -step, inverses[1] @ (between @ turn.T) @ inverses[1])
         )
         low, high = max(square - Z95 * error, 0.0), square + Z95 * error
         ci = min(float(np.sqrt(low)), value), max(float(np.sqrt(high)), value)
@@ -112,33 +114,33 @@ def gaussian_wasserstein(x: Any, y: Any) -> Score:
     )  # fmt: skip
 
 
-def _root(covariance: np.ndarray) -> np.ndarray:
-    """The symmetric root."""
+def _roots(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The symmetric root, and its inverse, zero where the root is.
+
+    With R of x and S of y, W the polar factor of S R: the map T = R⁻¹ (R S² R)^½ R⁻¹ that takes the
+    covariance of x to that of y has (R S² R)^½ = (S R)ᵀ W, and that of y to x has (S R) Wᵀ.
+    """
     values, vectors = symmetric_eigen(covariance)
-    return np.asarray((vectors * np.sqrt(values)) @ vectors.T)
+    size = np.sqrt(values)
+    inverse = np.divide(1.0, size, out=np.zeros_like(size), where=size > 1e-8 * size[0])
+    return (vectors * size) @ vectors.T, (vectors * inverse) @ vectors.T
 
 
 def _noise(covariance: np.ndarray) -> float:
     """Lim n E[W²] of n rows against their own Gaussian, per 1/n: tr Σ of the mean, and of the
     covariance ½ Σ_ij E[E_ij²] / (λ_i + λ_j) with E[E_ij²] = λ_i λ_j (1 + δ_ij).
     """  # noqa: D205
-    values, _ = symmetric_eigen(covariance)
+    values = np.linalg.eigvalsh(covariance)
     values = values[values > 0]
     products, sums = np.outer(values, values), values[:, None] + values[None, :]
     off = float(np.sum(products / sums)) + float(values.sum()) / 2
     return float(values.sum()) + off / 2
 
 
-def _map(root: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The matrix T with T Σ T = target, Σ the square of ``root``; zero where Σ is."""
-    inverse = np.linalg.pinv(root, rcond=1e-8, hermitian=True)
-    return np.asarray(inverse @ _root(root @ target @ root) @ inverse)
-
-
 def _variance(x: Any, side: Moments, step: np.ndarray, optimal: np.ndarray) -> float:
     """Variance of W² from drawing the rows of x: Σ ψ² / n² of their influences."""
-    rest = np.eye(len(step)) - optimal
+    rest = Product(np.eye(len(step)) - optimal, x)
     influence = np.concatenate(
-        [2 * u @ step + np.einsum("ij,ij->i", u @ rest, u) for u in centred(x, side.mean_x)]
+        [2 * u @ step + np.einsum("ij,ij->i", rest.of(u), u) for u in centred(x, side.mean_x)]
     )
     return float(influence.var() / side.n)

@@ -83,14 +83,15 @@ def gulp(x: Array, y: Array | None = None, *, lam: float = 0.01) -> Score:
         u, s = span(name, side, operation="gulp")
         if lam == 0:
             check_room(name, side, u.shape[1], operation="gulp")
-        share = s**2 / float(s @ s)  # of the total variance, by axis
+        share = (s**2 / float(s @ s)).astype(u.dtype)  # of the total variance, by axis
         sides.append((u, share / (share + lam), share))
     (u, h, _), (v, g, _) = sides
     n = len(u)
     cross = u.T @ v
-    value = _apart(u, h, v, g)
+    value = _apart(u, h, v, g, cross)
     # K = U h Uᵀ, so that sqrt(h) makes each the projector that the moments are written for.
-    mean, z, p = overlap_test(u * np.sqrt(h), v * np.sqrt(g))
+    a, b = np.sqrt(h), np.sqrt(g)
+    mean, z, p = overlap_test(u * a, v * b, a[:, None] * cross * b)
     sizes = float(h @ h), float(g @ g)
     chance = math.sqrt(max(sum(sizes) - 2 * mean, 0.0))
     influences = _influence(sides[0], sides[1], cross) / (2 * max(value, np.finfo(float).tiny))
@@ -114,11 +115,18 @@ def gulp(x: Array, y: Array | None = None, *, lam: float = 0.01) -> Score:
     )
 
 
-def _apart(u: np.ndarray, h: np.ndarray, v: np.ndarray, g: np.ndarray) -> float:
-    """|U h Uᵀ - V g Vᵀ| in a basis of both spans, entry by entry, so that equal ones cancel."""
-    r: np.ndarray = np.linalg.qr(np.hstack([u, v]))[1]
-    a, b = r[:, : len(h)], r[:, len(h) :]
-    return float(np.linalg.norm((a * h) @ a.T - (b * g) @ b.T))
+def _apart(u: np.ndarray, h: np.ndarray, v: np.ndarray, g: np.ndarray, cross: np.ndarray) -> float:
+    """|U h Uᵀ - V g Vᵀ|, within the span of U entry by entry, so that equal ones cancel.
+
+    With M = Uᵀ V = ``cross`` and G = WᵀW of the rest W = V - U M it is, squared,
+    |h - M g Mᵀ|² + 2 tr(M g G g Mᵀ) + tr(g G g G).
+    """
+    rest = v - u @ cross
+    gram = rest.T @ rest
+    forth = cross * g
+    within = np.sum((np.diag(h) - forth @ cross.T) ** 2)
+    beyond = 2 * np.vdot(forth @ gram, forth) + np.vdot((gram * g) @ gram, np.diag(g))
+    return math.sqrt(float(within + max(beyond, 0.0)))
 
 
 def _influence(

@@ -75,8 +75,9 @@ def h_score(x: Array, labels: Any) -> Score:
     # A row of its own class each: the labels' span fills all rows and everything agrees with it.
     check_room("labels", np.empty((len(u), len(sizes))), len(sizes) - 1, operation="h_score")
     v, _ = span("labels", indicators(numbers), operation="h_score")
-    value = float(np.sum((u.T @ v) ** 2))
-    chance, z, p = overlap_test(u, v)
+    cross = u.T @ v
+    value = float(np.sum(cross**2))
+    chance, z, p = overlap_test(u, v, cross)
     warnings: tuple[str, ...] = ()
     if chance > 0.1 * min(u.shape[1], v.shape[1]):
         warnings = (f"shuffled labels would read {chance:.2f} at this width and {len(u)} rows",)
@@ -84,7 +85,7 @@ def h_score(x: Array, labels: Any) -> Score:
         value=value,
         method="h_score",
         n=len(u),
-        ci=influence_interval(value, [overlap_influence(u, v)]),
+        ci=influence_interval(value, [overlap_influence(u, v, cross)[0]]),
         chance=chance,
         z=z,
         p=p,

@@ -4,10 +4,11 @@ Shared by the predictivity measures; holds no method of its own.
 """
 
 from collections.abc import Callable, Iterator
+from functools import reduce
 
 import numpy as np
 
-from isthmus.core.arrays import Array, namespace, to_numpy
+from isthmus.core.arrays import Array, like, namespace, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
@@ -29,21 +30,19 @@ def predictions(
     if folds < 2 or n < 2 * folds:
         raise InputError(operation, f"{folds} folds of {n} rows", "2 folds or more, of 2 rows each")
     eps = float(np.finfo(to_numpy(x[:1, :]).dtype).eps)
-    whole = Moments.of(x, y)
-    check_varied("x", x, whole.scatter_xx, whole.mean_x, operation=operation)
-    check_varied("y", y, whole.scatter_yy, whole.mean_y, operation=operation)
     # In float32 the scatters of a fold lose digits that a map of many directions needs.
     xp = namespace(x, y)
-    x, y = xp.astype(x, xp.float64), xp.astype(y, xp.float64)
-    whole = Moments.of(x, y)
-    held = np.array_split(shuffled(x, y, whole, rng), folds)
-    parts = [(_rows(x, rows), _rows(y, rows)) for rows in held]
-    seen = [Moments.of(*part) for part in parts]
+    wide = xp.astype(x, xp.float64), xp.astype(y, xp.float64)
+    whole = Moments.of(*wide, keeps="cross")
+    check_varied("x", x, np.diag([whole.variance_x]), whole.mean_x, operation=operation)
+    check_varied("y", y, np.diag([whole.variance_y]), whole.mean_y, operation=operation)
+    held = np.array_split(shuffled(*wide, whole, rng), folds)
+    # About one origin, the moments of folds add up without being moved.
+    wide = wide[0] - like(whole.mean_x, wide[0]), wide[1] - like(whole.mean_y, wide[1])
+    parts = [(_rows(wide[0], rows), _rows(wide[1], rows)) for rows in held]
+    seen = [Moments.of(*part, keeps="source") for part in parts]
     for i, (rows, part) in enumerate(zip(held, parts, strict=True)):
-        training = Moments()
-        for j, moments in enumerate(seen):
-            if j != i:
-                training = training + moments
+        training = reduce(Moments.merge, seen[:i] + seen[i + 1 :])
         w, done = fit(training, eps), 0
         blocks = (centred(part[0], training.mean_x), centred(part[1], training.mean_y))
         for u, v in zip(*blocks, strict=True):

@@ -10,6 +10,7 @@ from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
+from isthmus.measures.debiased_cka import Product
 from isthmus.measures.rows import centred, check_varied, jackknife
 
 CARD = Card(
@@ -125,9 +126,10 @@ def _left_out(
     """The ratio with row m left out, for every m; all sums are about the mean of the rest."""
     n, (total, square, fourth) = moments.n, sums
     c, k = 1 / (n - 1), n / (n - 1)
+    through = Product(moments.scatter_xx / unit, x)
     for u in centred(x, moments.mean_x):
         a = np.einsum("ij,ij->i", u, u) / unit
-        q = np.einsum("ij,ij->i", u @ (moments.scatter_xx / unit), u) / unit  # Σ_i K_im²
+        q = np.einsum("ij,ij->i", through.of(u), u) / unit  # Σ_i K_im²
         p = u @ weighted / unit  # Σ_i a_i K_im
         # |x_i - mean₋ₘ|² = a_i + 2c K_im + c² a_m, squared and summed over i ≠ m.
         rest = (

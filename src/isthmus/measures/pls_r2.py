@@ -86,7 +86,8 @@ def _pls_map(moments: Moments, eps: float, *, components: int) -> np.ndarray:
     for _ in range(components):
         if np.linalg.norm(rest) <= floor:
             break
-        r = np.linalg.svd(rest, full_matrices=False)[0][:, 0]
+        # The leading left singular vector, which its square gives as well at half the cost.
+        r = np.linalg.eigh(rest @ rest.T)[1][:, -1]
         for direction, load in zip(directions, loads, strict=True):
             r = r - (load @ r) * direction
         power = float(r @ scatter @ r)

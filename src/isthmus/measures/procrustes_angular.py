@@ -131,12 +131,14 @@ def residuals(
 ) -> tuple[np.ndarray, np.ndarray]:
     """|x̂_i Q - ŷ_i|² (n,) and |x̂_i|², |ŷ_i|² (2, n) of centred rows over ``sizes``.
 
-    The rotation goes to the narrower side, where it is an isometry. In the precision of x.
+    The rotation goes to the narrower side, where it is an isometry. In the rows' own precision.
     """
     wider = q.shape[0] > q.shape[1]
     rest, norms = np.empty(moments.n), np.empty((2, moments.n))
     start = 0
-    sides = (centred(x, moments.mean_x, wide=False), centred(y, moments.mean_y, wide=False))
+    # Sizes are sums over all rows, and may leave float32's range where no entry does.
+    wide = not 1e-15 < min(sizes) <= max(sizes) < 1e15
+    sides = (centred(x, moments.mean_x, wide=wide), centred(y, moments.mean_y, wide=wide))
     for u, v in zip(*sides, strict=True):
         u, v, q = u / sizes[0], v / sizes[1], q.astype(u.dtype, copy=False)
         apart = v @ q.T - u if wider else u @ q - v

@@ -85,7 +85,7 @@ def ridge_map(moments: Moments, eps: float) -> np.ndarray:
     values, vectors = values[kept], vectors[:, kept]
     cross = vectors.T @ moments.scatter_xy
     explained = np.sum(cross**2, axis=1) / values
-    total = float(np.trace(moments.scatter_yy))
+    total = moments.variance_y
     rest = total - float(explained.sum())  # what ordinary least squares leaves
     # A remainder at rounding level is noise; as noise it would decide between tiny penalties.
     rest = rest if rest > 10 * eps * total else 0.0

@@ -101,7 +101,7 @@ def shuffled(x: Array, y: Array, moments: Moments, rng: Seed) -> np.ndarray:
     Rows are first put in the order of |x_i - x̄|²/tr S_xx + |y_i - ȳ|²/tr S_yy, which no rotation,
     shift or scaling of either space changes, then shuffled by ``rng``.
     """
-    totals = np.trace(moments.scatter_xx), np.trace(moments.scatter_yy)
+    totals = moments.variance_x, moments.variance_y
     blocks = zip(centred(x, moments.mean_x), centred(y, moments.mean_y), strict=True)
     keys = [
         np.einsum("ij,ij->i", xb, xb) / totals[0] + np.einsum("ij,ij->i", yb, yb) / totals[1]

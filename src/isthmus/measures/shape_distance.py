@@ -1,6 +1,7 @@
 r"""Shape distance at small n: the nuclear norm of a cross-covariance from its unbiased moments."""
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from typing import Literal
 
@@ -120,9 +121,8 @@ def shape_distance(
     repeats = 8 if max(whole.dims) <= 256 else 2
     cycles = np.stack([draw.permutation(_GROUPS) for _ in range(repeats)])
     moments = _traces(covariances, cycles)
-    few = cycles[: max(1, repeats // 4)]
-    kept = [_traces(covariances, few[few != g].reshape(len(few), -1)) for g in range(_GROUPS)]
-    shift = np.stack(kept) - np.mean(kept, axis=0)
+    kept = np.mean([_left_out(covariances, one) for one in cycles[: max(1, repeats // 4)]], axis=0)
+    shift = kept - kept.mean(axis=0)
     noise = (_GROUPS - 1) / _GROUPS * shift.T @ shift
     weights = _polynomial(noise, float(singular.sum() / top))
     powers = (singular[:, None] / top) ** (2 * np.arange(1, _ORDERS + 1))
@@ -186,25 +186,64 @@ def _covariances(x: Array, y: Array, whole: Moments, order: np.ndarray) -> Itera
 def _traces(covariances: np.ndarray, cycles: np.ndarray) -> np.ndarray:
     """Unbiased W_1..W_P from covariances (g, dx, dy), averaged over orders of the groups.
 
-    W_p sums tr(C_a C_bᵀ C_c C_dᵀ ...) over groups a < b < c < ... in the order given; one sweep
-    that carries every shorter product along does it for all p.
+    W_p sums tr(C_a C_bᵀ C_c C_dᵀ ...) over groups a < b < c < ... in the order given.
     """
     groups = cycles.shape[1]
     result = np.zeros(_ORDERS)
-    # Starting with C or with Cᵀ gives two different, equally good sets of products.
-    for side in (covariances, covariances.transpose(0, 2, 1)):
+    for side in _sides(covariances):
         for cycle in cycles:
-            chains: dict[int, np.ndarray] = {}  # products of q groups that went before
-            sums = np.zeros(_ORDERS)
-            for g in cycle:
-                for q in range(2 * _ORDERS, 1, -1):
-                    if q - 1 not in chains:
-                        continue
-                    if q % 2 == 0:
-                        sums[q // 2 - 1] += np.sum(chains[q - 1] * side[g])
-                    if q < 2 * _ORDERS:
-                        longer = chains[q - 1] @ (side[g].T if q % 2 == 0 else side[g])
-                        chains[q] = chains[q] + longer if q in chains else longer
-                chains[1] = chains[1] + side[g] if 1 in chains else side[g]
-            result += sums / [math.comb(groups, 2 * p) for p in range(1, _ORDERS + 1)]
-    return result / (2 * len(cycles))
+            result += deque(_sweep(side, cycle), maxlen=1)[0][1]
+    return result / _counts(groups) / (2 * len(cycles))
+
+
+def _left_out(covariances: np.ndarray, cycle: np.ndarray) -> np.ndarray:
+    """W_1..W_P without group g, for every g, (g, P).
+
+    What is left of a cycle is what goes before g times what comes after; read from its end, the
+    latter is a sweep too, for the trace of a product is that of its transpose.
+    """
+    groups = len(cycle)
+    result = np.zeros((groups, _ORDERS))
+    for side in _sides(covariances):
+        after = list(_sweep(side, cycle[::-1]))[-2::-1]
+        steps = zip(cycle, _sweep(side, cycle), after, strict=False)
+        for g, (before, sums), (behind, rest) in steps:
+            result[g] += sums + rest
+            for q, chain in before.items():
+                for p in range(q // 2 + 1, _ORDERS + 1):
+                    if 2 * p - q in behind:
+                        result[g, p - 1] += np.vdot(chain, behind[2 * p - q])
+    return result / _counts(groups - 1) / 2
+
+
+def _sides(covariances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Starting with C or with Cᵀ gives two different, equally good sets of products."""
+    return covariances, covariances.transpose(0, 2, 1)
+
+
+def _counts(groups: int) -> np.ndarray:
+    """Terms of each W_p."""
+    return np.array([math.comb(groups, 2 * p) for p in range(1, _ORDERS + 1)])
+
+
+def _sweep(
+    side: np.ndarray, cycle: np.ndarray
+) -> Iterator[tuple[dict[int, np.ndarray], np.ndarray]]:
+    """Before each group and at the end: sums of products of q earlier ones, and of W_p's traces.
+
+    Carrying every shorter product along, one sweep does for all p.
+    """
+    chains: dict[int, np.ndarray] = {}
+    sums = np.zeros(_ORDERS)
+    yield dict(chains), sums.copy()
+    for g in cycle:
+        for q in range(2 * _ORDERS, 1, -1):
+            if q - 1 not in chains:
+                continue
+            if q % 2 == 0:
+                sums[q // 2 - 1] += np.vdot(chains[q - 1], side[g])
+            if q < 2 * _ORDERS:
+                longer = chains[q - 1] @ (side[g].T if q % 2 == 0 else side[g])
+                chains[q] = chains[q] + longer if q in chains else longer
+        chains[1] = chains[1] + side[g] if 1 in chains else side[g]
+        yield dict(chains), sums.copy()

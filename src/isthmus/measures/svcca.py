@@ -78,9 +78,10 @@ def svcca(x: Array, y: Array | None = None, *, variance: float = 0.99) -> Score:
         check_room(name, side, kept, operation="svcca")
         bases.append(u[:, :kept])
     u, v = bases
-    rho = np.minimum(np.linalg.svd(u.T @ v, compute_uv=False), 1.0)
+    cross = u.T @ v
+    rho = np.minimum(np.linalg.svd(cross, compute_uv=False), 1.0)
     value = float(rho @ rho) / len(rho)
-    mean, z, p = overlap_test(u, v)
+    mean, z, p = overlap_test(u, v, cross)
     chance = mean / len(rho)
     if chance > 0.1:
         warnings.append(f"unrelated spaces of these ranks and {len(u)} rows read {chance:.2f}")
@@ -88,7 +89,7 @@ def svcca(x: Array, y: Array | None = None, *, variance: float = 0.99) -> Score:
         value=value,
         method="svcca",
         n=len(u),
-        ci=influence_interval(value, [overlap_influence(u, v) / len(rho)]),
+        ci=influence_interval(value, [overlap_influence(u, v, cross)[0] / len(rho)]),
         chance=chance,
         z=z,
         p=p,
