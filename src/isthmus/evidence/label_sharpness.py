@@ -129,6 +129,6 @@ def run(*, seed: int = 0) -> Evidence:
             f"data ({value['ratio']:.2f} of them on average). Label sharpness and the accuracy "
             f"FGSM takes correlate with r = {value['mnist_correlation']:.2f} over pairs of "
             f"MNIST and {value['digits_correlation']:.2f} over pairs of digits; the bound is on "
-            f"their mean, and MNIST alone, with an interval from {low:.2f}, would not meet it surely."
+            f"their mean, and MNIST alone, with an interval from {low:.2f}, would not meet it."
         ),
     )  # fmt: skip

@@ -86,7 +86,7 @@ def alpha_shape(x: Array, y: Array | None = None, *, alpha: float = 0.5) -> Scor
         if alpha == 0:
             check_room(name, side, len(s), operation="alpha_shape")
         bases.append(u)
-        spreads.append(s / math.sqrt(float(s @ s)))
+        spreads.append((s / math.sqrt(float(s @ s))).astype(u.dtype))
         mixed.append(alpha * spreads[-1] + (1 - alpha) / math.sqrt(len(s)))
     angle = procrustes_angular(bases[0] * mixed[0], bases[1] * mixed[1])
     influences = _influence(bases, spreads, mixed, alpha)
@@ -149,4 +149,4 @@ def _influence(
         grown = alpha * white * (square @ s - float(s.sum()) * variance)
         total -= grown / (2 * float(phi @ phi))
     similarity = size / math.sqrt(float(mixed[0] @ mixed[0]) * float(mixed[1] @ mixed[1]))
-    return -similarity * total
+    return np.asarray(-similarity * total, dtype=np.float64)
