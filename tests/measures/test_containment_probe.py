@@ -80,6 +80,18 @@ def test_long_passages_keep_less_and_the_first_sentence_may_keep_more():
     assert turned.parts["by_position"][2] > turned.parts["by_position"][0]
 
 
+def test_lengths_that_many_passages_share_leave_no_third_empty():
+    sizes = np.array([3] * 30 + [4] * 15 + [5] * 15)
+    of = np.repeat(np.arange(60), sizes)
+    rng = np.random.default_rng(0)
+    s = rng.normal(size=(len(of), 8))
+    p = np.stack([s[of == k].mean(axis=0) for k in range(60)])
+    found = containment_probe(p, s, of)
+    hits = found.parts["hits"].mean(axis=1)
+    expected = [hits[sizes[of] == size].mean() for size in (3, 4, 5)]
+    assert found.parts["by_length"] == pytest.approx(expected)
+
+
 def test_parts_add_up():
     found = containment_probe(*passages())
     assert found.parts["hits"].shape == (320, 2)

@@ -207,9 +207,9 @@ def run(*, seed: int = 0) -> Evidence:
         SLUG, PAPER, CLAIM, seed=seed, started=started, figures=figures,
         what_holds=(
             f"The nearest level is easier than the farthest by {_said(figures['drop'])}, but "
-            f"between them accuracy does not fall step by step: {levels} over levels 1 to 5. Levels "
-            "differ in difficulty of their own; what not having seen a level costs an encoder, "
-            "against itself fitted on that level's glosses, is larger at the farthest by "
+            f"between them accuracy does not fall step by step: {levels} over levels 1 to 5. "
+            "Levels differ in difficulty of their own; what not having seen a level costs, against "
+            "the same encoder fitted on that level's glosses, is larger at the farthest by "
             f"{_said(figures['short_growth'])}. From nearest to farthest: {each}. Chance is 1 in "
             f"{UNSEEN // LEVELS}. Glosses stand for images, concepts are synsets and what is below "
             "them."

@@ -190,8 +190,10 @@ def _scored(hits: np.ndarray, of: np.ndarray, place: np.ndarray) -> Score:
     rank = np.empty(len(of))
     rank[order] = np.arange(len(of)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     third = np.minimum(3 * rank // sizes[numbers], 2)
-    cuts = np.quantile(sizes, [1 / 3, 2 / 3])
-    long = np.searchsorted(cuts, sizes[numbers], side="left")
+    # Middle ranks, so that a third is not empty where few lengths are shared by many passages.
+    ordered = np.sort(sizes)
+    middle = (np.searchsorted(ordered, sizes) + np.searchsorted(ordered, sizes, "right")) / 2
+    long = np.minimum((3 * middle / count).astype(int), 2)[numbers]
     return Score(
         value=value, method="containment_probe", n=len(of), chance=0.5, z=found.z, p=found.p,
         ci=(value - half, value + half),
