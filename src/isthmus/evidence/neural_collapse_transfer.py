@@ -113,8 +113,8 @@ def experiment(
             value=between, n=len(tables), seeds=s,
         ),
         "tightest": Figure(
-            what="bound minus error at the widest gap, mean", value=float(np.mean([k[-1] for k in slack])),
-            n=len(gaps), seeds=s,
+            what="bound minus error at the widest gap, mean",
+            value=float(np.mean([k[-1] for k in slack])), n=len(gaps), seeds=s,
         ),
         "seen": over_seeds("Spearman of CDNV on the digits trained on", seen, n=n, seeds=s),
         "first": over_seeds(
