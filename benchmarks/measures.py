@@ -14,6 +14,7 @@ most ``NEAR`` times as long; wherever it is not, ten times faster is asked for.
 
 import argparse
 import importlib.util
+import signal
 import time
 import warnings
 from collections.abc import Callable
@@ -27,7 +28,9 @@ from isthmus.core.registry import method, methods
 
 K = 10
 #: Seconds after which a peer or a measure is not repeated.
-PATIENCE = 20.0
+#: Seconds after which a measure and its peers are given up.
+LIMIT = 60
+PATIENCE = 3.0
 #: A peer within this multiple of the bare cost cannot be beaten tenfold.
 NEAR = 3.0
 #: Rows for peers that multiply n x n matrices with each other.
@@ -138,7 +141,7 @@ def factorised(x, y):
 
 #: Measure -> (bare cost, factorisations of d x d matrices that its definition needs besides).
 BARE = {
-    "alignment": (rows, 0), "rtd": (rows, 0),
+    "alignment": (products, 0), "rtd": (rows, 0),
     # The interval is part of the answer, and so are its products.
     "bures_similarity": (fitted, 1), "procrustes_angular": (fitted, 1),
     "procrustes_distance": (fitted, 1), "shape_distance": (grouped, 1),
@@ -155,7 +158,8 @@ BARE = {
     "h_score": (own, 1), "crossnobis": (own, 1), "collapse_score": (own, 1),
     "energy_distance": (samples, 0), "mmd": (samples, 0),
     "mutual_knn": (searches, 0), "jaccard_knn": (searches, 0), "cknna": (searches, 0),
-    "cycle_knn": (searches, 0), "rank_biased_overlap": (searches, 0), "imd": (searches, 0),
+    "trustworthiness": (searches, 0), "continuity": (searches, 0), "r_nx_auc": (searches, 0),
+    "information_imbalance": (searches, 0), "cycle_knn": (searches, 0), "rank_biased_overlap": (searches, 0), "imd": (searches, 0),
     "two_nn": (search, 0), "gride": (search, 0), "mle_dimension": (search, 0),
     "local_pca_dimension": (search, 0), "hubness": (search, 0), "knn_probe": (search, 0),
     "ldreg": (search, 0), "t_regs": (search, 0), "unreachable": (search, 0),
@@ -460,7 +464,7 @@ def main():
         card = one.card
         if not card.spaces or (options.only and one.name not in options.only):
             continue
-        found[one.name] = compared(one, x, y)
+        found[one.name] = within_limit(one, x, y)
         print(one.name, found[one.name], flush=True)
     name = "measures" if not options.only else "measures-part"
     record(name, {"rows": options.rows, "dim": options.dim, "dtype": "float32", **found})
@@ -475,6 +479,22 @@ def prepare_peers():
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
+def within_limit(one, x, y):
+    """``compared``, given up after ``LIMIT`` seconds, which a run over all measures must be."""
+
+    def stop(*_):
+        raise TimeoutError(f"over {LIMIT} s")
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(LIMIT)
+    try:
+        return compared(one, x, y)
+    except TimeoutError as error:
+        return {"cost": one.card.cost, "stopped": str(error)}
+    finally:
+        signal.alarm(0)
+
+
 def compared(one, x, y):
     """Ours and the bare cost in turns, then each peer."""
     card, call = one.card, one.call
@@ -486,6 +506,8 @@ def compared(one, x, y):
         seconds(
             lambda: call(*(a[:500, :50] for a in sides), **{k: v[:500] for k, v in extra.items()})
         )
+    except TimeoutError:
+        raise
     except Exception as error:
         row["warm_up"] = f"{type(error).__name__}: {error}"[:160]
     bare, factorisations = bare_of(card)
@@ -499,6 +521,8 @@ def compared(one, x, y):
             ours.append(took)
             if took > PATIENCE:
                 break
+    except TimeoutError:
+        raise
     except Exception as error:
         return row | {"refused": f"{type(error).__name__}: {error}"[:160]}
     base = float(np.median(theirs))
@@ -535,6 +559,8 @@ def against(peer, one, x, y):
             theirs.append(took)
             if took > PATIENCE:
                 break
+    except TimeoutError as error:
+        return f"stopped: {error}"
     except Exception as error:
         return f"failed: {type(error).__name__}: {error}"[:160]
     mine = float(score.parts[peer.part]) if peer.part else float(score)
