@@ -27,9 +27,9 @@ from record import memory_peak_mb, record
 from isthmus.core.registry import method, methods
 
 K = 10
-#: Seconds after which a peer or a measure is not repeated.
 #: Seconds after which a measure and its peers are given up.
 LIMIT = 60
+#: Seconds after which a peer or a measure is not repeated.
 PATIENCE = 3.0
 #: A peer within this multiple of the bare cost cannot be beaten tenfold.
 NEAR = 3.0
@@ -159,7 +159,8 @@ BARE = {
     "energy_distance": (samples, 0), "mmd": (samples, 0),
     "mutual_knn": (searches, 0), "jaccard_knn": (searches, 0), "cknna": (searches, 0),
     "trustworthiness": (searches, 0), "continuity": (searches, 0), "r_nx_auc": (searches, 0),
-    "information_imbalance": (searches, 0), "cycle_knn": (searches, 0), "rank_biased_overlap": (searches, 0), "imd": (searches, 0),
+    "information_imbalance": (searches, 0), "rank_biased_overlap": (searches, 0),
+    "cycle_knn": (searches, 0), "imd": (searches, 0),
     "two_nn": (search, 0), "gride": (search, 0), "mle_dimension": (search, 0),
     "local_pca_dimension": (search, 0), "hubness": (search, 0), "knn_probe": (search, 0),
     "ldreg": (search, 0), "t_regs": (search, 0), "unreachable": (search, 0),
