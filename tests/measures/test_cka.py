@@ -76,3 +76,10 @@ def test_bad_rows_are_refused():
         cka(x[:3], y[:3])
     with pytest.raises(InputError, match="all equal"):
         cka(np.full((40, 3), 0.1), y)
+
+
+def test_without_interval_the_rest_is_the_same():
+    x, y = np.random.default_rng(0).normal(size=(2, 50, 6))
+    bare, whole = cka(x, y, ci=False), cka(x, y)
+    assert bare.ci is None
+    assert (bare.value, bare.z, bare.chance) == (whole.value, whole.z, whole.chance)

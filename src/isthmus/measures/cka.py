@@ -34,7 +34,7 @@ CARD = Card(
 
 
 @register(CARD)
-def cka(x: Array, y: Array | None = None) -> Score:
+def cka(x: Array, y: Array | None = None, *, ci: bool = True) -> Score:
     r"""Linear centred kernel alignment; 1 the same geometry, never quite 0.
 
     .. math:: \mathrm{CKA} = \frac{\|X^\top Y\|_F^2}{\|X^\top X\|_F \, \|Y^\top Y\|_F},
@@ -50,6 +50,7 @@ def cka(x: Array, y: Array | None = None) -> Score:
     ----------
     x : (n, dx) array, or a Pairs
     y : (n, dy) array of the same kind, paired with x by row
+    ci : whether to make the second pass that the interval costs
 
     Raises
     ------
@@ -90,7 +91,7 @@ def cka(x: Array, y: Array | None = None) -> Score:
         value=value,
         method="cka",
         n=n,
-        ci=jackknife(value, _left_out(x, y, moments, units)),
+        ci=jackknife(value, _left_out(x, y, moments, units)) if ci else None,
         chance=chance,
         z=test.z,
         p=test.p,
