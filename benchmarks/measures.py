@@ -15,6 +15,7 @@ most ``NEAR`` times as long; wherever it is not, ten times faster is asked for.
 import argparse
 import contextlib
 import importlib.util
+import io
 import json
 import signal
 import time
@@ -480,7 +481,7 @@ def keep(found):
     """Put new figures beside those that ``--only`` did not touch."""
     file = RESULTS / "measures.json"
     known = json.loads(file.read_text())["figures"] if file.is_file() else {}
-    with contextlib.redirect_stdout(None):
+    with contextlib.redirect_stdout(io.StringIO()):
         record("measures", known | found)
 
 
