@@ -57,7 +57,7 @@ def test_zero_vectors_are_left_out_and_counted():
     x[0], y[1] = 0, 0
     score = alignment(x, y)
     assert (score.value, score.n) == (pytest.approx(expected, rel=1e-13), 28)
-    assert score.warnings == ("2 pairs with a zero vector left out",)
+    assert score.warnings[0] == "2 pairs with a zero vector left out"
     assert float(loss(x, y)) == pytest.approx(expected, rel=1e-13)
 
 

@@ -46,7 +46,7 @@ def test_zero_rows_and_bad_input():
     x = np.random.default_rng(0).normal(size=(10, 3))
     score = anisotropy(np.vstack([x, 0 * x[:2]]))
     assert score.value == pytest.approx(anisotropy(x).value)
-    assert score.warnings == ("2 zero rows left out",)
+    assert score.warnings[0] == "2 zero rows left out"
     assert score.n == 10
     with pytest.raises(InputError, match="anisotropy: got 2 nonzero rows"):
         anisotropy(np.vstack([x[:2], 0 * x]))

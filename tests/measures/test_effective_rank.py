@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from isthmus.core.errors import InputError
+from isthmus.core.registry import ROUGH
 from isthmus.measures import effective_rank
 
 
@@ -52,7 +53,7 @@ def test_influences_are_those_of_weighted_rows():
 def test_few_rows_are_warned_about_and_bad_input_refused():
     x = np.random.default_rng(3).normal(size=(30, 10))
     assert "30 rows of width 10" in effective_rank(x).warnings[0]
-    assert effective_rank(np.vstack([x] * 2)).warnings == ()
+    assert all(text.endswith(ROUGH) for text in effective_rank(np.vstack([x] * 2)).warnings)
     with pytest.raises(InputError, match="effective_rank: got 1 rows"):
         effective_rank(x[:1])
     with pytest.raises(InputError, match="zero"):

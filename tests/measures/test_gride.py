@@ -4,6 +4,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import betaln
 
 from isthmus.core.errors import InputError
+from isthmus.core.registry import ROUGH
 from isthmus.measures import gride
 
 
@@ -57,9 +58,9 @@ def test_interval_covers_a_sphere():
 
 def test_high_dimensions_are_warned_about():
     x = np.random.default_rng(0).normal(size=(800, 20))
-    (text,) = gride(x).warnings
+    text = gride(x).warnings[0]
     assert float(text.split("dimension ")[1].split()[0]) == pytest.approx(20, rel=0.2)
-    assert gride(x[:, :2]).warnings == ()
+    assert all(text.endswith(ROUGH) for text in gride(x[:, :2]).warnings)
 
 
 def test_duplicates_leave_enough_for_the_value_but_not_for_the_curve():

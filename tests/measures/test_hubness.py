@@ -3,6 +3,7 @@ import pytest
 from scipy.stats import binom, skew
 
 from isthmus.core.errors import InputError
+from isthmus.core.registry import ROUGH
 from isthmus.measures import hubness
 
 
@@ -37,7 +38,7 @@ def test_even_counts_and_duplicates():
     assert score.ci == (0.0, 0.0)
     x = np.random.default_rng(0).normal(size=(30, 3))
     assert "2 rows have a duplicate" in hubness(np.vstack([x, x[:1]])).warnings[0]
-    assert hubness(x).warnings == ()
+    assert all(text.endswith(ROUGH) for text in hubness(x).warnings)
 
 
 def test_bad_input():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from isthmus.core.errors import InputError
+from isthmus.core.registry import ROUGH
 from isthmus.measures import ldreg
 from isthmus.measures.ldreg import ldreg_gradient
 
@@ -59,9 +60,9 @@ def test_following_the_gradient_raises_local_dimension():
 
 def test_high_dimensions_are_warned_about():
     x = np.random.default_rng(0).normal(size=(800, 20))
-    (text,) = ldreg(x).warnings
+    text = ldreg(x).warnings[0]
     assert float(text.split("dimension ")[1].split()[0]) == pytest.approx(20, rel=0.15)
-    assert ldreg(x[:, :2]).warnings == ()
+    assert all(text.endswith(ROUGH) for text in ldreg(x[:, :2]).warnings)
 
 
 def test_copies_of_a_row_share_its_gradient():

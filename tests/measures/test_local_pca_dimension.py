@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from isthmus.core.errors import InputError
+from isthmus.core.registry import ROUGH
 from isthmus.measures import local_pca_dimension
 
 
@@ -34,7 +35,7 @@ def test_more_dimensions_than_neighbours_are_warned_about():
     score = local_pca_dimension(x)
     assert score.value < 30
     assert "reads low" in score.warnings[0]
-    assert local_pca_dimension(x[:, :3]).warnings == ()
+    assert all(text.endswith(ROUGH) for text in local_pca_dimension(x[:, :3]).warnings)
 
 
 def test_duplicates_are_removed_and_read_alike():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from isthmus.core.errors import InputError
+from isthmus.core.registry import ROUGH
 from isthmus.measures import mle_dimension
 
 
@@ -43,9 +44,9 @@ def test_interval_covers_a_circle_and_a_sphere():
 
 def test_high_dimensions_are_warned_about_with_the_corrected_value():
     x = np.random.default_rng(0).normal(size=(800, 20))
-    (text,) = mle_dimension(x).warnings
+    text = mle_dimension(x).warnings[0]
     assert float(text.split("dimension ")[1].split()[0]) == pytest.approx(20, rel=0.1)
-    assert mle_dimension(x[:, :2]).warnings == ()
+    assert all(text.endswith(ROUGH) for text in mle_dimension(x[:, :2]).warnings)
 
 
 def test_duplicates_and_float32_zero_distances():

@@ -3,7 +3,7 @@ r"""Effective rank: how many directions a space fills, by the entropy of its sin
 import numpy as np
 
 from isthmus.core.arrays import Array, matrix, namespace
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -21,6 +21,9 @@ CARD = Card(
     invariant=("orthogonal", "isotropic_scale"),
     spaces=1,
     paired=False,
+    caveat="Simulated, the 95 % interval covers 19 % at 50 rows of 20 dims, 89 % at 500 rows"
+    " of 20 dims.",
+    rough=ALWAYS,
 )
 
 #: What RankMe adds to every share.

@@ -3,7 +3,7 @@ r"""Hubness: whether few rows are the neighbour of many, and many of none."""
 import numpy as np
 
 from isthmus.core.arrays import Array, matrix, to_numpy
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import Metric, neighbors
 from isthmus.core.registry import register
@@ -24,6 +24,9 @@ CARD = Card(
     spaces=1,
     paired=False,
     min_rows=12,
+    caveat="Simulated, the 95 % interval covers 85 % at 50 rows of 20 dims, 90 % at 500 rows"
+    " of 20 dims.",
+    rough=ALWAYS,
 )  # fmt: skip
 
 

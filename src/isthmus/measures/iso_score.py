@@ -1,7 +1,7 @@
 r"""IsoScore: how evenly a space's variance is spread over all of its dimensions."""
 
 from isthmus.core.arrays import Array, matrix
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -17,6 +17,8 @@ CARD = Card(
     invariant=("orthogonal", "isotropic_scale", "translation"),
     spaces=1,
     paired=False,
+    caveat="Simulated, the 95 % interval covers 92 % at 50 rows of 20 dims.",
+    rough=ALWAYS,
 )  # fmt: skip
 
 

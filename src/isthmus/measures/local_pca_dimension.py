@@ -3,7 +3,7 @@ r"""Local PCA dimension: how many directions the neighbourhood of a row spreads 
 import numpy as np
 
 from isthmus.core.arrays import Array, matrix, row_blocks
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -22,6 +22,8 @@ CARD = Card(
     spaces=1,
     paired=False,
     min_rows=32,
+    caveat="Simulated, the 95 % interval covers 34 % at 50 rows of 20 dims.",
+    rough=ALWAYS,
 )
 
 #: Entries of one block of neighbourhoods.

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from isthmus.core.arrays import Array, like, paired, to_numpy
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
@@ -31,7 +31,9 @@ CARD = Card(
     min_rows=4,
     library="SciPy",
     caveat="The best of many correlations is well above zero for unrelated columns, most of all at "
-    "few rows: read it against chance. The interval is around that raised value.",
+    "few rows: read it against chance. The interval is around that raised value."
+    " Simulated, the 95 % interval covers 79 % at 50 rows of 20 dims.",
+    rough=ALWAYS,
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.arrays import Array, matrix, to_numpy
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
@@ -27,7 +27,9 @@ CARD = Card(
     min_rows=10,
     library="SciPy",
     caveat="Information from few rows a bin reads high; chance says by how much. The interval "
-    "takes the two columns of each factor as given.",
+    "takes the two columns of each factor as given."
+    " Simulated, the 95 % interval covers 98 % at 500 rows of 20 dims.",
+    rough=ALWAYS,
 )
 
 

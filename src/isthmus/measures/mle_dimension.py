@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from isthmus.core.arrays import Array, matrix
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -25,6 +25,8 @@ CARD = Card(
     spaces=1,
     paired=False,
     min_rows=12,
+    caveat="Simulated, the 95 % interval covers 84 % at 50 rows of 20 dims.",
+    rough=ALWAYS,
 )  # fmt: skip
 
 

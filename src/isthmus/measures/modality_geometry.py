@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.arrays import Array, matrix, to_numpy
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import symmetric_eigen
 from isthmus.core.moments import Moments
@@ -26,6 +26,9 @@ CARD = Card(
     symmetric=True,
     paired=False,
     chance=0.5,
+    caveat="Simulated, the 95 % interval covers 84 % at 50 rows of 20 dims, 86 % at 500 rows"
+    " of 20 dims.",
+    rough=ALWAYS,
 )
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from isthmus.core.arrays import Array, matrix, namespace, to_numpy
-from isthmus.core.card import Card, Paper
+from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import symmetric_eigen
 from isthmus.core.neighbors import directions, unit
@@ -25,6 +25,9 @@ CARD = Card(
     invariant=("orthogonal", "row_scale"),
     spaces=1,
     paired=False,
+    caveat="Simulated, the 95 % interval covers 40 % at 50 rows of 20 dims, 88 % at 500 rows"
+    " of 20 dims.",
+    rough=ALWAYS,
 )  # fmt: skip
 
 
