@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from isthmus.core.arrays import Array, matrix, namespace, paired, to_numpy
-from isthmus.core.card import ALWAYS, Card, Paper
+from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -23,8 +23,6 @@ CARD = Card(
     jointly=True,
     symmetric=True,
     identical=0.0,
-    caveat="Simulated, the test at 5 % rejects 3.7 % at 50 rows of 500 dims.",
-    rough=ALWAYS,
 )  # fmt: skip
 
 
