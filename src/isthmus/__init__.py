@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from isthmus import anchors, bridges, measures, report, retrieval
-    from isthmus.bridges.bridge import Bridge, fit, load
+    from isthmus.bridges.bridge import Bridge, load
+    from isthmus.bridges.fitting import fit
     from isthmus.measures.compare import compare
     from isthmus.measures.doctor import doctor
     from isthmus.spaces.open import open
@@ -21,7 +22,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Bridge": "bridges.bridge", "Pairs": "spaces.pairs", "Space": "spaces.space",
     "compare": "measures.compare", "doctor": "measures.doctor", "evaluate": "upgrade.evaluate",
-    "fit": "bridges.bridge", "load": "bridges.bridge", "open": "spaces.open",
+    "fit": "bridges.fitting", "load": "bridges.bridge", "open": "spaces.open",
     "pair": "spaces.pairs", "translate": "upgrade.translate",
     "anchors": None, "bridges": None, "measures": None, "report": None, "retrieval": None,
 }  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from isthmus.bridges.linear import LinearMap
+from isthmus.bridges.map import Map
 from isthmus.core.card import Card, Paper
 from isthmus.core.linalg import RidgePath
 from isthmus.core.moments import Moments
@@ -31,7 +32,7 @@ CARD = Card(
 
 
 @register(CARD)
-class Affine(LinearMap, TransformerMixin, BaseEstimator):
+class Affine(LinearMap, Map, TransformerMixin, BaseEstimator):
     r"""The map x ↦ x B + b with B = (S_xx + α t 1)⁻¹ S_xy, t = tr(S_xx)/dx.
 
     α is unit-free. When None, it is the one of 21 values from 1e-8 to 1e2 with the smallest exact

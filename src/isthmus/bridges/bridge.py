@@ -7,23 +7,16 @@ from typing import Any
 import numpy as np
 
 from isthmus.bridges import file
-from isthmus.bridges.choice import Choice, check_relation, choose, pair_score
-from isthmus.bridges.linear import LOO_ROWS
-from isthmus.core.arrays import Array
+from isthmus.bridges.choice import Choice
+from isthmus.bridges.familiarity import Familiarity
+from isthmus.core.arrays import Array, matrix, to_numpy
 from isthmus.core.errors import FormatError, InputError, SpaceMismatch
-from isthmus.core.moments import Moments
-from isthmus.core.neighbors import partner_ranks, unit
-from isthmus.core.random import generator
 from isthmus.core.registry import method as find_method
 from isthmus.core.score import Score
 from isthmus.spaces.fingerprint import Fingerprint
-from isthmus.spaces.pairs import Pairs, pair
 
-#: Pairs that ``auto`` looks at, and that methods which cannot stream are fitted on, at most.
-_SAMPLE = 20_000
-_HELD_OUT = 2000
-#: With fewer held-out pairs even perfect retrieval does not rule chance out.
-_PROOF = 20
+#: What the names of the familiarity's arrays begin with in a file.
+_FAMILIARITY = "familiarity."
 
 
 class Bridge:
@@ -34,17 +27,18 @@ class Bridge:
     map : the fitted estimator (``isthmus.bridges.Orthogonal`` and the like)
     source, target : fingerprints of both ends
     name : the method's name
-    pairs : how many pairs it was fitted on
+    pairs : how many known pairs it was fitted on
     holdout : the rule ``{"test": share, "seed": seed}`` of ``Pairs.split`` whose test side it never
         saw, or None when it saw all pairs
     scores : held-out ``mrr``, ``top1`` and ``cosine`` by name, empty without a test side
     choice : the table of ``method="auto"``, or None
+    familiarity : what ``confidence`` judges by, or None
 
     Examples
     --------
-    >>> import numpy as np
+    >>> import isthmus
     >>> x = np.random.default_rng(0).normal(size=(200, 4)) * [4, 3, 2, 1]
-    >>> bridge = fit(x, x[:, ::-1], method="orthogonal")
+    >>> bridge = isthmus.fit(x, x[:, ::-1], method="orthogonal")
     >>> bool(np.allclose(bridge.transform(x[:3]), x[:3, ::-1]))
     True
     """
@@ -59,6 +53,7 @@ class Bridge:
         holdout: dict[str, Any] | None = None,
         scores: dict[str, Score] | None = None,
         choice: Choice | None = None,
+        familiarity: Familiarity | None = None,
     ) -> None:
         self.map = map
         self.source, self.target = source, target
@@ -67,6 +62,7 @@ class Bridge:
         self.holdout = holdout
         self.scores = dict(scores or {})
         self.choice = choice
+        self.familiarity = familiarity
 
     def transform(self, X: Array) -> Array:
         """Translate source vectors (n, dx) into the target space, (n, dy)."""
@@ -98,6 +94,20 @@ class Bridge:
                 "Fit a bridge the other way round.",
             )  # fmt: skip
         return self.map.inverse_transform(Y)
+
+    def confidence(self, X: Array) -> np.ndarray:
+        """How much each source vector (n, dx) looks like those the bridge was fitted on, (n,).
+
+        The share of held-out source vectors that lie at least as far out, by Mahalanobis distance:
+        a conformal p-value in (0, 1]. Below α lie at most a share α of the vectors that are like
+        the held-out ones, so a small one marks a translation not to be trusted.
+        """
+        if self.familiarity is None:
+            raise InputError(
+                f"{self.name}.confidence", "a bridge that knows nothing of its source rows",
+                "one made by isthmus.fit",
+            )  # fmt: skip
+        return self.familiarity.confidence(to_numpy(matrix("X", X, operation="confidence")))
 
     def __call__(self, vector: np.ndarray) -> np.ndarray:
         """Translate one NumPy vector (dx,) into (dy,): the query path, with next to no overhead.
@@ -148,6 +158,9 @@ class Bridge:
             "pairs": self.pairs, "holdout": self.holdout,
             "scores": {name: score.as_dict() for name, score in self.scores.items()},
         }  # fmt: skip
+        if self.familiarity is not None:
+            known = self.familiarity.arrays()
+            arrays |= {f"{_FAMILIARITY}{name}": array for name, array in known.items()}
         file.write(Path(path), description, arrays)
         return Path(path)
 
@@ -178,6 +191,9 @@ class Bridge:
             lines += [f"    {name:<8}{score}" for name, score in self.scores.items()]
         else:
             lines.append("  too few pairs to hold some out: nothing proves that it works")
+        trust = getattr(self.map, "confidence_", None)
+        if trust is not None:
+            lines.append(f"  confidence without pairs: {trust:.2f} (of 1)")
         return "\n".join(lines if self.choice is None else [*lines, "", str(self.choice)])
 
     @cached_property
@@ -215,75 +231,6 @@ class Bridge:
         return SpaceMismatch(f"bridge {self.name!r}", given, ends, cure)
 
 
-def fit(
-    source: Any,
-    target: Any = None,
-    *,
-    method: str = "auto",
-    holdout: float = 0.2,
-    seed: int = 0,
-    **params: Any,
-) -> Bridge:
-    """Fit a bridge from ``source`` to ``target``, and prove on held-out pairs that it works.
-
-    Parameters
-    ----------
-    source, target : spaces, paths or arrays, paired on their ids; or one ``Pairs``
-    method : a bridge's name, or ``auto`` to choose one by held-out retrieval
-    holdout : share of the ids kept aside for the proof; which ids depends on them and ``seed``
-        alone, so that ``evaluate`` can find them again
-    seed : seed of every random choice
-    params : parameters of the method's estimator
-
-    Raises
-    ------
-    NoRelationFound
-        When held-out partners are not found better than by chance: the rows look shuffled.
-    PairingError, InputError
-        When nothing can be paired or values cannot be used.
-    """
-    pairs = source if isinstance(source, Pairs) and target is None else pair(source, target)
-    pairs.check_finite()
-    train, test = (pairs, None) if len(pairs) < 10 else pairs.split(holdout, seed=seed)
-    choice = None
-    if method == "auto":
-        if params:
-            raise InputError("fit", f"method='auto' with {sorted(params)}", "no parameters")
-        seen = _sample(train, _SAMPLE, seed)
-        choice = choose(_wide(seen.x), _wide(seen.y), rng=seed)
-        method = choice.chosen
-    found = find_method("bridges", method)
-    try:
-        estimator = found.call(**params)
-    except TypeError as error:
-        known = ", ".join(found.call().get_params())
-        raise InputError(
-            f"fit {method}", f"parameters {sorted(params)}", f"some of: {known}"
-        ) from error
-    if found.card.streams:
-        seen = _sample(train, LOO_ROWS, seed)
-        moments = Moments.from_blocks(train.blocks(), keeps=estimator.keeps)
-        estimator.fit_moments(moments, _wide(seen.x), _wide(seen.y))
-        used = len(train)
-    else:
-        seen = _sample(train, _SAMPLE, seed)
-        estimator.fit(_wide(seen.x), _wide(seen.y))
-        used = len(seen)
-    bridge = Bridge(
-        estimator,
-        source=pairs.source.fingerprint(),
-        target=pairs.target.fingerprint(),
-        pairs=used,
-        holdout=None if test is None else {"test": holdout, "seed": seed},
-        choice=choice,
-    )
-    if test is not None:
-        bridge.scores = _prove(bridge, _sample(test, _HELD_OUT, seed), train)
-        if bridge.scores["mrr"].n >= _PROOF:
-            check_relation(bridge.scores["mrr"], f"{method} on {used:,} pairs")
-    return bridge
-
-
 def load(path: str | Path) -> Bridge:
     """Read a bridge file; raises FormatError on anything that ``Bridge.save`` did not write."""
     path = Path(path)
@@ -292,6 +239,9 @@ def load(path: str | Path) -> Bridge:
         found = find_method("bridges", description["method"])
         estimator = found.call(**description["params"])
         source, target = (Fingerprint.from_dict(description[end]) for end in ("source", "target"))
+        start = len(_FAMILIARITY)
+        known = {n[start:]: arrays.pop(n) for n in list(arrays) if n.startswith(_FAMILIARITY)}
+        familiarity = Familiarity.from_arrays(known, source.dim) if known else None
         _restore(estimator, description["fitted"], arrays, source.dim, target.dim)
         with np.errstate(all="ignore"):  # parameters are known to fit once one vector went through
             estimator.transform(np.ones((1, source.dim)))
@@ -300,8 +250,9 @@ def load(path: str | Path) -> Bridge:
         if holdout is not None:
             holdout = {"test": float(holdout["test"]), "seed": int(holdout["seed"])}
         bridge = Bridge(
-            estimator, source=source, target=target, pairs=pairs, holdout=holdout, scores=scores
-        )
+            estimator, source=source, target=target, pairs=pairs, holdout=holdout, scores=scores,
+            familiarity=familiarity,
+        )  # fmt: skip
         str(bridge)  # scores that cannot be shown are not ours
     except FormatError:
         raise
@@ -335,37 +286,6 @@ def _restore(
     if fitted["n_features_in_"] != dx:
         raise ValueError("n_features_in_ differs from the source's dim")
     estimator.n_features_in_ = dx
-
-
-def _prove(bridge: Bridge, test: Pairs, train: Pairs) -> dict[str, Score]:
-    translated, truth = bridge.transform(_wide(test.x)), _wide(test.y)
-    # Partners of fitted rows serve as further distractors when few pairs are held out.
-    extra = _sample(train, max(_HELD_OUT - len(test), 0), 0)
-    pool = np.concatenate([truth, _wide(extra.y)]) if len(extra) else truth
-    ranks = 1 / partner_ranks(translated, pool)
-    cosines = np.sum(unit(translated) * unit(truth), axis=1)
-    return {
-        "mrr": pair_score(ranks, len(pool)),
-        "top1": _mean_score("true_pair_top1", (ranks == 1).astype(float), 1 / len(pool)),
-        "cosine": _mean_score("cosine", cosines, None),
-    }
-
-
-def _mean_score(name: str, values: np.ndarray, chance: float | None) -> Score:
-    n, mean = len(values), float(values.mean())
-    spread = 1.96 * float(values.std(ddof=1)) / n**0.5 if n > 1 else float("nan")
-    ci = (mean - spread, mean + spread) if n > 1 else None
-    return Score(value=mean, method=name, n=n, ci=ci, chance=chance)
-
-
-def _sample(pairs: Pairs, count: int, seed: int) -> Pairs:
-    if len(pairs) <= count:
-        return pairs
-    return pairs.select(np.sort(generator(seed).choice(len(pairs), size=count, replace=False)))
-
-
-def _wide(x: np.ndarray) -> np.ndarray:
-    return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
 def _plain(params: dict[str, Any]) -> dict[str, Any]:

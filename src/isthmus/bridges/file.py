@@ -18,7 +18,7 @@ import numpy as np
 from isthmus.core.errors import FormatError, StorageError
 from isthmus.spaces.files import atomic_write
 
-FORMAT = 1
+FORMAT = 2
 #: A header beyond this is no bridge; fingerprints and parameters take well under a megabyte.
 _MAX_HEADER = 16 * 2**20
 #: What every file of ours says right after the eight bytes of the header's length.
@@ -111,7 +111,7 @@ def _tensor(path: Path, name: str, spec: Any, body: bytes) -> np.ndarray:
         begin, end = spec["data_offsets"]
         sound = (
             all(type(value) is int and value >= 0 for value in (*shape, begin, end))
-            and len(shape) <= 2
+            and len(shape) <= 3
             and end <= len(body)
             and end - begin == math.prod(shape) * dtype.itemsize
         )

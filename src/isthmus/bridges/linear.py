@@ -1,16 +1,14 @@
-"""What every bridge of the form y = x W + b shares: checking, fitting from moments, applying."""
+"""What every bridge of the form y = x W + b shares: fitting from moments, applying."""
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from isthmus.core.arrays import Array, is_numpy, like, matrix, namespace, to_numpy
+from isthmus.bridges.rows import Pairing, paired_rows, to_translate
+from isthmus.core.arrays import Array, like, matrix, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Keeps, Moments
-from isthmus.core.neighbors import partner_ranks
 
 #: A source mean this many standard deviations from zero would cost float32 products too many
 #: digits when folded into the intercept, so rows are shifted first.
@@ -21,61 +19,8 @@ _FAR = 100.0
 LOO_ROWS = 1024
 
 
-def checked(
-    estimator: BaseEstimator, x: Any, y: Any = None, *, fitting: bool = False
-) -> tuple[Array, Array]:
-    """x, and y when fitting, as checked floating matrices of their own kind.
-
-    scikit-learn judges what is NumPy-like (lists, frames, sparse input, feature names); other array
-    kinds are only compared with what was fitted. y of shape (n,) counts as one column.
-    """
-    operation = f"{type(estimator).__name__}.{'fit' if fitting else 'transform'}"
-    if fitting and y is None:
-        raise InputError(
-            operation,
-            "y=None",
-            "the target's rows: it requires y to be passed, but the target y is None",
-        )
-    if _foreign(x):
-        x = matrix("x", x, operation=operation)
-        if fitting:
-            estimator.n_features_in_ = x.shape[1]
-        elif x.shape[1] != estimator.n_features_in_:
-            raise InputError(
-                operation, f"x {tuple(x.shape)}", f"{estimator.n_features_in_} columns as fitted"
-            )
-    else:
-        try:
-            x = validate_data(
-                estimator, x, reset=fitting, dtype="numeric", ensure_all_finite=False,
-                ensure_min_samples=2 if fitting else 1,
-            )  # fmt: skip
-        except ValueError as error:
-            raise InputError(operation, str(error), "a numeric (rows, dim) matrix") from error
-        x = matrix("X", x, operation=operation)
-    if not fitting:
-        return x, None
-    if not _foreign(y):
-        y = np.asarray(y)
-        if y.dtype == object:
-            try:
-                y = y.astype(np.float64)
-            except (TypeError, ValueError) as error:
-                raise InputError(
-                    operation, "Y of dtype object (Unknown label type)", "numbers"
-                ) from error
-        y = y[:, None] if y.ndim == 1 else y
-    y = matrix("Y", y, operation=operation)
-    namespace(x, y)
-    if x.shape[0] != y.shape[0]:
-        raise InputError(
-            operation, f"X {tuple(x.shape)} and Y {tuple(y.shape)}", "equally many rows, paired"
-        )
-    return x, y
-
-
 class LinearMap:
-    """Mixin of an estimator whose ``solve`` finds W (dx, dy) and b; it does the rest.
+    """Mixin, beside ``Map``, of an estimator whose ``solve`` finds W (dx, dy) and b.
 
     A subclass provides ``solve(moments, x, y) -> (coef, intercept)`` in float64, where x and y are
     up to ``LOO_ROWS`` of the fitted rows, or None when only moments are known.
@@ -100,9 +45,12 @@ class LinearMap:
         """W and b from moments; each bridge has its own."""
         raise NotImplementedError
 
-    def fit(self, X: Array, y: Array) -> Self:
-        """Fit on X (n, dx) and y (n, dy), paired by position; raises InputError on bad rows."""
-        x, target = checked(self, X, y, fitting=True)
+    def fit(self, X: Array, y: Array, *, pairs: Pairing = None) -> Self:
+        """Fit on the pairs of X (n, dx) and y (m, dy): all by position, or ``pairs=(i, j)``.
+
+        Raises InputError on rows that cannot be used and on contradictory pairs.
+        """
+        x, target = paired_rows(self, X, y, pairs)
         moments = Moments.of(x, target, keeps=self.keeps)
         rows = np.linspace(0, x.shape[0] - 1, min(LOO_ROWS, x.shape[0])).astype(int)
         sample = (to_numpy(side)[rows].astype(np.float64) for side in (x, target))
@@ -127,8 +75,7 @@ class LinearMap:
 
     def transform(self, X: Array) -> Array:
         """Translate X (n, dx) into the target space, (n, dy), of X's own kind and precision."""
-        check_is_fitted(self)
-        x, _ = checked(self, X)
+        x = to_translate(self, X)
         coef, intercept, origin = (like(a, x) for a in (self.coef_, self.intercept_, self.origin_))
         if self.origin_.any():
             x = x - origin
@@ -147,24 +94,6 @@ class LinearMap:
         back = like(np.linalg.pinv(self.coef_, rcond=1e-10), x)
         return (x - like(self.intercept_, x)) @ back + like(self.origin_, x)
 
-    def score(self, X: Array, y: Array) -> float:
-        """Mean reciprocal rank of each row's true partner among all rows of y, by cosine."""
-        truth = matrix("y", np.reshape(y, (len(y), -1)), operation=f"{type(self).__name__}.score")
-        return float((1 / partner_ranks(self.transform(X), truth)).mean())
-
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the target's columns, ``<bridge>0``, ``<bridge>1``, ..."""
-        check_is_fitted(self)
-        name = type(self).__name__.lower()
-        return np.array([f"{name}{i}" for i in range(self.coef_.shape[1])], dtype=object)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()  # type: ignore[misc]
-        tags.target_tags.required = True
-        tags.target_tags.multi_output = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags  # type: ignore[no-any-return]
-
     def _settle(self, moments: Moments, x: np.ndarray | None, y: np.ndarray | None) -> Self:
         self.coef_, intercept = self.solve(moments, x, y)
         mean, spread = (
@@ -179,12 +108,3 @@ class LinearMap:
     @property
     def _n_features_out(self) -> int:
         return int(self.coef_.shape[1])
-
-
-def _foreign(array: Any) -> bool:
-    """An array of a kind scikit-learn does not know."""
-    return hasattr(array, "shape") and not is_numpy(array) and _has_namespace(array)
-
-
-def _has_namespace(array: Any) -> bool:
-    return hasattr(array, "__array_namespace__") or type(array).__module__.startswith("torch")

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from isthmus.bridges.linear import LinearMap
+from isthmus.bridges.map import Map
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import RidgePath, symmetric_eigen
@@ -31,7 +32,7 @@ CARD = Card(
 
 
 @register(CARD)
-class LowRank(LinearMap, TransformerMixin, BaseEstimator):
+class LowRank(LinearMap, Map, TransformerMixin, BaseEstimator):
     r"""The map x ↦ x B Q_r Q_rᵀ + b: ridge, then only the r best-predicted target directions.
 
     With the ridge solution B of ``Affine``, Q_r holds the r leading eigenvectors of the fitted

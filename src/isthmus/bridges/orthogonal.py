@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from isthmus.bridges.linear import LinearMap
+from isthmus.bridges.map import Map
 from isthmus.core.card import Card, Paper
 from isthmus.core.linalg import procrustes
 from isthmus.core.moments import Keeps, Moments
@@ -30,7 +31,7 @@ CARD = Card(
 
 
 @register(CARD)
-class Orthogonal(LinearMap, TransformerMixin, BaseEstimator):
+class Orthogonal(LinearMap, Map, TransformerMixin, BaseEstimator):
     r"""The map x ↦ s (x - mean_x) W + mean_y with W orthogonal that misses y least.
 
     W = U Vᵀ from the SVD of the cross-scatter S_xy = U Σ Vᵀ minimises Σ|x W - y|² over matrices

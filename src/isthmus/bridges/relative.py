@@ -5,16 +5,16 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.bridges.linear import checked
+from isthmus.bridges.map import Map
+from isthmus.bridges.rows import Pairing, paired_rows, to_translate
 from isthmus.core.arrays import Array, like, matrix, namespace, row_blocks, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import RidgePath
 from isthmus.core.moments import Moments
-from isthmus.core.neighbors import directions, partner_ranks, unit
+from isthmus.core.neighbors import directions, unit
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import method, register
 
@@ -125,7 +125,7 @@ _SIMILARITIES = {"cosine": _cosine, "euclidean": _euclidean, "l1": _l1, "linf": 
 
 
 @register(CARD)
-class Relative(TransformerMixin, BaseEstimator):
+class Relative(Map, TransformerMixin, BaseEstimator):
     r"""Relative representation as a bridge: encode against source anchors, decode into the target.
 
     Codes r(x) = sim(x, A_X) of a source vector resemble the codes sim(y, A_Y) of its partner. The
@@ -198,9 +198,9 @@ class Relative(TransformerMixin, BaseEstimator):
         self.sampler = sampler
         self.rng = rng
 
-    def fit(self, X: Array, y: Array) -> Self:
-        """Choose anchors among the pairs X (n, dx), y (n, dy), and fit the decoder."""
-        x, target = checked(self, X, y, fitting=True)
+    def fit(self, X: Array, y: Array, *, pairs: Pairing = None) -> Self:
+        """Choose anchors among the pairs of X (n, dx) and y (m, dy), and fit the decoder."""
+        x, target = paired_rows(self, X, y, pairs)
         rng = generator(self.rng)
         rows = rng.permutation(x.shape[0])[:_DECODER_ROWS]
         rows.sort()
@@ -229,20 +229,9 @@ class Relative(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Array) -> Array:
         """Translate X (n, dx) into the target space, (n, dy), of X's own kind and precision."""
-        check_is_fitted(self)
-        x, _ = checked(self, X)
+        x = to_translate(self, X)
         decoded = self.encode_source(x) @ like(self.decoder_, x) + like(self.offset_, x)
         return directions(decoded) * self.norm_
-
-    def score(self, X: Array, y: Array) -> float:
-        """Mean reciprocal rank of each row's true partner among all rows of y, by cosine."""
-        truth = matrix("y", np.reshape(y, (len(y), -1)), operation=f"{type(self).__name__}.score")
-        return float((1 / partner_ranks(self.transform(X), truth)).mean())
-
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the target's columns, ``relative0``, ``relative1``, ..."""
-        check_is_fitted(self)
-        return np.array([f"relative{i}" for i in range(self.decoder_.shape[1])], dtype=object)
 
     def _fit_decoder(self, source: np.ndarray, target: np.ndarray) -> None:
         truth = unit(target)
@@ -260,13 +249,6 @@ class Relative(TransformerMixin, BaseEstimator):
 
     def _codes(self, rows: np.ndarray, anchors: np.ndarray) -> np.ndarray:
         return relative(rows, anchors, similarity=self.similarity)  # type: ignore[no-any-return]
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.target_tags.multi_output = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
     @property
     def _n_features_out(self) -> int:

@@ -29,6 +29,9 @@ ALWAYS = (10**9, 0)
 #: What a method may take besides the spaces.
 GIVEN = ("confound", "factors", "groups", "labels")
 
+#: What correspondence between source and target rows a bridge may ask for.
+PAIRS = ("all", "some", "none")
+
 _TERM = r"[ndmk](\^\d)?( [ndmk](\^\d)?)*"
 _COST = re.compile(rf"{_TERM}( \+ {_TERM})*")
 
@@ -72,6 +75,12 @@ class Card:
     ``factors`` (n, g) ground truth, ``groups`` (n,) that rows come in, ``confound`` (n, e) a space
     to discount. With ``paired=False`` the rows of the spaces have no partners.
 
+    ``pairs`` says what correspondence a bridge takes: ``all`` learns from known pairs alone;
+    ``some`` from a few known pairs and from all other rows; ``none`` needs no pair, and any helps.
+
+    ``quick`` are parameters (name, value) under which a method that trains is checked on small
+    data, where its defaults would take long.
+
     ``library`` names who does the arithmetic where the method leaves it to another package.
     ``caveat`` says where interval, test or chance level cannot be trusted; scores warn there.
     ``rough`` gives (rows, rows per dimension) below either of which simulations saw the interval or
@@ -98,6 +107,8 @@ class Card:
     symmetric: bool = False
     metric: bool = False
     paired: bool = True
+    pairs: str = "all"
+    quick: tuple[tuple[str, Any], ...] = ()
     streams: bool = False
     chance: float | None = None
     identical: float | None = None
@@ -116,6 +127,8 @@ class Card:
             raise InputError(
                 f"card {self.name!r}", "rough without a caveat", "a caveat that says so"
             )
+        if self.pairs not in PAIRS:
+            raise InputError(f"card {self.name!r}", f"pairs {self.pairs!r}", f"one of {PAIRS}")
         for text in (self.cost, self.memory):
             if not _COST.fullmatch(text):
                 raise InputError(

@@ -42,6 +42,10 @@ class NoRelationFound(InputError):
     """Pairs that carry no more information about each other than shuffled ones would."""
 
 
+class NoReliableBridge(InputError):
+    """An unpaired fit that cannot tell a right map from a wrong one, so gives none."""
+
+
 class SpaceMismatch(InputError):
     """A bridge asked to work on vectors of a space it was not fitted on, or backwards."""
 

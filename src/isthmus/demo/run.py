@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.bridges.bridge import Bridge, fit
+from isthmus.bridges.bridge import Bridge
 from isthmus.bridges.choice import candidates
+from isthmus.bridges.fitting import fit
 from isthmus.demo.encoders import Encoder, lsa, minilm
 from isthmus.evidence import corpora, networks
 from isthmus.measures.compare import Comparison, compare

@@ -1,0 +1,208 @@
+"""``isthmus.fit``: from two spaces to a bridge that was proved on pairs it never saw."""
+
+from typing import Any
+
+import numpy as np
+
+from isthmus.bridges.bridge import Bridge
+from isthmus.bridges.choice import check_relation, choose, pair_score
+from isthmus.bridges.familiarity import Familiarity
+from isthmus.bridges.linear import LOO_ROWS
+from isthmus.bridges.rows import Pairing, known_pairs
+from isthmus.core.errors import InputError
+from isthmus.core.moments import Moments
+from isthmus.core.neighbors import partner_ranks, unit
+from isthmus.core.random import generator
+from isthmus.core.registry import Method
+from isthmus.core.registry import method as find_method
+from isthmus.core.score import Score
+from isthmus.spaces.open import open
+from isthmus.spaces.pairs import Pairs, pair
+from isthmus.spaces.space import Space
+
+#: Pairs that ``auto`` looks at, and rows a side that methods which cannot stream see, at most.
+_SAMPLE = 20_000
+_HELD_OUT = 2000
+#: With fewer held-out pairs even perfect retrieval does not rule chance out.
+_PROOF = 20
+#: Fewer pairs than this are all learnt from.
+_FEW = 10
+
+
+def fit(
+    source: Any,
+    target: Any = None,
+    *,
+    pairs: Pairing = None,
+    method: str = "auto",
+    holdout: float = 0.2,
+    seed: int = 0,
+    **params: Any,
+) -> Bridge:
+    """Fit a bridge from ``source`` to ``target``, and prove on held-out pairs that it works.
+
+    Parameters
+    ----------
+    source, target : spaces, paths or arrays; or one ``Pairs``
+    pairs : which rows are pairs. None: those of one id (by position where neither has ids);
+        ``(i, j)``: row i[k] of the source and row j[k] of the target; ``()``: none is known.
+        A method that learns from rows without partner too is given all rows but the held-out pairs
+    method : a bridge's name, or ``auto`` to choose one by held-out retrieval
+    holdout : share of the ids kept aside for the proof; which ids depends on them and ``seed``
+        alone, so that ``evaluate`` can find them again. Fewer than 10 pairs are all learnt from
+    seed : seed of every random choice
+    params : parameters of the method's estimator
+
+    Raises
+    ------
+    NoRelationFound
+        When held-out partners are not found better than by chance: the rows look shuffled.
+    NoReliableBridge
+        When an unpaired method cannot tell whether the map that it found is right.
+    PairingError, InputError
+        When nothing can be paired or values cannot be used.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(200, 4)) * [4, 3, 2, 1]
+    >>> print(repr(fit(x, x[:, ::-1], method="orthogonal")))
+    <Bridge orthogonal: a space of dim 4 -> a space of dim 4, ... pairs, held-out MRR 1.000>
+    """
+    known = _paired(source, target, pairs)
+    known.check_finite()
+    train, test = (known, None) if len(known) < _FEW else known.split(holdout, seed=seed)
+    choice = None
+    if method == "auto":
+        if params:
+            raise InputError("fit", f"method='auto' with {sorted(params)}", "no parameters")
+        seen = _sample(train, _SAMPLE, seed)
+        choice = choose(_wide(seen.x), _wide(seen.y), rng=seed)
+        method = choice.chosen
+    found = find_method("bridges", method)
+    estimator, used = _fitted(found, params, train, test, seed)
+    bridge = Bridge(
+        estimator,
+        source=known.source.fingerprint(),
+        target=known.target.fingerprint(),
+        pairs=used,
+        holdout=None if test is None else {"test": holdout, "seed": seed},
+        choice=choice,
+        familiarity=_familiar(train, test, seed),
+    )
+    if test is not None:
+        bridge.scores = _prove(bridge, _sample(test, _HELD_OUT, seed), train)
+        if bridge.scores["mrr"].n >= _PROOF:
+            check_relation(bridge.scores["mrr"], f"{method} on {used:,} pairs")
+    return bridge
+
+
+def _paired(source: Any, target: Any, pairs: Pairing) -> Pairs:
+    """The known pairs, perhaps none, of two spaces."""
+    if pairs is None:
+        return source if isinstance(source, Pairs) and target is None else pair(source, target)
+    ends = [end if isinstance(end, Space) else open(end) for end in (source, target)]
+    i, j = known_pairs(pairs, len(ends[0]), len(ends[1]), operation="fit")
+    order = np.argsort(i, kind="stable")
+    left = len(ends[0]) - len(i), len(ends[1]) - len(j)
+    return Pairs(ends[0], ends[1], i[order], j[order], left_over=left)
+
+
+def _fitted(
+    found: Method, params: dict[str, Any], train: Pairs, test: Pairs | None, seed: int
+) -> tuple[Any, int]:
+    """The estimator fitted on everything but the held-out pairs, and how many pairs it knew."""
+    try:
+        estimator = found.call(**params)
+    except TypeError as error:
+        known = ", ".join(found.call().get_params())
+        raise InputError(
+            f"fit {found.name}", f"parameters {sorted(params)}", f"some of: {known}"
+        ) from error
+    if found.card.pairs != "all":
+        x, y, i, j = _all_rows(train, test, seed)
+        estimator.fit(x, y, pairs=(i, j))
+        return estimator, len(i)
+    if not len(train):
+        raise InputError(
+            f"fit {found.name}", "no known pair", "pairs: this bridge learns from them alone",
+            "Name a bridge that needs none: isthmus methods --room bridges.",
+        )  # fmt: skip
+    if found.card.streams:
+        seen = _sample(train, LOO_ROWS, seed)
+        moments = Moments.from_blocks(train.blocks(), keeps=estimator.keeps)
+        estimator.fit_moments(moments, _wide(seen.x), _wide(seen.y))
+        return estimator, len(train)
+    seen = _sample(train, _SAMPLE, seed)
+    estimator.fit(_wide(seen.x), _wide(seen.y))
+    return estimator, len(seen)
+
+
+def _all_rows(
+    train: Pairs, test: Pairs | None, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of both spaces, at most ``_SAMPLE`` each, and which of them are known pairs."""
+    kept = _sample(train, _SAMPLE, seed)
+    sides = []
+    held = train.select(slice(0, 0)) if test is None else test
+    for space, mine, taken in (
+        (train.source, kept.rows_source, (train.rows_source, held.rows_source)),
+        (train.target, kept.rows_target, (train.rows_target, held.rows_target)),
+    ):
+        free = np.setdiff1d(np.arange(len(space)), np.concatenate(taken))
+        room = _SAMPLE - len(mine)
+        if len(free) > room:
+            free = generator(seed).choice(free, size=room, replace=False)
+        rows = np.sort(np.concatenate([mine, free]))
+        sides.append((_wide(space.take(rows)), np.searchsorted(rows, mine)))
+    (x, i), (y, j) = sides
+    for side, space in ((x, train.source), (y, train.target)):
+        if not np.isfinite(side).all():
+            raise InputError(
+                "fit", f"NaN or infinity in rows of {space.name!r}", "finite vectors",
+                "Leave them out first.",
+            )  # fmt: skip
+    return x, y, i, j
+
+
+def _familiar(train: Pairs, test: Pairs | None, seed: int) -> Familiarity:
+    """What the source's rows look like, from fitted rows, calibrated on held-out ones."""
+    source = train.source
+    rows = train.rows_source
+    if len(rows) < _HELD_OUT and train.left_over[0]:
+        held = rows[:0] if test is None else test.rows_source
+        rows = np.setdiff1d(np.arange(len(source)), held)
+    if len(rows) > 2 * _HELD_OUT:
+        rows = np.sort(generator(seed).choice(rows, size=2 * _HELD_OUT, replace=False))
+    held_out = np.empty((0, source.dim)) if test is None else _sample(test, _HELD_OUT, seed).x
+    return Familiarity.of(_wide(source.take(rows)), _wide(held_out), rng=seed)
+
+
+def _prove(bridge: Bridge, test: Pairs, train: Pairs) -> dict[str, Score]:
+    translated, truth = bridge.transform(_wide(test.x)), _wide(test.y)
+    # Partners of fitted rows serve as further distractors when few pairs are held out.
+    extra = _sample(train, max(_HELD_OUT - len(test), 0), 0)
+    pool = np.concatenate([truth, _wide(extra.y)]) if len(extra) else truth
+    ranks = 1 / partner_ranks(translated, pool)
+    cosines = np.sum(unit(translated) * unit(truth), axis=1)
+    return {
+        "mrr": pair_score(ranks, len(pool)),
+        "top1": _mean_score("true_pair_top1", (ranks == 1).astype(float), 1 / len(pool)),
+        "cosine": _mean_score("cosine", cosines, None),
+    }
+
+
+def _mean_score(name: str, values: np.ndarray, chance: float | None) -> Score:
+    n, mean = len(values), float(values.mean())
+    spread = 1.96 * float(values.std(ddof=1)) / n**0.5 if n > 1 else float("nan")
+    ci = (mean - spread, mean + spread) if n > 1 else None
+    return Score(value=mean, method=name, n=n, ci=ci, chance=chance)
+
+
+def _sample(pairs: Pairs, count: int, seed: int) -> Pairs:
+    if len(pairs) <= count:
+        return pairs
+    return pairs.select(np.sort(generator(seed).choice(len(pairs), size=count, replace=False)))
+
+
+def _wide(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float32) if x.dtype == np.float16 else x

@@ -1,0 +1,39 @@
+"""What every bridge's estimator shares beyond fitting and translating."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from isthmus.core.arrays import Array, matrix
+from isthmus.core.neighbors import partner_ranks
+
+
+class Map:
+    """Mixin of an estimator with ``fit(X, y, *, pairs=None)``, ``transform`` and ``STATE``.
+
+    ``STATE`` names every fitted attribute that a bridge file keeps, with the names of its dims:
+    ``("dx", "dy")`` for a matrix from the source's to the target's, ``()`` for a number. Equal
+    names mean equal sizes. The estimator gives ``_n_features_out``, the target's dim.
+    """
+
+    def score(self, X: Array, y: Array) -> float:
+        """Mean reciprocal rank of each row's true partner among all rows of y, by cosine."""
+        truth = matrix("y", np.reshape(y, (len(y), -1)), operation=f"{type(self).__name__}.score")
+        translated = self.transform(X)  # type: ignore[attr-defined]
+        return float((1 / partner_ranks(translated, truth)).mean())
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the target's columns, ``<bridge>0``, ``<bridge>1``, ..."""
+        check_is_fitted(self)  # type: ignore[arg-type]
+        name = type(self).__name__.lower()
+        count: int = self._n_features_out  # type: ignore[attr-defined]
+        return np.array([f"{name}{i}" for i in range(count)], dtype=object)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags  # type: ignore[no-any-return]

@@ -1,0 +1,55 @@
+"""Confidence in a translation: uniform on rows like the fitted ones, small on strange ones."""
+
+import numpy as np
+import pytest
+
+import isthmus
+from isthmus.bridges.familiarity import Familiarity
+from isthmus.core.errors import InputError
+
+
+def _space(n, seed, dim=30):
+    spread = 1 / np.sqrt(np.arange(1, dim + 1))
+    return np.random.default_rng(seed).normal(size=(n, dim)) * spread + 3.0
+
+
+def test_distance_is_mahalanobis_where_every_direction_is_kept():
+    rows = _space(2000, 0, dim=5)
+    found = Familiarity.of(rows, _space(100, 1, dim=5))
+    inverse = np.linalg.inv(np.cov(rows.T))
+    gap = rows[:50] - rows.mean(axis=0)
+    expected = np.sqrt(np.einsum("ni,ij,nj->n", gap, inverse, gap))
+    np.testing.assert_allclose(found.distance(rows[:50]), expected, rtol=1e-8)
+
+
+def test_p_values_keep_their_level_on_fresh_rows_and_not_on_strange_ones():
+    found = Familiarity.of(_space(3000, 0), _space(1000, 1))
+    fresh = found.confidence(_space(5000, 2))
+    for level in (0.01, 0.05, 0.2):
+        assert abs(np.mean(fresh <= level) - level) < 3 * np.sqrt(level / 1000) + 0.01
+    strange = found.confidence(_space(500, 3)[:, ::-1])
+    assert np.mean(strange <= 0.05) > 0.9
+
+
+def test_fitted_rows_would_be_overconfident_so_some_are_spared():
+    found = Familiarity.of(_space(300, 0), np.empty((0, 30)))
+    assert len(found.distances) == 60
+    assert abs(np.mean(found.confidence(_space(4000, 4)) <= 0.2) - 0.2) < 0.15
+
+
+def test_a_space_on_a_plane_knows_what_is_off_it():
+    rows = np.pad(_space(200, 0, dim=2), ((0, 0), (0, 3)))
+    found = Familiarity.of(rows, rows[:0])
+    off = rows[:5] + [0, 0, 1, 0, 0]
+    assert (found.confidence(off) < 0.05).all()
+    assert np.isfinite(found.distance(off)).all()
+
+
+def test_a_bridge_keeps_it_in_its_file(tmp_path):
+    x = _space(400, 0)
+    bridge = isthmus.fit(x, x[:, ::-1], method="orthogonal")
+    again = isthmus.load(bridge.save(tmp_path / "b.isthmus"))
+    np.testing.assert_array_equal(again.confidence(x[:9]), bridge.confidence(x[:9]))
+    assert bridge.confidence(x + 9 * np.eye(30)[0])[0] < 0.05
+    with pytest.raises(InputError, match="confidence"):
+        bridge.confidence(x[:, :5])

@@ -1,0 +1,34 @@
+"""``isthmus.fit`` with pairs by id, by number, or none; held-out pairs are never seen."""
+
+import numpy as np
+import pytest
+
+import isthmus
+from isthmus.core.errors import InputError
+
+
+def test_pairs_by_number_equal_pairs_by_id(turned):
+    x, y, _ = turned
+    order = np.random.default_rng(0).permutation(300)
+    ids = [f"r{k}" for k in range(300)]
+    source = isthmus.open(x, ids=ids)
+    target = isthmus.open(y[order], ids=[ids[k] for k in order])
+    by_id = isthmus.fit(source, target, method="affine")
+    place = np.argsort(order)
+    by_number = isthmus.fit(source, target, pairs=(np.arange(300), place), method="affine")
+    np.testing.assert_array_equal(by_id.transform(x), by_number.transform(x))
+    assert by_number.pairs == by_id.pairs
+
+
+def test_no_known_pair_asks_for_another_method(turned):
+    x, y, _ = turned
+    with pytest.raises(InputError, match="learns from them alone"):
+        isthmus.fit(x, y, pairs=(), method="orthogonal")
+
+
+def test_few_pairs_are_all_learnt_from(turned):
+    x, y, _ = turned
+    bridge = isthmus.fit(x, y, pairs=(range(8), range(8)), method="orthogonal")
+    assert bridge.pairs == 8
+    assert bridge.holdout is None
+    assert not bridge.scores
