@@ -98,7 +98,7 @@ class Bridge:
     def confidence(self, X: Array) -> np.ndarray:
         """How much each source vector (n, dx) looks like those the bridge was fitted on, (n,).
 
-        The share of held-out source vectors that lie at least as far out, by Mahalanobis distance:
+        The share of held-out source vectors that lie at least as far from their nearest fitted ones:
         a conformal p-value in (0, 1]. Below α lie at most a share α of the vectors that are like
         the held-out ones, so a small one marks a translation not to be trusted.
         """
