@@ -1,6 +1,7 @@
 """Choosing: honest ranks, the one-standard-error rule, and refusing shuffled rows."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,3 +72,40 @@ def test_few_pairs_are_enough_for_an_obvious_relation(turned):
 def test_the_table_fits_80_columns(turned):
     x, y, _ = turned
     assert max(map(len, str(choose(x, y)).splitlines())) <= 80
+
+
+def test_a_budget_leaves_out_what_would_take_longer(turned, monkeypatch):
+    x, y, _ = turned
+
+    class Slow(Affine):
+        def fit(self, X, y, *, pairs=None):
+            clock[0] += len(X) / 10  # seconds
+            return super().fit(X, y, pairs=pairs)
+
+    Slow.card = Affine.card
+    clock = [0.0]
+    monkeypatch.setattr("isthmus.bridges.choice.time.perf_counter", lambda: clock[0])
+    among = [("orthogonal", Orthogonal()), ("slow", Slow()), ("affine", Affine())]
+    choice = choose(x, y, among=among, budget=60)
+    assert [row.name for row in choice.rows] == ["orthogonal", "affine"]
+    (name, seconds) = choice.skipped[0]
+    assert name == "slow"
+    # Five folds and the last fit, each of about 300 rows.
+    assert seconds == pytest.approx(6 * 30, rel=0.05)
+    assert "slow       not tried: about 1" in str(choice)
+    assert choose(x, y, among=among, budget=1000).rows[1].name == "slow"
+
+
+def test_rows_without_partner_go_to_those_that_read_them(turned):
+    x, y, _ = turned
+    seen = []
+
+    class Some(Orthogonal):
+        def fit(self, X, y, *, pairs=None):
+            seen.append((len(X), len(y), len(pairs[0])))
+            return super().fit(X, y, pairs=pairs)
+
+    Some.card = replace(Orthogonal.card, pairs="some")
+    among = [("orthogonal", Orthogonal()), ("some", Some())]
+    choose(x[:100], y[:100], among=among, unpaired=(x[100:150], y[200:]))
+    assert seen == [(130, 180, 80)] * 5

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from isthmus.cli import console
-from isthmus.cli.console import progress, show, wrapped
+from isthmus.cli.console import duration, progress, show, wrapped
+from isthmus.core.errors import InputError
 
 
 @dataclass
@@ -68,3 +70,10 @@ def test_no_progress_elsewhere(capsys):
 
 def test_long_waits_have_hours():
     assert console._clock(3723) == "1:02:03"
+
+
+def test_durations():
+    assert [duration(t, operation="x") for t in ("90", "90s", "1.5m", "1h")] == [90, 90, 90, 3600]
+    for wrong in ("", "s", "-1s", "0", "nan", "5 days", "inf"):
+        with pytest.raises(InputError, match="like 60s"):
+            duration(wrong, operation="x")

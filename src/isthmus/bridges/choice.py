@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
+from isthmus.bridges.shortlist import shortlist
 from isthmus.core.errors import InputError, NoRelationFound
 from isthmus.core.neighbors import partner_ranks
 from isthmus.core.random import Seed, generator
@@ -20,6 +21,8 @@ _BELIEF = 4.0
 
 #: Held-out pairs that decide, and partners to tell apart, at most: ranks cost their product.
 _HELD_OUT = 2000
+#: A forecast of a fit's time looks at one pair in so many.
+_PART = 8
 #: Below this many pairs all of them are held out in turn.
 _FEW = 500
 
@@ -42,11 +45,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The candidates in order of simplicity, the one chosen, and why."""
+    """The candidates in order of simplicity, the one chosen, and why.
+
+    ``skipped`` names those that the time budget left out, with the seconds they would have taken.
+    """
 
     rows: tuple[Candidate, ...]
     chosen: str
     reason: str
+    skipped: tuple[tuple[str, float], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -57,19 +64,25 @@ class Choice:
             }
             for row in self.rows
         ]  # fmt: skip
-        return {"kind": "choice", "chosen": self.chosen, "reason": self.reason, "rows": rows}
+        return {
+            "kind": "choice", "chosen": self.chosen, "reason": self.reason, "rows": rows,
+            "skipped": [{"name": name, "seconds": seconds} for name, seconds in self.skipped],
+        }  # fmt: skip
 
     def __str__(self) -> str:
+        wide = max(len(name) for name in [*(row.name for row in self.rows), "bridge"])
         lines = [
-            f"  {'bridge':<11} {'held-out MRR':<20}  {'top-1':>5}  {'to the best':<23} {'s':>5}"
+            f"  {'bridge':<{wide}} {'held-out MRR':<20} {'top-1':>5}  {'to the best':<22} {'s':>4}"
         ]
         for row in self.rows:
             low, high = row.score.ci or (np.nan, np.nan)
             lead = "best" if row.lead.ci is None else _interval(row.lead)
             lines.append(
-                f"{'*' if row.chosen else ' '} {row.name:<11} {row.score.value:.3f} "
-                f"[{low:.3f}, {high:.3f}]  {row.top1:>5.3f}  {lead:<23} {row.seconds:>5.1f}"
+                f"{'*' if row.chosen else ' '} {row.name:<{wide}} {row.score.value:.3f} "
+                f"[{low:.3f}, {high:.3f}] {row.top1:>5.3f}  {lead:<22} {_short(row.seconds):>4}"
             )
+        for name, seconds in self.skipped:
+            lines.append(f"  {name:<{wide}} not tried: about {_short(seconds)} s, over the budget")
         return "\n".join([*lines, *textwrap.wrap(self.reason, 80)])
 
 
@@ -93,26 +106,13 @@ def pair_score(per_query: np.ndarray, pool: int) -> Score:
     )  # fmt: skip
 
 
-def candidates() -> list[tuple[str, BaseEstimator]]:
-    """What ``auto`` tries, simplest first: fewer free numbers, fewer assumptions broken."""
-    from isthmus.bridges.affine import Affine
-    from isthmus.bridges.low_rank import LowRank
-    from isthmus.bridges.orthogonal import Orthogonal
-    from isthmus.bridges.relative import Relative
-
-    return [
-        ("orthogonal", Orthogonal()),
-        ("low_rank", LowRank()),
-        ("affine", Affine()),
-        ("relative", Relative()),
-    ]
-
-
 def choose(
     x: np.ndarray,
     y: np.ndarray,
     *,
     among: Sequence[tuple[str, BaseEstimator]] | None = None,
+    unpaired: tuple[np.ndarray, np.ndarray] | None = None,
+    budget: float | None = None,
     rng: Seed = 0,
 ) -> Choice:
     """Fit every candidate on most of the pairs and rank it by retrieval on the rest.
@@ -123,7 +123,10 @@ def choose(
     Parameters
     ----------
     x, y : (n, dx) and (n, dy), paired by position
-    among : (name, unfitted estimator), simplest first; all closed-form bridges when None
+    among : (name, unfitted estimator), simplest first; ``shortlist`` of the data when None
+    unpaired : further rows (p, dx) and (q, dy) without partners, for candidates that read such
+    budget : seconds; a candidate is left out when a fit on a part of the pairs says that it would
+        take longer than is left, its last fit on all of them included. The first is always tried
     rng : seed of the split
 
     Raises
@@ -133,19 +136,28 @@ def choose(
     InputError
         On fewer than 10 pairs.
     """
-    n = len(x)
+    n, began = len(x), time.perf_counter()
     if n < 10:
         raise InputError("choose a bridge", f"{n} pairs", "at least 10", "Name a --method instead.")
+    more = (x[:0], y[:0]) if unpaired is None else unpaired
+    if among is None:
+        among = shortlist(n, (x.shape[1], y.shape[1]), unpaired=min(map(len, more)))
     order = generator(rng).permutation(n)
     # Few pairs are all held out in turn, five folds; many decide on one fifth of them.
     folds = np.array_split(order, 5) if n < _FEW else [order[: min(n // 5, _HELD_OUT)]]
     tried: list[tuple[str, np.ndarray, float]] = []
-    for name, estimator in among or candidates():
+    skipped: list[tuple[str, float]] = []
+    for name, estimator in among:
+        if budget is not None and tried:
+            needed = _forecast(estimator, x, y, more, len(folds))
+            if time.perf_counter() - began + needed > budget:
+                skipped.append((name, needed))
+                continue
         start = time.perf_counter()
         parts = []
         for test in folds:
             train = np.setdiff1d(order, test)
-            fitted = clone(estimator).fit(x[train], y[train])
+            fitted = _fitted(estimator, x[train], y[train], more)
             # Distractors: the other held-out partners first, then fitted ones.
             pool = y[np.concatenate([test, train])[:_HELD_OUT]]
             parts.append(1 / partner_ranks(fitted.transform(x[test]), pool))
@@ -163,7 +175,7 @@ def choose(
         )
         for i, (name, ranks, seconds) in enumerate(tried)
     )  # fmt: skip
-    return Choice(rows, tried[chosen][0], _reason(rows, chosen, best, cut))
+    return Choice(rows, tried[chosen][0], _reason(rows, chosen, best, cut), tuple(skipped))
 
 
 def check_relation(score: Score, what: str) -> None:
@@ -176,6 +188,45 @@ def check_relation(score: Score, what: str) -> None:
             f"at least {_BELIEF:g} standard errors above chance, not {score.z:.1f}",
             "No relation found: check that rows with one id really are the same item.",
         )
+
+
+def _fitted(
+    estimator: BaseEstimator, x: np.ndarray, y: np.ndarray, more: tuple[np.ndarray, np.ndarray]
+) -> BaseEstimator:
+    """A clone fitted on the pairs x, y, and on the rows without partner where it reads such."""
+    fresh = clone(estimator)
+    if type(estimator).card.pairs == "all":
+        return fresh.fit(x, y)
+    known = np.arange(len(x))
+    return fresh.fit(
+        np.concatenate([x, more[0]]), np.concatenate([y, more[1]]), pairs=(known, known)
+    )
+
+
+def _forecast(
+    estimator: BaseEstimator,
+    x: np.ndarray,
+    y: np.ndarray,
+    more: tuple[np.ndarray, np.ndarray],
+    folds: int,
+) -> float:
+    """Seconds that ``folds`` fits on most of the pairs and one on all of them may take.
+
+    From one fit on a part, whose cost is taken to grow with the rows.
+    """
+    reads = type(estimator).card.pairs != "all"
+    part = max(len(x) // _PART, 10)
+    rest = tuple(side[: len(side) // _PART] for side in more) if reads else more
+    start = time.perf_counter()
+    _fitted(estimator, x[:part], y[:part], rest)  # type: ignore[arg-type]
+    taken = time.perf_counter() - start
+    whole = len(x) + (len(more[0]) + len(more[1]) if reads else 0)
+    seen = part + (len(rest[0]) + len(rest[1]) if reads else 0)
+    return taken * (whole / seen) * (folds + 1)
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:.1f}" if seconds < 99.5 else f"{seconds:.0f}"
 
 
 def _lead(ranks: np.ndarray, best: np.ndarray) -> Score:

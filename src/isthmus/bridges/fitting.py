@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 
 from isthmus.bridges.bridge import Bridge
-from isthmus.bridges.choice import check_relation, choose, pair_score
+from isthmus.bridges.choice import Choice, check_relation, choose, pair_score
 from isthmus.bridges.familiarity import Familiarity
 from isthmus.bridges.linear import LOO_ROWS
 from isthmus.bridges.rows import Pairing, known_pairs
+from isthmus.bridges.shortlist import with_few_pairs
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.neighbors import partner_ranks, unit
@@ -37,6 +38,7 @@ def fit(
     method: str = "auto",
     holdout: float = 0.2,
     seed: int = 0,
+    budget: float | None = None,
     **params: Any,
 ) -> Bridge:
     """Fit a bridge from ``source`` to ``target``, and prove on held-out pairs that it works.
@@ -47,10 +49,13 @@ def fit(
     pairs : which rows are pairs. None: those of one id (by position where neither has ids);
         ``(i, j)``: row i[k] of the source and row j[k] of the target; ``()``: none is known.
         A method that learns from rows without partner too is given all rows but the held-out pairs
-    method : a bridge's name, or ``auto`` to choose one by held-out retrieval
+    method : a bridge's name, or ``auto``: of those worth trying on such data the simplest within
+        one standard error of the best, by retrieval of held-out pairs. With fewer than 10 pairs
+        nothing can be held out, and ``auto`` takes what does best then on real data
     holdout : share of the ids kept aside for the proof; which ids depends on them and ``seed``
         alone, so that ``evaluate`` can find them again. Fewer than 10 pairs are all learnt from
     seed : seed of every random choice
+    budget : seconds that ``auto`` may take to try and to fit; None for all the time it needs
     params : parameters of the method's estimator
 
     Raises
@@ -75,10 +80,13 @@ def fit(
     if method == "auto":
         if params:
             raise InputError("fit", f"method='auto' with {sorted(params)}", "no parameters")
-        seen = _sample(train, _SAMPLE, seed)
-        choice = choose(_wide(seen.x), _wide(seen.y), rng=seed)
-        method = choice.chosen
+        method, choice = _chosen(train, test, seed, budget)
     found = find_method("bridges", method)
+    if found.card.spaces != 2:
+        raise InputError(
+            "fit", f"method {method!r}, which takes something else than two spaces",
+            "a bridge between two spaces", f"Call isthmus.bridges.{found.call.__name__} itself.",
+        )  # fmt: skip
     estimator, used = _fitted(found, params, train, test, seed)
     bridge = Bridge(
         estimator,
@@ -94,6 +102,18 @@ def fit(
         if bridge.scores["mrr"].n >= _PROOF:
             check_relation(bridge.scores["mrr"], f"{method} on {used:,} pairs")
     return bridge
+
+
+def _chosen(
+    train: Pairs, test: Pairs | None, seed: int, budget: float | None
+) -> tuple[str, Choice | None]:
+    """The method that ``auto`` takes, and the table where there are pairs enough to make one."""
+    x, y, i, j = _all_rows(train, test, seed)
+    free = np.delete(x, i, axis=0), np.delete(y, j, axis=0)
+    if len(i) >= _FEW:
+        choice = choose(x[i], y[j], unpaired=free, budget=budget, rng=seed)
+        return choice.chosen, choice
+    return with_few_pairs(len(i), unpaired=min(map(len, free))), None
 
 
 def _paired(source: Any, target: Any, pairs: Pairing) -> Pairs:
@@ -142,14 +162,14 @@ def _all_rows(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Rows of both spaces, at most ``_SAMPLE`` each, and which of them are known pairs."""
     kept = _sample(train, _SAMPLE, seed)
-    sides = []
     held = train.select(slice(0, 0)) if test is None else test
-    for space, mine, taken in (
-        (train.source, kept.rows_source, (train.rows_source, held.rows_source)),
-        (train.target, kept.rows_target, (train.rows_target, held.rows_target)),
+    sides = []
+    for space, mine, taken, left in (
+        (train.source, kept.rows_source, (train.rows_source, held.rows_source), train.left_over[0]),
+        (train.target, kept.rows_target, (train.rows_target, held.rows_target), train.left_over[1]),
     ):
-        free = np.setdiff1d(np.arange(len(space)), np.concatenate(taken))
         room = _SAMPLE - len(mine)
+        free = _others(len(space), np.concatenate(taken), seed) if left else mine[:0]
         if len(free) > room:
             free = generator(seed).choice(free, size=room, replace=False)
         rows = np.sort(np.concatenate([mine, free]))
@@ -164,13 +184,20 @@ def _all_rows(
     return x, y, i, j
 
 
+def _others(count: int, taken: np.ndarray, seed: int) -> np.ndarray:
+    """Row numbers below ``count`` that are not taken: all, or enough of a huge number of rows."""
+    if count <= 50 * _SAMPLE:
+        return np.setdiff1d(np.arange(count), taken)
+    return np.setdiff1d(generator(seed).integers(count, size=4 * _SAMPLE), taken)
+
+
 def _familiar(train: Pairs, test: Pairs | None, seed: int) -> Familiarity:
     """What the source's rows look like, from fitted rows, calibrated on held-out ones."""
     source = train.source
     rows = train.rows_source
     if len(rows) < _HELD_OUT and train.left_over[0]:
         held = rows[:0] if test is None else test.rows_source
-        rows = np.setdiff1d(np.arange(len(source)), held)
+        rows = _others(len(source), held, seed)
     if len(rows) > 2 * _HELD_OUT:
         rows = np.sort(generator(seed).choice(rows, size=2 * _HELD_OUT, replace=False))
     held_out = np.empty((0, source.dim)) if test is None else _sample(test, _HELD_OUT, seed).x

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from isthmus.core.errors import InputError
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 _WIDTH = 80
@@ -61,6 +63,19 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
     finally:
         sys.stderr.write("\r" + " " * (_WIDTH - 1) + "\r")
         sys.stderr.flush()
+
+
+def duration(text: str, *, operation: str) -> float:
+    """Seconds in a text like ``90``, ``90s``, ``5m`` or ``1h``; InputError on anything else."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    number = text[:-1] if text[-1:] in units else text
+    try:
+        seconds = float(number) * units.get(text[-1:], 1)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise InputError(operation, repr(text), "a time above zero like 60s, 5m or 1h")
+    return seconds
 
 
 def _clock(seconds: float) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from isthmus.bridges.bridge import Bridge
-from isthmus.bridges.choice import candidates
 from isthmus.bridges.fitting import fit
+from isthmus.bridges.shortlist import CLOSED
 from isthmus.demo.encoders import Encoder, lsa, minilm
 from isthmus.evidence import corpora, networks
 from isthmus.measures.compare import Comparison, compare
@@ -153,7 +153,7 @@ def _path(
 ) -> Part:
     old, new = _opened(out, f"{name}-old"), _opened(out, f"{name}-new")
     pairs = pair(old, new)
-    say(f"{name}: comparing, fitting {len(candidates())} bridges each way, translating ...")
+    say(f"{name}: comparing, fitting {len(CLOSED)} bridges each way, translating ...")
     comparison = compare(pairs, rng=seed)
     chosen = fit(pairs, seed=seed)
     chosen.save(out / f"{name}.isthmus")
@@ -173,7 +173,7 @@ def _path(
 
 def _both_ways(pairs: Pairs, seed: int) -> list[Bridge]:
     back = Pairs(pairs.target, pairs.source, pairs.rows_target, pairs.rows_source)
-    return [fit(way, method=name, seed=seed) for name, _ in candidates() for way in (pairs, back)]
+    return [fit(way, method=name, seed=seed) for name in CLOSED for way in (pairs, back)]
 
 
 def _save(path: Path, vectors: np.ndarray, ids: np.ndarray, encoder: str) -> None:
