@@ -1,0 +1,172 @@
+"""Speed of bridges against their bare linear algebra, in one process, in turns.
+
+python benchmarks/bridges.py [--only fits transforms relative curve mini] [--rows 20000] [--dim 768]
+
+fits: every closed-form bridge against the products and factorisations that its formula names.
+transforms: every linear bridge against one product x W. relative: codes of all rows against 1,024
+anchors, against the similarity product alone. curve: the anchor budget curve, 10 samplers by 8
+sizes. mini: mini_vec2vec on 60,000 x 384 against as many, and against a direct NumPy and SciPy
+rendering of the published steps at a smaller size. Each figure is the best of several turns.
+"""
+
+import argparse
+import json
+import time
+from functools import partial
+
+import numpy as np
+from record import RESULTS, record
+
+from isthmus.core.registry import method, methods
+
+TURNS = 5
+
+
+def data(n, d, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, d), dtype=np.float32) / np.sqrt(np.arange(1, d + 1, dtype="f4"))
+    turn = np.linalg.qr(rng.standard_normal((d, d)))[0].astype(np.float32)
+    return x, x @ turn + np.float32(0.05) * rng.standard_normal((n, d), dtype=np.float32)
+
+
+def best(*runs, turns=TURNS):
+    """The least seconds of every run, taken in turns."""
+    for run in runs:
+        run()
+    times = [[] for _ in runs]
+    for _ in range(turns):
+        for run, mine in zip(runs, times, strict=True):
+            start = time.perf_counter()
+            run()
+            mine.append(time.perf_counter() - start)
+    return [min(mine) for mine in times]
+
+
+def _fit(found, x, y):
+    found.call().fit(x, y)
+
+
+def _svd(x, y):
+    np.linalg.svd((x.T @ y).astype(np.float64))
+
+
+def _ridge(x, y):
+    xx, xy = (x.T @ x).astype(np.float64), (x.T @ y).astype(np.float64)
+    values, vectors = np.linalg.eigh(xx)
+    vectors @ ((vectors.T @ xy) / (values + 1)[:, None])
+
+
+def _reduced(x, y):
+    _ridge(x, y)
+    np.linalg.eigh((x.T @ x).astype(np.float64))
+
+
+def _canonical(x, y):
+    xx, xy, yy = (p.astype(np.float64) for p in (x.T @ x, x.T @ y, y.T @ y))
+    (a, u), (b, v) = np.linalg.eigh(xx), np.linalg.eigh(yy)
+    np.linalg.svd(u.T @ xy @ v / np.sqrt(np.abs(a) + 1)[:, None] / np.sqrt(np.abs(b) + 1))
+
+
+#: The bare linear algebra that each closed form names.
+BARE = {
+    "orthogonal": _svd,
+    "affine": _ridge,
+    "low_rank": _reduced,
+    "canonical": _canonical,
+}
+
+
+def fits(n, d):
+    x, y = data(n, d)
+    figures = {}
+    for name, bare in BARE.items():
+        found = method("bridges", name)
+        ours, limit = best(partial(_fit, found, x, y), partial(bare, x, y))
+        figures[name] = {"seconds": ours, "bare_s": limit, "times_bare": ours / limit}
+    return figures
+
+
+def transforms(n, d):
+    x, y = data(n, d)
+    figures = {}
+    for found in methods("bridges"):
+        if found.card.spaces != 2 or "coef_" not in getattr(found.call, "STATE", {}):
+            continue
+        few = slice(0, 2000)
+        fitted = found.call(**dict(found.card.quick)).fit(x[few], y[few])
+        w = fitted.coef_.astype(np.float32)
+        ours, bare = best(partial(fitted.transform, x), partial(np.matmul, x, w))
+        figures[found.name] = {"seconds": ours, "bare_s": bare, "times_bare": ours / bare}
+    return figures
+
+
+def relative(n, d, anchors=1024):
+    x, y = data(n, d)
+    figures = {}
+    for similarity in ("cosine", "angular", "euclidean", "kernel"):
+        fitted = method("bridges", "relative").call(anchors=anchors, similarity=similarity)
+        fitted.fit(x[:4000], y[:4000])
+        a = fitted.source_anchors_.astype(np.float32)
+        ours, bare = best(partial(fitted.encode_source, x), partial(np.matmul, x, a.T))
+        figures[similarity] = {"seconds": ours, "bare_s": bare, "times_bare": ours / bare}
+    return figures
+
+
+def curve(n, d):
+    from isthmus.bridges.anchor_curve import anchor_curve
+
+    x, y = data(n, d)
+    labels = np.argmax(x[:, :10], axis=1)
+    samplers = [m.name for m in methods("anchors")][:10]
+    sizes = (10, 20, 50, 100, 200, 500, 1000, 2000)
+    start = time.perf_counter()
+    anchor_curve(x, y, samplers=samplers, sizes=sizes, labels=labels)
+    taken = time.perf_counter() - start
+    return {"samplers": samplers, "sizes": list(sizes), "seconds": taken}
+
+
+def mini(n=60_000, d=384, small=6000):
+    from published_mini_vec2vec import published
+
+    found = method("bridges", "mini_vec2vec")
+    x, y = data(2 * n, d)
+    start = time.perf_counter()
+    fitted = found.call().fit(x[:n], y[n:], pairs=())
+    figures = {"rows": n, "dim": d, "seconds": time.perf_counter() - start}
+    figures["cosine"] = _cosine(fitted.transform(x[:2000]), y[:2000])
+    start = time.perf_counter()
+    ours = found.call().fit(x[:small], y[n : n + small], pairs=())
+    middle = time.perf_counter()
+    theirs = published(x[:small], y[n : n + small], seed=0)
+    end = time.perf_counter()
+    figures |= {
+        "small_rows": small, "small_s": middle - start, "published_s": end - middle,
+        "times_faster": (end - middle) / (middle - start),
+        "small_cosine": _cosine(ours.transform(x[:2000]), y[:2000]),
+        "published_cosine": _cosine(theirs(x[:2000]), y[:2000]),
+    }  # fmt: skip
+    return figures
+
+
+def _cosine(a, b):
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    return float(np.mean(np.sum(a * b, 1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parts = {"fits": fits, "transforms": transforms, "relative": relative, "curve": curve}
+    parser.add_argument("--only", nargs="*", default=(*parts, "mini"))
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--dim", type=int, default=768)
+    options = parser.parse_args()
+    file = RESULTS / "bridges.json"
+    figures = json.loads(file.read_text())["figures"] if file.is_file() else {}
+    figures |= {"rows": options.rows, "dim": options.dim}
+    for name in options.only:
+        figures[name] = mini() if name == "mini" else parts[name](options.rows, options.dim)
+        record("bridges", figures)
+
+
+if __name__ == "__main__":
+    main()
