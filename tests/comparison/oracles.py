@@ -288,3 +288,26 @@ def trustworthiness(x, y, k):
     near = neighbours(y, k)
     excess = np.maximum(np.take_along_axis(ranks, near, axis=1) - k, 0)
     return float(1 - 2 / (n * k * (2 * n - 3 * k - 1)) * excess.sum())
+
+
+def read(a):
+    """One number that depends on every cell of a matrix, so that two matrices can be compared."""
+    return float(np.sum(a * np.random.default_rng(9).normal(size=a.shape)))
+
+
+def rotation(x, y):
+    """The orthogonal matrix that carries x (n, d) nearest to y (n, d)."""
+    u, _, vt = np.linalg.svd(x.T @ y)
+    return u @ vt
+
+
+def least_squares(x, y, new):
+    """Predictions for new rows of the regression of y on x and a constant."""
+    ones = np.ones((len(x), 1))
+    coef = np.linalg.pinv(np.hstack([x, ones])) @ y
+    return np.hstack([new, np.ones((len(new), 1))]) @ coef
+
+
+def cosines(x, anchors):
+    """Cosine of every row with every anchor."""
+    return np.array([[a @ b / np.sqrt((a @ a) * (b @ b)) for b in anchors] for a in x])

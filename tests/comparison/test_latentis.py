@@ -7,6 +7,8 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
+from isthmus.bridges import Affine, Orthogonal
+from isthmus.bridges.similarities import relative
 from isthmus.measures import cka, rbf_cka, svcca
 
 
@@ -78,3 +80,75 @@ def test_one_scale_moves_it(oracle, spaces):
     assert abs(one - narrow) > 1e-3
     rho = oracle.correlations(x, y), oracle.correlations(x * [1, 1, 1, 1, 1e-3], y)
     assert rho[0] == pytest.approx(rho[1], abs=1e-9)
+
+
+def test_relative_projections(compare, oracle, spaces):
+    from latentis.transform.projection import angular_proj, cosine_proj, euclidean_proj, l1_proj
+
+    x, anchors = spaces[0], spaces[0][:7]
+    tx, ta = tensors((x, anchors))
+    cosines = oracle.cosines(x, anchors)
+    gaps = x[:, None] - anchors[None]
+    # Theirs are distances and angles from 0 to 1, ours similarities.
+    angles = 1 - 2 * angular_proj(tx, anchors=ta).numpy()
+    for name, function, theirs, right in (
+        ("cosine", "cosine_proj", cosine_proj(tx, anchors=ta).numpy(), cosines),
+        ("angular", "angular_proj, as 1 - 2 r", angles,
+         1 - 2 * np.arccos(np.clip(cosines, -1, 1)) / np.pi),
+        ("euclidean", "euclidean_proj, as -r", -euclidean_proj(tx, anchors=ta).numpy(),
+         -np.sqrt(np.sum(gaps**2, axis=2))),
+        ("l1", "l1_proj, as -r", -l1_proj(tx, anchors=ta).numpy(), -np.abs(gaps).sum(axis=2)),
+    ):  # fmt: skip
+        ours = relative(x, anchors, similarity=name)
+        assert np.abs(theirs - ours).max() < 1e-6
+        compare.same(
+            f"relative, {name}", function, theirs=oracle.read(theirs), ours=oracle.read(ours),
+            oracle=oracle.read(right), equation="Moschella 2023, eq. 2", tolerance=1e-5,
+        )  # fmt: skip
+
+
+def test_procrustes(compare, oracle, spaces):
+    from latentis.transform.translate.aligner import Procrustes
+    from latentis.transform.translate.functional import svd_align
+
+    x, y = (oracle.centred(a) for a in spaces)
+    known = {
+        "ours": oracle.read(Orthogonal().fit(x, y).transform(x)),
+        "oracle": oracle.read(x @ oracle.rotation(x, y)), "equation": "Schönemann 1966",
+    }  # fmt: skip
+    compare.same(
+        "orthogonal", "svd_align of centred rows",
+        theirs=oracle.read(svd_align(*tensors((x, y))).numpy()), **known,
+    )  # fmt: skip
+    fitted = Procrustes().fit(*tensors((x, y)))
+    u, v = (a / a.std(axis=0, ddof=1) for a in (x, y))
+    compare.differs(
+        "orthogonal", "Procrustes", right="both",
+        theirs=oracle.read(fitted.transform(tensors((x, y))[0])[0].numpy()),
+        explained=oracle.read(u @ oracle.rotation(u, v) * y.std(axis=0, ddof=1)),
+        why="Every column is standardised on the way in and out, so the map is no rotation of the "
+        "space.", **known,
+    )  # fmt: skip
+
+
+def test_least_squares(compare, oracle, spaces):
+    from latentis.transform.translate.functional import lstsq_align
+
+    x, y = spaces
+    # With next to no penalty on this many rows; without an intercept there is none to compare.
+    ours = Affine(alpha=0.0).fit(x, y).transform(x)
+    known = {
+        "ours": oracle.read(ours), "oracle": oracle.read(oracle.least_squares(x, y, x)),
+        "equation": "regression with intercept",
+    }  # fmt: skip
+    ones = [np.hstack([x, np.ones((60, 1))]), y]
+    compare.same(
+        "affine, no penalty", "lstsq_align of rows with a constant",
+        theirs=oracle.read(lstsq_align(*tensors(ones)).numpy()), **known,
+    )  # fmt: skip
+    compare.differs(
+        "affine, no penalty", "lstsq_align", right="both",
+        theirs=oracle.read(lstsq_align(*tensors(spaces)).numpy()),
+        explained=oracle.read(x @ np.linalg.pinv(x) @ y),
+        why="No intercept: the origin is taken to stay where it is.", **known,
+    )  # fmt: skip

@@ -1,9 +1,12 @@
 """SciPy: Procrustes' disparity is the squared sine of the angle."""
 
 import numpy as np
+from scipy.linalg import orthogonal_procrustes
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial import procrustes
 
-from isthmus.measures import procrustes_angular
+from isthmus.bridges import Orthogonal
+from isthmus.measures import permutation_procrustes, procrustes_angular
 
 
 def test_procrustes(compare, oracle, spaces):
@@ -15,3 +18,23 @@ def test_procrustes(compare, oracle, spaces):
     near = spaces[0], spaces[0] @ np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))[0]
     # The disparity of equal shapes is what rounding leaves of 1 - 1: half of the digits are gone.
     assert float(procrustes_angular(*near)) < 1e-12
+
+
+def test_orthogonal_procrustes(compare, oracle, spaces):
+    x, y = (oracle.centred(a) for a in spaces)
+    compare.same(
+        "orthogonal", "linalg.orthogonal_procrustes of centred rows",
+        theirs=oracle.read(x @ orthogonal_procrustes(x, y)[0]),
+        ours=oracle.read(Orthogonal().fit(x, y).transform(x)),
+        oracle=oracle.read(x @ oracle.rotation(x, y)), equation="Schönemann 1966",
+    )  # fmt: skip
+
+
+def test_assignment(compare, oracle, spaces):
+    x, y = (oracle.centred(a) / np.sqrt(60) for a in spaces)
+    rows, columns = linear_sum_assignment(-(x.T @ y))
+    compare.same(
+        "permutation_procrustes", "optimize.linear_sum_assignment",
+        theirs=np.linalg.norm(x[:, rows] - y[:, columns]), ours=permutation_procrustes(*spaces),
+        oracle=oracle.permutation_procrustes(*spaces), equation="Williams 2021",
+    )  # fmt: skip
