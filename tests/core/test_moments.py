@@ -199,3 +199,12 @@ def test_some_of_the_scatters(keeps):
     for call in refused:
         with pytest.raises(InputError, match="keep"):
             call()
+
+
+def test_sums_with_norms_are_about_the_mean():
+    x, y = data(offset=3.0)
+    m = Moments.of(x[:20], y[:20]) + Moments.of(x[20:], y[20:])
+    u, v = x - x.mean(axis=0), y - y.mean(axis=0)
+    a, b = np.sum(u**2, axis=1), np.sum(v**2, axis=1)
+    w = np.column_stack([u, v, a, b, np.ones(len(u))])
+    np.testing.assert_allclose(m.norm_sums(), np.stack([a, b, np.ones(len(u))]) @ w, atol=1e-9)

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from isthmus.measures.rows import Z95, influence_interval, jackknife
+from isthmus.core.moments import Moments
+from isthmus.measures.rows import (
+    Z95,
+    Form,
+    Spread,
+    fits_narrow,
+    influence_interval,
+    jackknife,
+    unit_rows,
+)
 
 
 def test_of_a_mean_both_give_the_standard_error():
@@ -25,3 +34,42 @@ def test_no_interval_from_values_that_are_not_finite_or_from_one_row():
     assert influence_interval(1.0, [np.array([0.0, np.nan])]) is None
     assert influence_interval(1.0, [np.array([0.0])]) is None
     assert jackknife(1.0, [np.array([1.0, np.inf])]) is None
+
+
+@pytest.mark.parametrize("width", [3, 200, 301])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_symmetric_form_is_the_plain_one(width, dtype):
+    rng = np.random.default_rng(0)
+    u = rng.normal(size=(40, width)).astype(dtype)
+    c = rng.normal(size=(width, width)) * 1e30
+    c = c + c.T
+    before = c.copy()
+    expected = np.einsum("ij,jk,ik->i", u, c, u, optimize=True)
+    tolerance = (1e-12 if dtype is np.float64 else 1e-5) * np.abs(expected).max()
+    for symmetric in (True, False):
+        np.testing.assert_allclose(
+            Form(c, symmetric=symmetric).of(u, u), expected, rtol=0, atol=tolerance
+        )
+    np.testing.assert_array_equal(c, before)
+
+
+def test_unit_rows_of_any_size_and_zero():
+    x = np.array([[3.0, 4.0], [0.0, 0.0], [3e200, 4e200], [3e-200, 4e-200]])
+    u, kept = unit_rows(x)
+    np.testing.assert_allclose(u, [[0.6, 0.8], [0, 0], [0.6, 0.8], [0.6, 0.8]], rtol=1e-15)
+    assert kept.tolist() == [True, False, True, True]
+    np.testing.assert_allclose(unit_rows(x[:1])[0], [[0.6, 0.8]], rtol=1e-15)
+
+
+def test_spread_is_that_of_moments():
+    x, y = np.random.default_rng(0).normal(size=(2, 50, 4)) + 7
+    spread, moments = Spread.of(x, y), Moments.of(x, y)
+    np.testing.assert_allclose(spread.mean_y, moments.mean_y, rtol=1e-14)
+    assert spread.variance_x == pytest.approx(moments.variance_x, rel=1e-12)
+
+
+def test_rows_that_leave_float32_are_told_from_those_that_fit():
+    x = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    assert fits_narrow(Moments.of(x))
+    assert not fits_narrow(Moments.of(x * np.float32(1e20)))
+    assert not fits_narrow(Moments.of(x, x * np.float32(1e-15)))

@@ -32,7 +32,7 @@ from isthmus.core.errors import InputError
 Keeps = Literal["all", "source", "cross"]
 
 #: Rows per block: large enough for the matrix product to run at full rate, small enough for cache.
-BLOCK = 16384
+BLOCK = 4096
 
 #: A column whose squared mean exceeds its variance by this factor loses too many digits in an
 #: unshifted float32 product; below it the shift would only cost a pass over the data.
@@ -169,21 +169,47 @@ class Moments:
 
     def hsic_xx(self) -> float:
         """Unbiased HSIC of x with itself, linear kernel; needs n >= 4."""
-        return self._hsic(0, 0)
+        return self.hsics()[0]
 
     def hsic_xy(self) -> float:
         """Unbiased HSIC of x and y, linear kernels; needs n >= 4; may be negative."""
-        return self._hsic(0, 1)
+        return self.hsics()[1]
 
     def hsic_yy(self) -> float:
         """Unbiased HSIC of y with itself, linear kernel; needs n >= 4."""
-        return self._hsic(1, 1)
+        return self.hsics()[2]
 
     def hsics(self) -> tuple[float, float, float]:
-        """``hsic_xx``, ``hsic_xy`` and ``hsic_yy``, for less than the three apart."""
-        self._need_hsic()
-        m = self._moved(self._mean())
-        return self._hsic(0, 0, m), self._hsic(0, 1, m), self._hsic(1, 1, m)
+        """``hsic_xx``, ``hsic_xy`` and ``hsic_yy``."""
+        self._need(4)
+        if self.keeps != "all":
+            raise self._lacking()
+        n, d, thin = self.n, sum(self.dims), self.norm_sums()
+        scatters = self.scatter_xx, self.scatter_xy, self.scatter_yy
+        found = []
+        for scatter, a, b in zip(scatters, (0, 0, 1), (0, 1, 1), strict=True):
+            # At the mean rows of either Gram matrix sum to zero, so that without their diagonals
+            # 1ᵀK1 = -Σa and 1ᵀKL1 = Σab.
+            ab = thin[a, d + b]
+            total = float(np.vdot(scatter, scatter)) - ab
+            total += thin[2, d + a] * thin[2, d + b] / ((n - 1) * (n - 2)) - 2 * ab / (n - 2)
+            found.append(float(total / (n * (n - 3))))
+        return found[0], found[1], found[2]
+
+    def norm_sums(self) -> np.ndarray:
+        """Σa w, Σb w and Σw about the mean, (3, dx + dy + 3), of rows w = [x, y, a, b, 1]."""
+        self._need(1)
+        d, dx = sum(self.dims), self.dims[0]
+        delta = self._origin - self._mean()
+        # The three thin rows of ``_moved``, which cost less than all of it.
+        thin = self._m[d:].copy()
+        sides = slice(0, dx), slice(dx, d)
+        for i, side in enumerate(sides):
+            thin[i] += 2 * delta[side] @ self._m[side] + delta[side] @ delta[side] * self._m[-1]
+        shifts = [2 * thin[:, s] @ delta[s] + delta[s] @ delta[s] * thin[:, -1] for s in sides]
+        thin[:, d : d + 2] += np.stack(shifts, axis=1)
+        thin[:, :d] += np.outer(thin[:, -1], delta)
+        return thin
 
     def _start(self, x: Array, y: Array | None, dims: tuple[int, int]) -> None:
         self.dims = dims
@@ -205,28 +231,7 @@ class Moments:
         if rows == columns and self.keeps != "all" and (rows.start or self.keeps == "cross"):
             raise self._lacking()
         total = self._m[-1, : sum(self.dims)]
-        return self._m[rows, columns] - np.outer(total[rows], total[columns]) / self.n
-
-    def _need_hsic(self) -> None:
-        self._need(4)
-        if self.keeps != "all":
-            raise self._lacking()
-
-    def _hsic(self, left: int, right: int, m: np.ndarray | None = None) -> float:
-        # At the mean the sums s vanish, which removes the largest cancelling terms.
-        if m is None:
-            self._need_hsic()
-            m = self._moved(self._mean())
-        n = self.n
-        sides = (slice(0, self.dims[0]), slice(self.dims[0], sum(self.dims)))
-        x, y, a, b = sides[left], sides[right], sum(self.dims) + left, sum(self.dims) + right
-        sx, sy = m[-1, x], m[-1, y]
-        trace = np.sum(m[x, y] ** 2) - m[a, b]  # tr(KL), diagonals removed
-        sum_k = sx @ sx - m[-1, a]  # 1ᵀK1
-        sum_l = sy @ sy - m[-1, b]
-        sum_kl = sx @ m[x, y] @ sy - m[a, y] @ sy - m[b, x] @ sx + m[a, b]  # 1ᵀKL1
-        total = trace + sum_k * sum_l / ((n - 1) * (n - 2)) - 2 * sum_kl / (n - 2)
-        return float(total / (n * (n - 3)))
+        return self._m[rows, columns] - np.outer(total[rows] / self.n, total[columns])
 
     def _lacking(self) -> InputError:
         return InputError("moments", f"keeps={self.keeps!r}", "moments that keep this scatter")

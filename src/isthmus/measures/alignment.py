@@ -3,12 +3,15 @@ r"""Alignment: how close the two views of each row lie on the unit sphere."""
 import math
 from typing import Any
 
-from isthmus.core.arrays import Array, matrix, namespace, paired, to_numpy
+import numpy as np
+
+from isthmus.core.arrays import Array, matrix, namespace, paired, row_blocks, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
+from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import Z95, upper_tail
+from isthmus.measures.rows import BLOCK, Z95, squares, unit_rows, upper_tail
 
 CARD = Card(
     name="alignment",
@@ -18,7 +21,7 @@ CARD = Card(
         "Hypersphere", "Wang & Isola", 2020, where="eq. 7",
     ),
     cost="n d^2",
-    memory="n d + d^2",
+    memory="n + d^2",
     invariant=("orthogonal", "row_scale"),
     jointly=True,
     symmetric=True,
@@ -62,21 +65,30 @@ def alignment(x: Array, y: Array | None = None, *, alpha: float = 2.0) -> Score:
     x, y = paired(_plain(x), _plain(y), operation="alignment")
     _check(x, y, alpha)
     xp = namespace(x, y)
-    x, y = xp.astype(x, xp.float64), xp.astype(y, xp.float64)
-    kept = _nonzero(xp, x, y)
-    n = int(kept.shape[0])
+    found, sides = [], (Moments(), Moments())
+    for rows in row_blocks(int(x.shape[0]), BLOCK):
+        (u, one), (v, two) = unit_rows(x[rows, :]), unit_rows(y[rows, :])
+        kept = one & two
+        if not kept.any():
+            continue
+        if not kept.all():
+            place = xp.asarray(np.flatnonzero(kept), device=getattr(x, "device", None))
+            u, v = xp.take(u, place, axis=0), xp.take(v, place, axis=0)
+        found.append(squares(to_numpy(u - v)))
+        if alpha == 2:
+            sides[0].update(u)
+            sides[1].update(v)
+    gaps = np.concatenate([*found, np.empty(0)]) ** (alpha / 2)
+    n = len(gaps)
     if n < 2:
         raise InputError("alignment", f"{n} pairs of nonzero vectors", "at least 2")
-    u, v = (_directions(xp, xp.take(side, kept, axis=0)) for side in (x, y))
-    gaps = to_numpy(xp.sqrt(xp.sum((u - v) ** 2, axis=1))) ** alpha
     value, half = float(gaps.mean()), Z95 * float(gaps.std(ddof=1)) / math.sqrt(n)
     chance = z = None
     if alpha == 2:
-        mean_u, mean_v = xp.mean(u, axis=0), xp.mean(v, axis=0)
-        chance = 2 - 2 * float(xp.sum(mean_u * mean_v))
-        u, v = u - mean_u, v - mean_v
+        chance = 2 - 2 * float(sides[0].mean_x @ sides[1].mean_x)
         # Σ_i u_i·v_π(i) has variance Σ_ij (ũ_i·ṽ_j)² / (n - 1) over permutations π.
-        spread = 2 * math.sqrt(float(xp.sum((u.T @ u) * (v.T @ v))) / (n - 1)) / n
+        shared = float(np.vdot(sides[0].scatter_xx, sides[1].scatter_xx))
+        spread = 2 * math.sqrt(max(shared, 0.0) / (n - 1)) / n
         z = (chance - value) / spread if spread > 1e-12 else None
     skipped = int(x.shape[0]) - n
     warnings = (f"{skipped} pairs with a zero vector left out",) if skipped else ()

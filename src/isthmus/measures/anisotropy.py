@@ -1,16 +1,16 @@
 r"""Anisotropy: how much the rows of a space point the same way."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, namespace, to_numpy
+from isthmus.core.arrays import Array, matrix, namespace, row_blocks, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
-from isthmus.core.neighbors import directions
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import jackknife
+from isthmus.measures.rows import BLOCK, along, jackknife, unit_rows
 
 CARD = Card(
     name="anisotropy",
@@ -19,7 +19,7 @@ CARD = Card(
         "How Contextual are Contextualized Word Representations?", "Ethayarajh", 2019
     ),
     cost="n d^2",
-    memory="n d",
+    memory="d^2",
     invariant=("orthogonal", "row_scale"),
     spaces=1,
     paired=False,
@@ -66,30 +66,36 @@ def anisotropy(x: Array) -> Score:
     (0.0, 1.0)
     """
     x = matrix("x", x, operation="anisotropy")
-    xp = namespace(x)
-    u = directions(xp.astype(x, xp.float64))
     given, d = (int(size) for size in x.shape)
-    kept = xp.nonzero(xp.max(xp.abs(u), axis=1) > 0)[0]
-    n = int(kept.shape[0])
+    n, total, gram = 0, np.zeros(d), np.zeros((d, d))
+    for rows in row_blocks(given, BLOCK):
+        u, kept = unit_rows(x[rows, :])
+        n += int(kept.sum())
+        total += to_numpy(namespace(u).sum(u, axis=0))
+        gram += to_numpy(u.T @ u)
     if n < 3:
         raise InputError("anisotropy", f"{n} nonzero rows", "at least 3")
-    u = xp.take(u, kept, axis=0) if n < given else u
-    total = to_numpy(xp.sum(u, axis=0))
-    along = to_numpy(u @ xp.asarray(total, device=getattr(u, "device", None)))
     power = float(total @ total)
     value = (power - n) / (n * (n - 1))
-    left = (power - 2 * along + 1 - (n - 1)) / ((n - 1) * (n - 2))
-    values = np.linalg.eigvalsh(to_numpy(u.T @ u))
+    values = np.linalg.eigvalsh(gram)
     from scipy.stats import chi2
 
     return Score(
         value=value,
         method="anisotropy",
         n=n,
-        ci=jackknife(value, [left]),
+        ci=jackknife(value, _left_out(x, n, total)),
         chance=0.0,
         z=value * math.sqrt(n * (n - 1) * d / 2),
         p=float(chi2.sf(d * power / n, d)),
         warnings=(f"{given - n} zero rows left out",) if given > n else (),
         parts={"drift": math.sqrt(power) / n, "top_share": float(values[-1]) / n},
     )
+
+
+def _left_out(x: Array, n: int, total: np.ndarray) -> Iterator[np.ndarray]:
+    """The value without each of the n nonzero rows, block by block."""
+    power = float(total @ total)
+    for rows in row_blocks(x.shape[0], BLOCK):
+        u, kept = unit_rows(x[rows, :])
+        yield (power - 2 * along(to_numpy(u)[kept], total) + 2 - n) / ((n - 1) * (n - 2))

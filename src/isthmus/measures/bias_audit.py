@@ -11,7 +11,7 @@ from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.classes import codes
+from isthmus.measures.classes import class_sums, codes
 from isthmus.measures.debiased_cka import debiased_cka
 from isthmus.measures.linear_probe import linear_probe
 from isthmus.measures.rows import check_varied, jackknife
@@ -140,8 +140,7 @@ def _features(factors: Any, n: int) -> list[np.ndarray]:
 def _share(rows: np.ndarray, numbers: np.ndarray) -> tuple[float, np.ndarray]:
     """Share of the variance of centred rows between classes, and with each row left out."""
     n, sizes = len(rows), np.bincount(numbers)
-    sums = np.zeros((len(sizes), rows.shape[1]))
-    np.add.at(sums, numbers, rows)
+    sums = class_sums(rows, numbers, len(sizes))
     each = np.einsum("ij,ij->i", rows, rows)
     total = float(each.sum())
     squares = np.einsum("ij,ij->i", sums, sums)
@@ -186,6 +185,5 @@ def _reflected(
 def _without(x: Array, numbers: np.ndarray) -> Array:
     """Rows less the mean of their class."""
     rows = to_numpy(x).astype(np.float64)
-    sums = np.zeros((int(numbers.max()) + 1, rows.shape[1]))
-    np.add.at(sums, numbers, rows)
+    sums = class_sums(rows, numbers, int(numbers.max()) + 1)
     return like(rows - (sums / np.bincount(numbers)[:, None])[numbers], x)

@@ -7,8 +7,8 @@ from isthmus.core.arrays import Array, paired
 from isthmus.core.card import Card, Paper
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.procrustes_angular import LARGE_BIAS, angle_and_influences
-from isthmus.measures.rows import influence_interval
+from isthmus.measures.procrustes_angular import LARGE_BIAS, angle_and_error
+from isthmus.measures.rows import Z95
 
 CARD = Card(
     name="bures_similarity",
@@ -69,7 +69,7 @@ def bures_similarity(x: Array, y: Array | None = None) -> Score:
     1.0
     """
     x, y = paired(x, y, operation="bures_similarity")
-    angle, influences = angle_and_influences(x, y, operation="bures_similarity")
+    angle, error = angle_and_error(x, y, operation="bures_similarity")
     value = math.cos(angle.value)
     chance = None if angle.chance is None else math.cos(angle.chance)
     warnings: tuple[str, ...] = ()
@@ -82,5 +82,5 @@ def bures_similarity(x: Array, y: Array | None = None) -> Score:
         )
     return replace(
         angle, value=value, method="bures_similarity", chance=chance, warnings=warnings,
-        ci=influence_interval(value, [influences]),
+        ci=(value - Z95 * error, value + Z95 * error),
     )  # fmt: skip

@@ -5,13 +5,14 @@ CCA and its kin, where tr(P_x P_y) = |U_xᵀ U_y|² with P = U Uᵀ; holds no me
 """
 
 import math
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 from scipy.special import betainc
 
-from isthmus.core.arrays import Array, namespace, to_numpy
+from isthmus.core.arrays import Array, like, namespace, row_blocks, to_numpy
 from isthmus.core.errors import InputError
+from isthmus.measures.rows import BLOCK, along, squares
 
 
 def span(
@@ -24,41 +25,56 @@ def span(
     Values at the level of rounding (of x's own precision, at its distance from the origin) count
     as zero, so duplicate or constant columns add nothing. Raises InputError when nothing is left.
     """
-    xp = namespace(x)
+    xp, (n, d) = namespace(x), x.shape
     eps = float(xp.finfo(x.dtype).eps)
-    wide = xp.astype(x, xp.float64)
+    peak = max(float(xp.max(x)), -float(xp.min(x))) or 1.0
     # One unit for all columns keeps squares within range.
-    wide = wide / (float(xp.max(xp.abs(wide))) or 1.0)
-    far = float(xp.max(xp.abs(xp.mean(wide, axis=0)))) if centre else 0.0
-    if centre:
-        wide = wide - xp.mean(wide, axis=0)
-    u, s = _left(wide, x.dtype)
-    values = to_numpy(s)
-    n, d = x.shape
-    noise = 8 * eps * far * math.sqrt(n * d) + max(n, d) * np.finfo(float).eps * values[0]
-    rank = int(np.sum(values > noise))
+    unit = 1.0 if 1e-60 < peak < 1e60 else peak
+    mean = _mean(x, unit) if centre else np.zeros(d)
+    far = float(np.abs(mean).max())
+    u, s = _left(x, mean, unit)
+    noise = 8 * eps * far * math.sqrt(n * d) + max(n, d) * np.finfo(float).eps * s[0]
+    rank = int(np.sum(s > noise))
     if rank == 0:
         what = "whose rows are all equal" if centre else "that is zero"
         raise InputError(operation, f"{name} of shape {(n, d)} {what}", "rows that vary")
-    return to_numpy(u)[:, :rank], values[:rank]
+    return to_numpy(u)[:, :rank], s[:rank] / (peak / unit)
 
 
-def _left(wide: Array, dtype: Any) -> tuple[Array, Array]:
-    """Left singular vectors (n, min(n, d)) and singular values of a float64 matrix (n, d).
+def _wide(x: Array, unit: float, mean: np.ndarray | None = None) -> Iterator[Array]:
+    """Blocks of rows of x over ``unit`` and less ``mean``, in float64."""
+    xp = namespace(x)
+    for rows in row_blocks(x.shape[0], BLOCK):
+        block = xp.astype(x[rows, :], xp.float64)
+        if unit != 1.0:
+            block = block / unit
+        yield block - like(mean, block) if mean is not None and mean.any() else block
+
+
+def _mean(x: Array, unit: float) -> np.ndarray:
+    xp = namespace(x)
+    total = sum(to_numpy(xp.sum(block, axis=0)) for block in _wide(x, unit))
+    return np.asarray(total / x.shape[0])
+
+
+def _left(x: Array, mean: np.ndarray, unit: float) -> tuple[Array, np.ndarray]:
+    """Left singular vectors (n, min(n, d)) and singular values of x over ``unit`` less ``mean``.
 
     From the eigenvectors of the Gram matrix, at a third of the cost, where squaring the condition
-    number leaves the digits of rows that came as ``dtype``, and never fewer than eleven.
+    number leaves the digits of rows that came as the dtype of x, and never fewer than eleven.
     """
-    xp = namespace(wide)
-    n, d = wide.shape
-    eps = float(xp.finfo(dtype).eps)
+    xp, (n, d) = namespace(x), x.shape
+    eps = float(xp.finfo(x.dtype).eps)
     if n > 2 * d:
-        values, vectors = xp.linalg.eigh(wide.T @ wide)
+        gram = sum(to_numpy(block.T @ block) for block in _wide(x, unit, mean))
+        values, vectors = np.linalg.eigh(gram)
         if float(values[0]) * max(eps, 1e-11) > float(values[-1]) * np.finfo(float).eps:
-            s = xp.sqrt(xp.flip(values))
-            return xp.astype(wide, dtype) @ xp.astype(xp.flip(vectors, axis=1) / s, dtype), s
-    u, s, _ = xp.linalg.svd(wide, full_matrices=False)
-    return u, s
+            s = np.sqrt(values[::-1])
+            turn = like(vectors[:, ::-1] / s, x)
+            blocks = _wide(x, unit, mean)
+            return xp.concat([xp.astype(block, x.dtype) @ turn for block in blocks]), s
+    u, s, _ = xp.linalg.svd(xp.concat(list(_wide(x, unit, mean))), full_matrices=False)
+    return u, to_numpy(s)
 
 
 def check_room(name: str, x: Array, rank: int, *, operation: str) -> None:
@@ -73,15 +89,21 @@ def check_room(name: str, x: Array, rank: int, *, operation: str) -> None:
         )
 
 
-def overlap_moments(u: np.ndarray, v: np.ndarray) -> tuple[float, float]:
+def overlap_moments(
+    u: np.ndarray,
+    v: np.ndarray,
+    weights: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[float, float]:
     """Exact mean and standard deviation of tr(P_x P_y) over all n! shuffles of the rows of v.
 
+    P_x = U W Uᵀ of orthonormal U and diagonal W, 1 without ``weights``.
     P = P̃ + k 1ᵀ + 1 kᵀ + c with P̃ doubly centred; k and c vanish for centred bases. The centred
     part has the moments of Kazi-Aoual et al. 1995; the part along k adds 2n k·l, and their
     covariance is n D_x D_y / ((n-1)(n-2)) with D = Σ P̃_ii k_i. Needs n >= 4.
     """
     n = len(u)
-    (t, t2, s, k, d, c), (t_, t2_, s_, k_, d_, c_) = _sums(u), _sums(v)
+    h, g = weights or (np.ones(u.shape[1]), np.ones(v.shape[1]))
+    (t, t2, s, k, d, c), (t_, t2_, s_, k_, d_, c_) = _sums(u, h), _sums(v, g)
     mean = t * t_ / (n - 1) + n * n * c * c_
     within = (
         2 * ((n - 1) * t2 - t * t) * ((n - 1) * t2_ - t_ * t_) / ((n - 1) ** 2 * (n + 1) * (n - 2))
@@ -94,19 +116,23 @@ def overlap_moments(u: np.ndarray, v: np.ndarray) -> tuple[float, float]:
     return mean, math.sqrt(max(within + along, 0.0))
 
 
-def _sums(u: np.ndarray) -> tuple[float, float, float, float, float, float]:
-    """Of P = U Uᵀ: tr P̃, tr P̃², Σ P̃_ii², |k|², Σ P̃_ii k_i and c."""
-    mean = u.mean(axis=0)
-    w = u - mean
-    small = w.T @ w
-    diagonal, k = np.einsum("ij,ij->i", w, w), w @ mean
+def _sums(u: np.ndarray, weights: np.ndarray) -> tuple[float, float, float, float, float, float]:
+    """Of P = U W Uᵀ with UᵀU = 1: tr P̃, tr P̃², Σ P̃_ii², |k|², Σ P̃_ii k_i and c."""
+    n, mean = len(u), u.mean(axis=0, dtype=np.float64)
+    moved, size = weights * mean, float(weights @ mean**2)
+    # P̃ = Ũ W Ũᵀ with Ũ = U - mean, whose Gram matrix is 1 - n mean meanᵀ.
+    across = along(u, moved)
+    root = np.sqrt(weights).astype(u.dtype)
+    diagonal = squares(u * root) - 2 * across + size
+    k = across - size
+    second = float(weights @ weights) - 2 * n * float(moved @ moved) + (n * size) ** 2
     return (
         float(diagonal.sum()),
-        float(np.sum(small**2)),
+        second,
         float(diagonal @ diagonal),
         float(k @ k),
         float(diagonal @ k),
-        float(mean @ mean),
+        size,
     )
 
 
@@ -125,15 +151,21 @@ def overlap_influence(u: np.ndarray, v: np.ndarray, cross: np.ndarray) -> tuple[
     return len(u) * total.astype(np.float64), float(np.vdot(forth, forth) + np.vdot(back, back)) / 2
 
 
-def overlap_test(u: np.ndarray, v: np.ndarray, cross: np.ndarray) -> tuple[float, float, float]:
-    """Mean of tr(P_x P_y) over shuffles, and z and p of the pairing that came, Uᵀ V = ``cross``.
+def overlap_test(
+    u: np.ndarray,
+    v: np.ndarray,
+    cross: np.ndarray,
+    weights: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[float, float, float]:
+    """Mean of tr(P_x P_y) over shuffles, and z and p of the pairing that came.
 
+    tr(P_x P_y) = |``cross``|², which is Uᵀ V, or W_x^½ Uᵀ V W_y^½ with ``weights`` of the axes.
     p is the tail of the Beta on [0, min rank] with the exact mean and variance: for centred
     one-dimensional Gaussian sides that is the exact distribution of ρ².
     """
     top = min(u.shape[1], v.shape[1])
     value = min(float(np.sum(cross**2)), top)
-    mean, error = overlap_moments(u, v)
+    mean, error = overlap_moments(u, v, weights)
     # Where all shuffles are alike nothing can be told apart, and the error is the root of rounding.
     if not error > 1e-7 * top:
         return mean, 0.0, 1.0

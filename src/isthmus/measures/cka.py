@@ -10,9 +10,9 @@ from isthmus.core.card import Card, Paper
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.debiased_cka import ROWS, Product
 from isthmus.measures.debiased_cka import from_moments as debiased
-from isthmus.measures.rows import centred, check_varied, jackknife
+from isthmus.measures.debiased_cka import row_products
+from isthmus.measures.rows import check_varied, jackknife
 
 CARD = Card(
     name="cka",
@@ -72,9 +72,9 @@ def cka(x: Array, y: Array | None = None, *, ci: bool = True) -> Score:
     """
     x, y = paired(x, y, operation="cka", min_rows=4)
     moments = Moments.of(x, y)
-    check_varied("x", x, moments.scatter_xx, moments.mean_x, operation="cka")
-    check_varied("y", y, moments.scatter_yy, moments.mean_y, operation="cka")
     n, xx, yy = moments.n, moments.scatter_xx, moments.scatter_yy
+    check_varied("x", x, xx, moments.mean_x, operation="cka")
+    check_varied("y", y, yy, moments.mean_y, operation="cka")
     # Sides are measured in their own units, so that no product of four entries leaves the range.
     units = math.sqrt(np.linalg.norm(xx)), math.sqrt(np.linalg.norm(yy))
     value = float(np.sum((moments.scatter_xy / units[0] / units[1]) ** 2))
@@ -105,19 +105,18 @@ def _left_out(
 ) -> Iterator[np.ndarray]:
     """The value without row m: its scatters are C - n/(n-1) u_m v_mᵀ, rank one away."""
     keep = moments.n / (moments.n - 1)
-    cxx = Product(moments.scatter_xx / units[0] ** 2, x)
-    cxy = Product(moments.scatter_xy / units[0] / units[1], x)
-    cyy = Product(moments.scatter_yy / units[1] ** 2, x)
-    blocks = (
-        centred(x, moments.mean_x, rows=ROWS),
-        centred(y, moments.mean_y, rows=ROWS),
-    )
-    for u, v in zip(*blocks, strict=True):
-        u, v = u / units[0], v / units[1]
-        a, b = np.einsum("ij,ij->i", u, u), np.einsum("ij,ij->i", v, v)
-        norms = [
-            c.square - 2 * keep * np.einsum("ij,ij->i", c.of(left), right) + keep**2 * p * q
-            for c, left, right, p, q in ((cxx, u, u, a, a), (cxy, u, v, a, b), (cyy, v, v, b, b))
-        ]
+    p, q = units
+    square = [
+        float(np.sum((c / a / b) ** 2))
+        for c, a, b in (
+            (moments.scatter_xx, p, p), (moments.scatter_xy, p, q), (moments.scatter_yy, q, q)
+        )
+    ]  # fmt: skip
+    for _, _, a, b, *through in row_products(x, y, moments, units):
+        # |C - keep u vᵀ|² = |C|² - 2 keep uᵀC v + keep² |u|² |v|².
+        xx, xy, yy = (
+            whole - 2 * keep * form + keep**2 * pair
+            for whole, form, pair in zip(square, through, (a * a, a * b, b * b), strict=True)
+        )
         with np.errstate(invalid="ignore", divide="ignore"):
-            yield norms[1] / np.sqrt(norms[0]) / np.sqrt(norms[2])
+            yield xy / np.sqrt(xx) / np.sqrt(yy)

@@ -40,6 +40,15 @@ def indicators(numbers: np.ndarray) -> np.ndarray:
     return np.eye(int(numbers.max()) + 1)[numbers]
 
 
+def class_sums(rows: np.ndarray, numbers: np.ndarray, classes: int) -> np.ndarray:
+    """Sums of the rows (n, d) of each class, (classes, d)."""
+    from scipy.sparse import csr_array
+
+    n = len(rows)
+    members = csr_array((np.ones(n, rows.dtype), (numbers, np.arange(n))), shape=(classes, n))
+    return np.asarray(members @ rows)
+
+
 def accuracy(
     guess: np.ndarray, numbers: np.ndarray, method: str, warnings: tuple[str, ...]
 ) -> Score:

@@ -10,6 +10,7 @@ from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
+from isthmus.measures.classes import class_sums
 from isthmus.measures.rows import check_varied, jackknife_error
 
 CARD = Card(
@@ -79,7 +80,9 @@ def crossnobis(x: Array, *, labels: Array, groups: Array) -> Score:
     from scipy.special import stdtr, stdtrit
 
     classes, means, root = cells(x, labels, groups, operation="crossnobis")
-    whitened = means @ root / np.sqrt(means.shape[2])
+    width = means.shape[2]
+    # As one product: of a stack there would be one for every group.
+    whitened = (means.reshape(-1, width) @ root).reshape(means.shape) / np.sqrt(width)
     rdm, groups_used = _distances(whitened, classes, operation="crossnobis")
     above = np.triu_indices(len(classes), 1)
     value = float(rdm[above].mean())
@@ -133,7 +136,7 @@ def cells(
         )
     held = to_numpy(x).astype(np.float64)
     held = held - held.mean(axis=0)
-    centres = np.stack([held[own == k].mean(axis=0) for k in range(len(classes))])
+    centres = _cell_means(held, own, len(classes))
     moments = Moments.of(like(held - centres[own], x))
     check_varied("x", x, moments.scatter_xx, moments.mean_x, operation=operation)
     sigma = moments.scatter_xx / (n - len(classes))
@@ -148,11 +151,15 @@ def cells(
             "Project onto fewer dimensions first (PCA).",
         )
     root = vectors / np.sqrt(values) / scale[:, None]
-    means = np.full((len(names), len(classes), d), np.nan)
-    for g in range(len(names)):
-        for k in np.unique(own[place == g]):
-            means[g, k] = held[(place == g) & (own == k)].mean(axis=0)
-    return classes, means, root
+    means = _cell_means(held, place * len(classes) + own, len(names) * len(classes))
+    return classes, means.reshape(len(names), len(classes), d), root
+
+
+def _cell_means(rows: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
+    """Mean row of every cell, (cells, d), NaN where a cell has none."""
+    sizes = np.bincount(cell, minlength=cells)[:, None]
+    with np.errstate(invalid="ignore"):
+        return np.asarray(class_sums(rows, cell, cells) / sizes)
 
 
 def _codes(name: str, values: Array, n: int, operation: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,16 +1,26 @@
 r"""Debiased CKA: similarity of two spaces from their centred Gram matrices, unbiased at small n."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from isthmus.core.arrays import Array, paired, to_numpy
+from isthmus.core.arrays import Array, paired
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import centred, check_varied, jackknife, upper_tail
+from isthmus.measures.rows import (
+    Form,
+    along,
+    centred,
+    check_varied,
+    fits_narrow,
+    jackknife,
+    squares,
+    upper_tail,
+)
 
 CARD = Card(
     name="debiased_cka",
@@ -27,9 +37,6 @@ CARD = Card(
     identical=1.0,
     min_rows=4,
 )
-
-#: Rows of one block of the pass behind the interval: few enough to stay in cache.
-ROWS = 1024
 
 
 @register(CARD)
@@ -104,7 +111,9 @@ def from_moments(moments: Moments) -> Score:
         )
     value = hxy / (np.sqrt(hxx) * np.sqrt(hyy))
     z = float(np.sqrt(n * (n - 3) / 2) * value)
-    skew = np.sqrt(8) * _third(moments.scatter_xx) * _third(moments.scatter_yy)
+    # Each in units of its own size, so that tr(S²) is one.
+    units = (s / np.linalg.norm(s) for s in (moments.scatter_xx, moments.scatter_yy))
+    skew = np.sqrt(8) * math.prod(_third(unit) for unit in units)
     return Score(
         value=float(value),
         method="debiased_cka",
@@ -117,8 +126,8 @@ def from_moments(moments: Moments) -> Score:
 
 def _third(scatter: np.ndarray) -> float:
     """tr(S³) / tr(S²)^1.5: 1 for a single direction, 0 for a flat spectrum."""
-    unit = scatter / np.linalg.norm(scatter)
-    return float(np.sum((unit @ unit) * unit))
+    # A matrix times its own transpose costs half; in its own units no entry leaves the range.
+    return float(np.vdot(scatter @ scatter.T, scatter))
 
 
 def _tail(z: float, skew: float) -> float:
@@ -132,56 +141,48 @@ def _tail(z: float, skew: float) -> float:
     return float(gammaincc(shape, max(shape + z * np.sqrt(shape), 0.0)))
 
 
+def row_products(
+    x: Array, y: Array, moments: Moments, units: tuple[float, float] = (1.0, 1.0)
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """u, v, |u|², |v|², uᵀS_xx u, uᵀS_xy v and vᵀS_yy v of centred rows, block by block.
+
+    Norms and forms are those of rows over ``units``, scatters too; u and v are as they came.
+    """
+    p, q = units
+    xx = Form(moments.scatter_xx / p**2, symmetric=True)
+    xy = Form(moments.scatter_xy / p / q)
+    yy = Form(moments.scatter_yy / q**2, symmetric=True)
+    wide = not fits_narrow(moments)
+    sides = (centred(x, moments.mean_x, wide=wide), centred(y, moments.mean_y, wide=wide))
+    for u, v in zip(*sides, strict=True):
+        yield (
+            u, v, squares(u) / p**2, squares(v) / q**2,
+            xx.of(u, u) / p**2, xy.of(u, v) / p / q, yy.of(v, v) / q**2,
+        )  # fmt: skip
+
+
 def _left_out(x: Array, y: Array, moments: Moments) -> Iterator[np.ndarray]:
     """The n values with one row left out, block by block."""
-    sides = [(x, moments.mean_x), (y, moments.mean_y)]
-    # First pass: Σa_i y_i and its kin, which turn every sum over a Gram row into one product.
-    ax = np.zeros(moments.dims[0])
-    bx, ay, by = ax.copy(), np.zeros(moments.dims[1]), np.zeros(moments.dims[1])
-    totals = np.zeros(5)  # Σa, Σb, Σaa, Σab, Σbb
-    for u, v in zip(*(centred(*side, rows=ROWS) for side in sides), strict=True):
-        a, b = np.einsum("ij,ij->i", u, u), np.einsum("ij,ij->i", v, v)
-        ax, bx, ay, by = ax + a @ u, bx + b @ u, ay + a @ v, by + b @ v
-        totals += np.array([a.sum(), b.sum(), a @ a, a @ b, b @ b])
-    through = [Product(c, x) for c in (moments.scatter_xx, moments.scatter_xy, moments.scatter_yy)]
-    n, (sa, sb, saa, sab, sbb) = moments.n, totals
-    for u, v in zip(*(centred(*side, rows=ROWS) for side in sides), strict=True):
-        a, b = np.einsum("ij,ij->i", u, u), np.einsum("ij,ij->i", v, v)
-        hxx = _hsic_left_out(n, through[0], u, u, a, a, u @ ax, u @ ax, sa, sa, saa)
-        hxy = _hsic_left_out(n, through[1], u, v, a, b, v @ ay, u @ bx, sa, sb, sab)
-        hyy = _hsic_left_out(n, through[2], v, v, b, b, v @ by, v @ by, sb, sb, sbb)
+    n, sums = moments.n, moments.norm_sums()
+    dx, d = moments.dims[0], sum(moments.dims)
+    # Σa_i y_i and its kin turn every sum over a Gram row into one product.
+    (ax, ay), (bx, by) = np.split(sums[0, :d], [dx]), np.split(sums[1, :d], [dx])
+    (saa, sab), (sbb, sa, sb) = sums[0, d : d + 2], (sums[1, d + 1], *sums[2, d : d + 2])
+    scatters = moments.scatter_xx, moments.scatter_xy, moments.scatter_yy
+    square = [float(np.vdot(c, c)) for c in scatters]
+    for u, v, a, b, xx, xy, yy in row_products(x, y, moments):
+        uax, vby = along(u, ax), along(v, by)
+        hxx = _hsic_left_out(n, square[0], xx, a, a, uax, uax, sa, sa, saa)
+        hxy = _hsic_left_out(n, square[1], xy, a, b, along(v, ay), along(u, bx), sa, sb, sab)
+        hyy = _hsic_left_out(n, square[2], yy, b, b, vby, vby, sb, sb, sbb)
         with np.errstate(invalid="ignore", divide="ignore"):
             yield hxy / (np.sqrt(hxx) * np.sqrt(hyy))
 
 
-class Product:
-    """Rows times a matrix c (p, q), in the precision that the rows came in.
-
-    For errors of intervals: there float32's digits are enough, at half of float64's cost.
-    """
-
-    def __init__(self, c: np.ndarray, kind: Array) -> None:
-        self.square = float(np.sum(c**2))
-        # In units of the largest entry, so that float32's range is never left.
-        self._unit = float(np.abs(c).max()) or 1.0
-        self._narrow = to_numpy(kind[:1, :]).dtype == np.float32
-        self._c = (c / self._unit).astype(np.float32) if self._narrow else c
-
-    def of(self, rows: np.ndarray) -> np.ndarray:
-        """Rows (r, p) float64 times c, (r, q) float64."""
-        if not self._narrow:
-            return rows @ self._c
-        peak = max(float(rows.max()), -float(rows.min())) or 1.0
-        narrow = np.empty(rows.shape, dtype=np.float32)
-        np.divide(rows, peak, out=narrow, casting="same_kind")
-        return np.multiply(narrow @ self._c, peak * self._unit, dtype=np.float64)
-
-
 def _hsic_left_out(
     n: int,
-    c: "Product",
-    u: np.ndarray,
-    v: np.ndarray,
+    square: float,
+    through: np.ndarray,
     a: np.ndarray,
     b: np.ndarray,
     vay: np.ndarray,
@@ -191,8 +192,8 @@ def _hsic_left_out(
     sab: float,
 ) -> np.ndarray:
     """Unbiased HSIC without row m, for each row m of a block; rows are centred, so k_m = -a_m."""
-    t = np.einsum("ij,ij->i", c.of(u), v) - a * b  # Σ_j≠m K_mj L_mj
-    trace = c.square - sab - 2 * t
+    t = through - a * b  # Σ_j≠m K_mj L_mj
+    trace = square - sab - 2 * t
     sums = (2 * a - sa) * (2 * b - sb)
     # Σ_j k_j l_j once row m is taken out of both sums: - k_m l_m - (Lk)_m - (Kl)_m + t_m.
     cross = sab - a * b - (a * b - vay) - (a * b - ubx) + t

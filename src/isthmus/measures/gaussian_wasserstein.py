@@ -11,8 +11,7 @@ from isthmus.core.linalg import procrustes, symmetric_eigen
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.debiased_cka import Product
-from isthmus.measures.rows import Z95, centred
+from isthmus.measures.rows import Z95, Form, along, centred, fits_narrow
 
 CARD = Card(
     name="gaussian_wasserstein",
@@ -139,8 +138,7 @@ def _noise(covariance: np.ndarray) -> float:
 
 def _variance(x: Any, side: Moments, step: np.ndarray, optimal: np.ndarray) -> float:
     """Variance of W² from drawing the rows of x: Σ ψ² / n² of their influences."""
-    rest = Product(np.eye(len(step)) - optimal, x)
-    influence = np.concatenate(
-        [2 * u @ step + np.einsum("ij,ij->i", rest.of(u), u) for u in centred(x, side.mean_x)]
-    )
+    rest = Form(np.eye(len(step)) - optimal, symmetric=True)
+    rows = centred(x, side.mean_x, wide=not fits_narrow(side))
+    influence = np.concatenate([2 * along(u, step) + rest.of(u, u) for u in rows])
     return float(influence.var() / side.n)

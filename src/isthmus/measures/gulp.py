@@ -91,7 +91,7 @@ def gulp(x: Array, y: Array | None = None, *, lam: float = 0.01) -> Score:
     value = _apart(u, h, v, g, cross)
     # K = U h Uᵀ, so that sqrt(h) makes each the projector that the moments are written for.
     a, b = np.sqrt(h), np.sqrt(g)
-    mean, z, p = overlap_test(u * a, v * b, a[:, None] * cross * b)
+    mean, z, p = overlap_test(u, v, a[:, None] * cross * b, (h, g))
     sizes = float(h @ h), float(g @ g)
     chance = math.sqrt(max(sum(sizes) - 2 * mean, 0.0))
     influences = _influence(sides[0], sides[1], cross) / (2 * max(value, np.finfo(float).tiny))
@@ -140,14 +140,14 @@ def _influence(
     |h^½ M(bg)|², and the scaling to a total variance of 1 moves each h by -h(1-h) per unit.
     """
     total = np.zeros(len(one[0]))
-    weighted = []
     for (u, h, share), (_, g, _), m in ((one, two, cross), (two, one, cross.T)):
         n = len(u)
         a = math.sqrt(n) * u
-        weighted.append(a * h)
+        through = (a * h) @ m
         excess = a**2 @ share - 1  # of the row's squared norm over the mean
         damped = h * (1 - h)
         total += 2 * (a**2 @ (h * damped) - excess * float(h @ damped))
-        total += 2 * (((a * h) @ m) ** 2 @ g + excess * float(damped @ m**2 @ g))
-    total -= 4 * np.einsum("ij,ij->i", weighted[0] @ cross, weighted[1])
+        total += 2 * (through**2 @ g + excess * float(damped @ m**2 @ g))
+        if m is cross:
+            total -= 4 * math.sqrt(n) * np.einsum("ij,ij->i", through * g, two[0])
     return total

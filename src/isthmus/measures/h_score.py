@@ -75,9 +75,11 @@ def h_score(x: Array, labels: Any) -> Score:
     # A row of its own class each: the labels' span fills all rows and everything agrees with it.
     check_room("labels", np.empty((len(u), len(sizes))), len(sizes) - 1, operation="h_score")
     v, _ = span("labels", indicators(numbers), operation="h_score")
-    cross = u.T @ v
+    cross = u.T.astype(np.float64) @ v
     value = float(np.sum(cross**2))
     chance, z, p = overlap_test(u, v, cross)
+    # Errors of an interval do with the digits that the rows came in.
+    influences, _ = overlap_influence(u, v.astype(u.dtype), cross.astype(u.dtype))
     warnings: tuple[str, ...] = ()
     if chance > 0.1 * min(u.shape[1], v.shape[1]):
         warnings = (f"shuffled labels would read {chance:.2f} at this width and {len(u)} rows",)
@@ -85,7 +87,7 @@ def h_score(x: Array, labels: Any) -> Score:
         value=value,
         method="h_score",
         n=len(u),
-        ci=influence_interval(value, [overlap_influence(u, v, cross)[0]]),
+        ci=influence_interval(value, [influences]),
         chance=chance,
         z=z,
         p=p,

@@ -4,15 +4,14 @@ import math
 
 import numpy as np
 
-from isthmus.core.arrays import Array, namespace, paired, to_numpy
+from isthmus.core.arrays import Array, paired, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
-from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.gram import chi_squared_tail
-from isthmus.measures.rows import check_varied, influence_interval, shuffled
+from isthmus.measures.rows import Spread, check_varied, influence_interval, shuffled
 
 CARD = Card(
     name="minibatch_cka",
@@ -23,7 +22,7 @@ CARD = Card(
         "Nguyen et al.",
         2021,
     ),
-    cost="n d^2 + n m d",
+    cost="n m d",
     memory="d^2",
     invariant=("orthogonal", "isotropic_scale", "translation"),
     symmetric=True,
@@ -45,7 +44,7 @@ def minibatch_cka(x: Array, y: Array | None = None, *, batch: int = 64, rng: See
               \sum_b \mathrm{HSIC}_u(Y_b, Y_b)}}
 
     For code that sees activations batch by batch. It targets the same number as ``debiased_cka``,
-    which reads every pair of rows in one pass over ``Moments`` at the same cost, so prefer that:
+    which reads every pair of rows in one pass over ``Moments``, so prefer that:
     batches only see the pairs within them and pay with variance. The interval comes from how the
     batches differ (delta method); z is exact over all shuffles of the pairs within batches, where
     the sum has mean 0 and variance Σ_b 2 HSIC_u(X_b, X_b) HSIC_u(Y_b, Y_b) / (m_b (m_b - 3)); p is
@@ -82,20 +81,18 @@ def minibatch_cka(x: Array, y: Array | None = None, *, batch: int = 64, rng: See
         raise InputError(
             "minibatch_cka", f"batch={batch}", "at least 4 rows per batch", "Use debiased_cka."
         )
-    n, xp = x.shape[0], namespace(x, y)
-    moments = Moments.of(x, y)
-    check_varied("x", x, moments.scatter_xx, moments.mean_x, operation="minibatch_cka")
-    check_varied("y", y, moments.scatter_yy, moments.mean_y, operation="minibatch_cka")
-    order = shuffled(x, y, moments, rng)
+    n = x.shape[0]
+    spread = Spread.of(x, y)
+    totals = np.diag([spread.variance_x]), np.diag([spread.variance_y])
+    check_varied("x", x, totals[0], spread.mean_x, operation="minibatch_cka")
+    check_varied("y", y, totals[1], spread.mean_y, operation="minibatch_cka")
+    order = shuffled(x, y, spread, rng)
     # One unit for each side keeps its share in the sums and products of fourth powers in range.
-    units = moments.variance_x / n, moments.variance_y / n
+    units = spread.variance_x / n, spread.variance_y / n
     found, sizes = [], []
+    host = to_numpy(x), to_numpy(y)
     for rows in np.array_split(order, max(n // batch, 1)):
-        index = xp.asarray(rows, device=getattr(x, "device", None))
-        k, ell = (
-            _gram(to_numpy(xp.take(side, index, axis=0)), unit)
-            for side, unit in zip((x, y), units, strict=True)
-        )
+        k, ell = (_gram(side[rows], unit) for side, unit in zip(host, units, strict=True))
         found.append([_hsic(k, k), _hsic(k, ell), _hsic(ell, ell)])
         sizes.append(len(rows))
     parts, m = np.array(found), np.array(sizes)
@@ -106,8 +103,8 @@ def minibatch_cka(x: Array, y: Array | None = None, *, batch: int = 64, rng: See
             "Use larger batches, or debiased_cka.",
         )  # fmt: skip
     value = float(xy / math.sqrt(xx * yy))
-    spread = math.sqrt(np.sum(2 * np.maximum(parts[:, 0] * parts[:, 2], 0) / (m * (m - 3))))
-    z = float(xy) / spread if spread > 0 else None
+    error = math.sqrt(np.sum(2 * np.maximum(parts[:, 0] * parts[:, 2], 0) / (m * (m - 3))))
+    z = float(xy) / error if error > 0 else None
     count = len(m)
     influences = count * (
         parts[:, 1] / math.sqrt(xx * yy) - value * (parts[:, 0] / xx + parts[:, 2] / yy) / 2
@@ -128,8 +125,9 @@ def minibatch_cka(x: Array, y: Array | None = None, *, batch: int = 64, rng: See
 
 def _gram(rows: np.ndarray, unit: float) -> np.ndarray:
     """Inner products (m, m) of the centred rows of a batch over ``unit``, the diagonal zero."""
-    rows = (rows - rows.mean(axis=0, dtype=np.float64)) / math.sqrt(unit)
-    gram = rows @ rows.T
+    mean = rows.mean(axis=0, dtype=np.float64).astype(rows.dtype)
+    rows = (rows - mean) / rows.dtype.type(math.sqrt(unit))
+    gram = (rows @ rows.T).astype(np.float64)
     np.fill_diagonal(gram, 0.0)
     return gram
 

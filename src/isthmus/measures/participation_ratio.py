@@ -10,8 +10,15 @@ from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.debiased_cka import Product
-from isthmus.measures.rows import centred, check_varied, jackknife
+from isthmus.measures.rows import (
+    Form,
+    along,
+    centred,
+    check_varied,
+    fits_narrow,
+    jackknife,
+    squares,
+)
 
 CARD = Card(
     name="participation_ratio",
@@ -74,12 +81,10 @@ def participation_ratio(x: Array, *, debias: bool = False) -> Score:
     scatter, n = moments.scatter_xx, moments.n
     check_varied("x", x, scatter, moments.mean_x, operation="participation_ratio")
     unit = float(np.trace(scatter)) / n  # keeps fourth powers of large entries within range
-    squares = third = 0.0
-    weighted = np.zeros(x.shape[1])
-    for u in centred(x, moments.mean_x):
-        a = np.einsum("ij,ij->i", u, u) / unit
-        squares, weighted, third = squares + float(a @ a), weighted + a @ u, third + float(a.sum())
-    sums = np.array([third, float(np.sum((scatter / unit) ** 2)), squares])
+    about = moments.norm_sums()  # Σa x, Σa² and Σa of rows about the mean
+    weighted = about[0, :-3] / unit
+    square = float(np.sum((scatter / unit) ** 2))
+    sums = np.array([about[2, -3] / unit, square, about[0, -3] / unit**2])
     value = float(_ratio(n, *sums, debias=debias))
     warnings: tuple[str, ...] = ()
     corrected = float(_ratio(n, *sums, debias=True)) if n >= 4 else value
@@ -126,11 +131,11 @@ def _left_out(
     """The ratio with row m left out, for every m; all sums are about the mean of the rest."""
     n, (total, square, fourth) = moments.n, sums
     c, k = 1 / (n - 1), n / (n - 1)
-    through = Product(moments.scatter_xx / unit, x)
-    for u in centred(x, moments.mean_x):
-        a = np.einsum("ij,ij->i", u, u) / unit
-        q = np.einsum("ij,ij->i", through.of(u), u) / unit  # Σ_i K_im²
-        p = u @ weighted / unit  # Σ_i a_i K_im
+    through = Form(moments.scatter_xx / unit, symmetric=True)
+    for u in centred(x, moments.mean_x, wide=not fits_narrow(moments)):
+        a = squares(u) / unit
+        q = through.of(u, u) / unit  # Σ_i K_im²
+        p = along(u, weighted) / unit  # Σ_i a_i K_im
         # |x_i - mean₋ₘ|² = a_i + 2c K_im + c² a_m, squared and summed over i ≠ m.
         rest = (
             fourth - a**2 + 4 * c**2 * (q - a**2) + c**3 * a**2 + 4 * c * (p - a**2)

@@ -9,7 +9,14 @@ from isthmus.core.card import Card, Paper
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import centred, check_varied, influence_interval
+from isthmus.measures.rows import (
+    Z95,
+    centred,
+    check_varied,
+    fits_narrow,
+    influence_error,
+    squares,
+)
 
 CARD = Card(
     name="procrustes_angular",
@@ -30,9 +37,9 @@ CARD = Card(
     rough=(0, 8),
 )  # fmt: skip
 
-#: Draws behind the chance level at widths up to 256; the nuclear norm is so concentrated that few
-#: do, and one does beyond, where it varies by less than a thousandth.
-_DRAWS = 4
+#: Draws behind the chance level at widths up to ``_WIDE``; the nuclear norm is so concentrated that
+#: few do, and one does beyond, where it varies by less than a thousandth.
+_DRAWS, _WIDE = 4, 256
 
 
 @register(CARD)
@@ -73,45 +80,48 @@ def procrustes_angular(x: Array, y: Array | None = None) -> Score:
     True
     """
     x, y = paired(x, y, operation="procrustes_angular")
-    return angle_and_influences(x, y, operation="procrustes_angular")[0]
+    return angle_and_error(x, y, operation="procrustes_angular")[0]
 
 
-def angle_and_influences(x: Array, y: Array, *, operation: str) -> tuple[Score, np.ndarray]:
-    """The angle between x and y, and the influence (n,) of each row on minus its cosine."""
+def angle_and_error(x: Array, y: Array, *, operation: str) -> tuple[Score, float]:
+    """The angle between x and y, and the infinitesimal-jackknife error of its cosine."""
     moments = Moments.of(x, y)
-    scatters = moments.scatter_xx, moments.scatter_yy
+    n, scatters = moments.n, (moments.scatter_xx, moments.scatter_yy)
     check_varied("x", x, scatters[0], moments.mean_x, operation=operation)
     check_varied("y", y, scatters[1], moments.mean_y, operation=operation)
     sizes = math.sqrt(np.trace(scatters[0])), math.sqrt(np.trace(scatters[1]))
     svd = np.linalg.svd(moments.scatter_xy / sizes[0] / sizes[1], full_matrices=False)
-    rest, norms = residuals(x, y, moments, svd[0] @ svd[2], sizes)
-    square = float(rest.sum())
+    square, fourth, shared = residuals(x, y, moments, svd[0] @ svd[2], sizes)
     value = 2 * math.asin(min(math.sqrt(square) / 2, 1.0))
     slope = max(math.sin(value), np.finfo(float).tiny)  # -d similarity / d angle
-    influences = moments.n * (rest - square / 2 * norms.sum(axis=0)) / 2
+    a, b, ab = fourth_sums(moments, sizes)
+    # Row i moves minus the similarity by n (r - m square / 2) / 2, with r = |x̂Q - ŷ|² and
+    # m = |x̂|² + |ŷ|² of the row; over all rows that sums to zero.
+    spread = max(fourth - square * shared + square**2 / 4 * (a + b + 2 * ab), 0.0)
+    error = influence_error(n, 0.0, n**2 / 4 * spread)
     # Near identity rounding is larger than the bias, which is smaller than the value.
-    bias = min(overfit(scatters, svd, norms) / slope, value)
-    ci = influence_interval(value, [influences / slope])
-    chance = math.acos(min(chance_similarity(scatters, moments.n), 1.0))
+    bias = min(overfit(scatters, svd, ab) / slope, value)
+    chance = math.acos(min(chance_similarity(scatters, n), 1.0))
     warnings: tuple[str, ...] = ()
     if chance < 0.5 * math.pi / 2:
         warnings = (
-            f"{moments.n} rows are few for {max(moments.dims)} dims: even unrelated spaces would "
+            f"{n} rows are few for {max(moments.dims)} dims: even unrelated spaces would "
             f"read {chance:.2f}",
         )
     if bias > LARGE_BIAS * value:
-        warnings += (few_rows(moments.n, moments.dims, bias),)
+        warnings += (few_rows(n, moments.dims, bias),)
+    low, high = value - Z95 * error / slope, value + Z95 * error / slope + bias
     score = Score(
         value=value,
         method="procrustes_angular",
-        n=moments.n,
-        ci=None if ci is None else (max(ci[0], 0.0), max(min(ci[1] + bias, math.pi / 2), value)),
+        n=n,
+        ci=(max(low, 0.0), max(min(high, math.pi / 2), value)),
         chance=chance,
         length=value,
         warnings=warnings,
         parts={"bias": bias},
     )
-    return score, influences
+    return score, error
 
 
 #: Share of the value beyond which its bias is warned about: there the estimate falls short too.
@@ -128,41 +138,49 @@ def few_rows(n: int, dims: tuple[int, int], bias: float) -> str:
 
 def residuals(
     x: Array, y: Array, moments: Moments, q: np.ndarray, sizes: tuple[float, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """|x̂_i Q - ŷ_i|² (n,) and |x̂_i|², |ŷ_i|² (2, n) of centred rows over ``sizes``.
+) -> tuple[float, float, float]:
+    """Σr, Σr² and Σrm of r = |x̂_i Q - ŷ_i|², m = |x̂_i|² + |ŷ_i|² of centred rows over ``sizes``.
 
     The rotation goes to the narrower side, where it is an isometry. In the rows' own precision.
     """
-    wider = q.shape[0] > q.shape[1]
-    rest, norms = np.empty(moments.n), np.empty((2, moments.n))
-    start = 0
-    # Sizes are sums over all rows, and may leave float32's range where no entry does.
-    wide = not 1e-15 < min(sizes) <= max(sizes) < 1e15
+    wider, wide = q.shape[0] > q.shape[1], not fits_narrow(moments)
+    own, other = sizes[::-1] if wider else sizes
+    turn = (q.T if wider else q) * (other / own)
+    total = fourth = shared = 0.0
     sides = (centred(x, moments.mean_x, wide=wide), centred(y, moments.mean_y, wide=wide))
     for u, v in zip(*sides, strict=True):
-        u, v, q = u / sizes[0], v / sizes[1], q.astype(u.dtype, copy=False)
-        apart = v @ q.T - u if wider else u @ q - v
-        rows = slice(start, start + len(u))
-        for out, array in ((rest, apart), (norms[0], u), (norms[1], v)):
-            out[rows] = np.einsum("ij,ij->i", array, array)
-        start += len(u)
-    return rest, norms
+        turn = turn.astype(u.dtype, copy=False)
+        m = squares(u) / sizes[0] ** 2 + squares(v) / sizes[1] ** 2
+        apart = (v if wider else u) @ turn
+        apart -= u if wider else v
+        r = squares(apart) / other**2
+        total, fourth, shared = total + float(r.sum()), fourth + float(r @ r), shared + float(r @ m)
+    return total, fourth, shared
+
+
+def fourth_sums(moments: Moments, sizes: tuple[float, float]) -> tuple[float, float, float]:
+    """Σa², Σb² and Σab of a = |x̂|², b = |ŷ|² of centred rows over ``sizes``."""
+    sums, (p, q) = moments.norm_sums(), sizes
+    return (
+        float(sums[0, -3] / p**2 / p**2),
+        float(sums[1, -2] / q**2 / q**2),
+        float(sums[0, -2] / p**2 / q**2),
+    )
 
 
 def overfit(
     scatters: tuple[np.ndarray, np.ndarray],
     svd: tuple[np.ndarray, np.ndarray, np.ndarray],
-    norms: np.ndarray,
+    ab: float,
 ) -> float:
     r"""How far the similarity Σσ reads too high because the best rotation is fitted to n rows.
 
     The second-order term of the nuclear norm: with a = Uᵀx̂ and b = Vᵀŷ it is
     Σ_{p<q} E(a_p b_q - a_q b_p)² / (2n (σ_p + σ_q)), where axes past min(dx, dy) count with σ = 0.
     The fourth moments are those of elliptical rows: Gaussian ones, times the ratio of the observed
-    E|x̂|²|ŷ|² to theirs.
+    ``ab`` = Σ|x̂|²|ŷ|² of n rows to theirs.
     """
     u, s, vt = svd
-    n, unit = norms.shape[1], norms.sum(axis=1)
     a = u.T @ (scatters[0] / np.trace(scatters[0])) @ u
     b = vt @ (scatters[1] / np.trace(scatters[1])) @ vt.T
     alpha, beta = np.diag(a), np.diag(b)
@@ -175,8 +193,7 @@ def overfit(
     # Of the wider side, what lies outside the plane of its singular axes.
     beyond = alpha * max(1 - float(beta.sum()), 0.0) + beta * max(1 - float(alpha.sum()), 0.0)
     total += float((beyond[kept] / s[kept]).sum())
-    tails = n * float(norms[0] @ norms[1]) / float(unit[0] * unit[1]) / (1 + 2 * float(s @ s))
-    return max(tails * total / (2 * n), 0.0)
+    return max(ab / (1 + 2 * float(s @ s)) * total / 2, 0.0)
 
 
 def chance_similarity(scatters: tuple[np.ndarray, np.ndarray], n: int) -> float:
@@ -190,11 +207,20 @@ def chance_similarity(scatters: tuple[np.ndarray, np.ndarray], n: int) -> float:
         values = values[values > values[0] * 1e-12]
         sides.append(np.sqrt(values / values.sum()))
     sx, sy = sides
-    draws = [
-        np.linalg.svd(sx[:, None] * _corner(len(sx), len(sy), m, rng) * sy, compute_uv=False).sum()
-        for _ in range(_DRAWS if min(len(sx), len(sy)) <= 256 else 1)
-    ]
-    return float(np.mean(draws))
+    draws = _DRAWS if min(len(sx), len(sy)) <= _WIDE else 1
+    found = [_nuclear(sx[:, None] * _corner(len(sx), len(sy), m, rng) * sy) for _ in range(draws)]
+    return float(np.mean(found))
+
+
+def _nuclear(a: np.ndarray) -> float:
+    """Sum of the singular values of a; of a wide one by way of its Gram matrix, at half the cost.
+
+    That leaves errors of 1e-8 of the largest where many values vanish, far below those of a draw.
+    """
+    if min(a.shape) <= _WIDE:
+        return float(np.linalg.svd(a, compute_uv=False).sum())
+    gram = a @ a.T if a.shape[0] <= a.shape[1] else a.T @ a
+    return float(np.sqrt(np.maximum(np.linalg.eigvalsh(gram), 0.0)).sum())
 
 
 def _corner(p: int, q: int, m: int, rng: np.random.Generator) -> np.ndarray:
@@ -207,5 +233,8 @@ def _corner(p: int, q: int, m: int, rng: np.random.Generator) -> np.ndarray:
         # cost does not grow with the number of rows.
         tail = np.triu(rng.normal(size=(q, q)), 1)
         tail[np.diag_indices(q)] = np.sqrt(rng.chisquare(rest - np.arange(q)))
-    corner: np.ndarray = np.linalg.qr(np.vstack([top, tail]))[0][:p]
-    return corner
+    if q <= _WIDE or m < 2 * q:
+        return np.asarray(np.linalg.qr(np.vstack([top, tail]))[0][:p])
+    # The same but for signs of columns, at half the cost, where the columns are far from dependent.
+    factor = np.linalg.cholesky(top.T @ top + tail.T @ tail)
+    return np.asarray(top @ np.linalg.inv(factor).T)

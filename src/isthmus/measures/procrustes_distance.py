@@ -13,10 +13,11 @@ from isthmus.measures.procrustes_angular import (
     LARGE_BIAS,
     chance_similarity,
     few_rows,
+    fourth_sums,
     overfit,
     residuals,
 )
-from isthmus.measures.rows import check_varied, influence_interval
+from isthmus.measures.rows import Z95, check_varied, influence_error
 
 CARD = Card(
     name="procrustes_distance",
@@ -25,7 +26,7 @@ CARD = Card(
         "Generalized Shape Metrics on Neural Representations", "Williams et al.", 2021
     ),
     cost="n d^2 + d^3",
-    memory="d^2 + n",
+    memory="d^2",
     invariant=("orthogonal", "translation"),
     symmetric=True,
     metric=True,
@@ -86,19 +87,20 @@ def procrustes_distance(x: Array, y: Array | None = None) -> Score:
     # In units of the larger side no square overflows.
     unit = max(size_x, size_y)
     u, singular, vt = np.linalg.svd(moments.scatter_xy / size_x / size_y, full_matrices=False)
-    rest, norms = residuals(x, y, moments, u @ vt, (unit, unit))
-    length = math.sqrt(float(rest.sum()))
+    square, fourth, _ = residuals(x, y, moments, u @ vt, (unit, unit))
+    length = math.sqrt(square)
     scale = unit / math.sqrt(n)
     value = length * scale
     bias, ci = 0.0, (0.0, 0.0)
     if length > 0:
         product = size_x / unit * (size_y / unit)
+        ab = fourth_sums(moments, (size_x, size_y))[2]
         # Near identity rounding is larger than the bias, which is smaller than the value.
-        bias = min(overfit(scatters, (u, singular, vt), norms) * product / length * scale, value)
-        found = influence_interval(value, [n * rest / (2 * length) * scale])
+        bias = min(overfit(scatters, (u, singular, vt), ab) * product / length * scale, value)
+        # Row i moves the value by n r / (2 length).
+        half = Z95 * influence_error(n, n * square, n**2 * fourth) / (2 * length) * scale
         most = math.hypot(size_x / unit, size_y / unit) * scale
-        if found is not None:
-            ci = max(found[0], 0.0), max(min(found[1] + bias, most), value)
+        ci = max(value - half, 0.0), max(min(value + half + bias, most), value)
     similarity = min(chance_similarity(scatters, n), 1.0)
     apart = (size_x - size_y) ** 2 + 2 * size_x * size_y * (1 - similarity)
     return Score(

@@ -4,13 +4,13 @@ from typing import Literal
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, namespace, row_blocks, to_numpy
+from isthmus.core.arrays import Array, matrix, namespace, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import BLOCK, check_varied
+from isthmus.measures.rows import check_varied
 
 CARD = Card(
     name="riemannian_spd",
@@ -94,20 +94,21 @@ def riemannian_spd(
             "both in one space, of equal width",
         )
     a, b = (_covariance(name, side, shrinkage) for name, side in (("x", x), ("y", y)))
-    # A⁻¹B from factors, Ra⁻¹ Rb of A = Ra Raᵀ: its singular values squared are the eigenvalues.
-    ratios = np.linalg.svd(np.linalg.solve(_root(a), _root(b)), compute_uv=False)
-    value = 2.0 * float(np.sqrt(np.sum(np.log(ratios) ** 2)))
+    # A⁻¹B from factors, La⁻¹ Lb of A = La Laᵀ: its singular values squared are the eigenvalues.
+    left, right = np.linalg.cholesky(a), np.linalg.cholesky(b)
+    between = np.linalg.inv(left) @ right
+    eps = max(float(np.finfo(to_numpy(side[:1, :]).dtype).eps) for side in (x, y))
+    ratios = np.linalg.eigvalsh(between @ between.T)
+    # Where the least would lose more digits than its rows have, the slower way keeps them.
+    if not float(ratios[0]) * eps > 1e-14 * float(ratios[-1]):
+        ratios = np.linalg.svd(between, compute_uv=False) ** 2
+    value = float(np.sqrt(np.sum(np.log(ratios) ** 2)))
     return Score(
         value=value,
         method=f"riemannian_spd ({shrinkage})",
         n=min(x.shape[0], y.shape[0]),
         length=value,
     )
-
-
-def _root(spd: np.ndarray) -> np.ndarray:
-    values, vectors = np.linalg.eigh(spd)
-    return np.asarray(vectors * np.sqrt(values))
 
 
 def _covariance(name: str, x: Array, shrinkage: Shrinkage) -> np.ndarray:
@@ -119,8 +120,7 @@ def _covariance(name: str, x: Array, shrinkage: Shrinkage) -> np.ndarray:
     check_varied(name, x, moments.scatter_xx, moments.mean_x, operation="riemannian_spd")
     sample = moments.scatter_xx / n
     if shrinkage == "none":
-        lowest, *_, highest = np.linalg.eigvalsh(sample) if d > 1 else (sample[0, 0], sample[0, 0])
-        if n <= d or not lowest > 1e-12 * highest:
+        if n <= d or not _invertible(sample):
             raise InputError(
                 "riemannian_spd",
                 f"{name} {tuple(x.shape)} whose covariance has no inverse",
@@ -131,9 +131,12 @@ def _covariance(name: str, x: Array, shrinkage: Shrinkage) -> np.ndarray:
     mean = float(np.trace(sample)) / d
     apart = float(np.sum((sample - mean * np.eye(d)) ** 2))
     # Σ |x_i x_iᵀ - S|² / n² estimates the noise in S; it may not exceed what there is to explain.
-    noise = (_fourth(x, moments.mean_x) / n - float(np.sum(sample**2))) / n
+    noise = (float(moments.norm_sums()[0, -3]) / n - float(np.sum(sample**2))) / n
     share = 1.0 if apart == 0 else min(max(noise, 0.0) / apart, 1.0)
-    if not (1 - share) * np.linalg.eigvalsh(sample)[0] + share * mean > 1e-12 * mean:
+    # Eigenvalues are not negative, so that more than a trace of shrinkage is always enough.
+    if not (
+        share > 1e-9 or (1 - share) * np.linalg.eigvalsh(sample)[0] + share * mean > 1e-12 * mean
+    ):
         raise InputError(
             "riemannian_spd",
             f"{name} {tuple(x.shape)} that calls for too little shrinkage to have an inverse",
@@ -142,10 +145,14 @@ def _covariance(name: str, x: Array, shrinkage: Shrinkage) -> np.ndarray:
     return (1 - share) * sample + share * mean * np.eye(d)
 
 
-def _fourth(x: Array, mean: np.ndarray) -> float:
-    """Σ |x_i - mean|⁴."""
-    total = 0.0
-    for rows in row_blocks(x.shape[0], BLOCK):
-        away = to_numpy(x[rows, :]).astype(np.float64) - mean
-        total += float(np.sum(np.sum(away**2, axis=1) ** 2))
-    return total
+def _invertible(covariance: np.ndarray) -> bool:
+    """Whether the least eigenvalue is above 1e-12 of the largest."""
+    try:
+        inverse = np.linalg.inv(np.linalg.cholesky(covariance))
+        # tr A tr A⁻¹ bounds their ratio, and a factor costs less than they do.
+        if float(np.trace(covariance)) * float(np.vdot(inverse, inverse)) < 1e12:
+            return True
+    except np.linalg.LinAlgError:
+        return False
+    values = np.linalg.eigvalsh(covariance)
+    return bool(values[0] > 1e-12 * values[-1])

@@ -5,12 +5,16 @@ Shared by the measures of this room; holds no method of its own.
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Self
 
 import numpy as np
 
-from isthmus.core.arrays import Array, to_numpy
+from isthmus.core.arrays import Array, is_numpy, namespace, row_blocks, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
+from isthmus.core.neighbors import directions
 from isthmus.core.random import Seed, generator
 
 #: Rows per block of a pass: few enough that one block's memory serves the next.
@@ -32,6 +36,67 @@ def centred(
         # Ends past the last row are not part of the array standard.
         block = to_numpy(x[start : min(start + rows, x.shape[0]), :])
         yield block.astype(np.float64) - mean if wide else block - mean.astype(block.dtype)
+
+
+def fits_narrow(moments: Moments) -> bool:
+    """Whether squares and products of centred rows, of either side, stay within float32's range."""
+    n = moments.n
+    sides = zip((moments.variance_x, moments.variance_y), moments.dims, strict=True)
+    return all(1e-24 < total / (n * width) < 1e24 for total, width in sides if width)
+
+
+class Form:
+    """uᵀ C v of rows u (r, p) and v (r, q), in the precision of the rows.
+
+    For errors of intervals: there float32's digits are enough, at half of float64's cost. A
+    ``symmetric`` C with u = v is halved first, which saves two fifths of the products.
+    """
+
+    def __init__(self, c: np.ndarray, *, symmetric: bool = False) -> None:
+        # In units of the largest entry, so that float32's range is never left.
+        self._unit = float(np.abs(c).max()) or 1.0
+        width = c.shape[1]
+        edges = np.linspace(0, width, 7 if symmetric and width >= 192 else 2).astype(int)
+        strips = [slice(low, high) for low, high in pairwise(edges)]
+        self._parts: list[tuple[slice, slice, np.ndarray]] = []
+        for strip in strips:
+            above = slice(0, strip.stop if len(strips) > 1 else None)
+            part = c[above, strip] / self._unit
+            if len(strips) > 1:
+                part[: strip.start] *= 2
+            self._parts.append((above, strip, part))
+
+    def of(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """The value of every row, (r,) float64."""
+        if u.dtype != self._parts[0][2].dtype:
+            self._parts = [(a, b, part.astype(u.dtype)) for a, b, part in self._parts]
+        total = np.zeros(len(u))
+        for above, strip, part in self._parts:
+            total += np.einsum("ij,ij->i", u[:, above] @ part, v[:, strip])
+        return total * self._unit
+
+
+def along(u: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Products (r,) float64 of rows u (r, d) with one vector (d,), in the precision of the rows."""
+    unit = float(np.abs(direction).max()) or 1.0
+    return (u @ (direction / unit).astype(u.dtype)).astype(np.float64) * unit
+
+
+def squares(u: np.ndarray) -> np.ndarray:
+    """|u|² of rows u (r, d), (r,) float64."""
+    return np.einsum("ij,ij->i", u, u).astype(np.float64)
+
+
+def unit_rows(x: Array) -> tuple[Array, np.ndarray]:
+    """Rows of x (r, d) at length one, of x's own kind and precision, and which are not zero."""
+    if is_numpy(x):
+        with np.errstate(over="ignore"):
+            size = np.einsum("ij,ij->i", x, x)
+        if size.min() > 1e-30 and size.max() < 1e30:
+            return x / np.sqrt(size)[:, None], np.ones(len(size), bool)
+    # Zero rows, or squares that may leave the range.
+    u, xp = directions(x), namespace(x)
+    return u, to_numpy(xp.any(u != 0, axis=1))
 
 
 def check_varied(
@@ -91,11 +156,36 @@ def influence_interval(
         n, first, second = n + len(block), first + float(block.sum()), second + float(block @ block)
     if n < 2:
         return None
-    error = math.sqrt(max(second - first * first / n, 0.0) / (n * (n - 1)))
+    error = influence_error(n, first, second)
     return value - Z95 * error, value + Z95 * error
 
 
-def shuffled(x: Array, y: Array, moments: Moments, rng: Seed) -> np.ndarray:
+def influence_error(n: int, first: float, second: float) -> float:
+    """The error of ``influence_interval`` from the sums of n influences and of their squares."""
+    return math.sqrt(max(second - first * first / n, 0.0) / (n * (n - 1)))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Means and total variances of two sides, where no scatter of ``Moments`` is needed."""
+
+    mean_x: np.ndarray
+    mean_y: np.ndarray
+    variance_x: float
+    variance_y: float
+
+    @classmethod
+    def of(cls, x: Array, y: Array) -> Self:
+        """Of the rows of x (n, dx) and y (n, dy), in two passes."""
+        means, totals = [], []
+        for side in (x, y):
+            blocks = (to_numpy(side[rows, :]) for rows in row_blocks(side.shape[0], BLOCK))
+            means.append(sum(b.sum(axis=0, dtype=np.float64) for b in blocks) / side.shape[0])
+            totals.append(sum(float(squares(u).sum()) for u in centred(side, means[-1])))
+        return cls(*means, *totals)
+
+
+def shuffled(x: Array, y: Array, moments: Moments | Spread, rng: Seed) -> np.ndarray:
     """Row numbers (n,) in a random order that does not depend on the order rows came in.
 
     Rows are first put in the order of |x_i - x̄|²/tr S_xx + |y_i - ȳ|²/tr S_yy, which no rotation,

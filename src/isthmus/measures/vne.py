@@ -1,17 +1,18 @@
 r"""Von Neumann entropy: how many directions unit rows fill, with its gradient in the rows."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, namespace, to_numpy
+from isthmus.core.arrays import Array, like, matrix, namespace, row_blocks, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import symmetric_eigen
-from isthmus.core.neighbors import directions, unit
+from isthmus.core.neighbors import unit
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import influence_interval
+from isthmus.measures.rows import BLOCK, along, influence_interval, unit_rows
 
 CARD = Card(
     name="vne",
@@ -21,7 +22,7 @@ CARD = Card(
         "Distribution", "Kim et al.", 2023,
     ),
     cost="n d^2",
-    memory="n d",
+    memory="d^2",
     invariant=("orthogonal", "row_scale"),
     spaces=1,
     paired=False,
@@ -65,17 +66,19 @@ def vne(x: Array) -> Score:
     4.0
     """
     x = matrix("x", x, operation="vne")
-    xp = namespace(x)
-    u = directions(xp.astype(x, xp.float64))
     given, d = (int(size) for size in x.shape)
-    kept = xp.nonzero(xp.max(xp.abs(u), axis=1) > 0)[0]
-    n = int(kept.shape[0])
+    n, gram = 0, np.zeros((d, d))
+    for u, kept in _directions(x):
+        n += int(kept.sum())
+        gram += u.T @ u
     if n < 2:
         raise InputError("vne", f"{n} nonzero rows", "at least 2")
-    u = xp.take(u, kept, axis=0) if n < given else u
-    values, vectors, logs = _spectrum(to_numpy(u.T @ u) / n)
+    values, vectors, logs = _spectrum(gram / n)
     value = max(float(-values @ logs), 0.0)
-    influences = -((to_numpy(u) @ vectors) ** 2 @ logs) - value
+    # Errors of an interval do with the digits that the rows came in.
+    turn = like(np.ascontiguousarray(vectors), x)
+    blocks = (like(u[kept], x) @ turn for u, kept in _directions(x))
+    influences = (-along(to_numpy(block) ** 2, logs) - value for block in blocks)
     warnings: tuple[str, ...] = (f"{given - n} zero rows left out",) if given > n else ()
     if n < 5 * d:
         warnings += (f"{n} rows of width {d}: reads low until rows are several times the width",)
@@ -83,7 +86,7 @@ def vne(x: Array) -> Score:
         value=value,
         method="vne",
         n=n,
-        ci=influence_interval(value, [influences]),
+        ci=influence_interval(value, influences),
         warnings=warnings,
         parts={"effective_rank": math.exp(value), "eigenvalues": values},
     )
@@ -113,6 +116,14 @@ def vne_gradient(x: np.ndarray) -> tuple[float, np.ndarray]:
     across = pull - np.sum(pull * u, axis=1, keepdims=True) * u
     gradient = -2 / n * across / np.where(length > 0, length, 1.0)
     return max(float(-values @ logs), 0.0), gradient
+
+
+def _directions(x: Array) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Blocks of rows at length one, in float64, and which are not zero."""
+    xp = namespace(x)
+    for rows in row_blocks(x.shape[0], BLOCK):
+        u, kept = unit_rows(xp.astype(x[rows, :], xp.float64))
+        yield to_numpy(u), kept
 
 
 def _spectrum(correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
