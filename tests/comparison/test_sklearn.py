@@ -1,9 +1,10 @@
 """scikit-learn: trustworthiness; canonical correlations by an iteration that stops early."""
 
 import numpy as np
-from sklearn.cross_decomposition import CCA
+from sklearn.cross_decomposition import CCA, PLSRegression
 from sklearn.manifold import trustworthiness as theirs_of
 
+from isthmus.bridges import Canonical
 from isthmus.measures import cca, continuity, trustworthiness
 
 
@@ -35,4 +36,21 @@ def test_trustworthiness(compare, oracle, spaces):
     compare.same(
         "continuity", "trustworthiness(y, x)", theirs=theirs_of(y, x, n_neighbors=10),
         ours=continuity(x, y, k=10), oracle=oracle.trustworthiness(y, x, 10), **known,
+    )  # fmt: skip
+
+
+def test_canonical_bridge(compare, oracle, spaces):
+    x, y = spaces
+    fitted = Canonical(shrinkage=0, regress=True).fit(x, y)
+    model = PLSRegression(n_components=5, scale=False, tol=1e-14, max_iter=100_000).fit(x, y)
+    # Along all directions, canonical or latent, prediction is the one regression.
+    compare.same(
+        "canonical, all directions", "PLSRegression(n_components=5)",
+        theirs=oracle.read(model.predict(x)), ours=oracle.read(fitted.transform(x)),
+        oracle=oracle.read(oracle.least_squares(x, y, x)), equation="Hotelling 1936",
+    )  # fmt: skip
+    compare.same(
+        "canonical, first correlation", "CCA(tol=1e-14)", equation="Hotelling 1936",
+        theirs=correlations(x, y, tol=1e-14, max_iter=100_000)[0], ours=fitted.correlations_[0],
+        oracle=oracle.correlations(x, y)[0],
     )  # fmt: skip

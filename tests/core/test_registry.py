@@ -46,7 +46,7 @@ def test_importing_the_file_first_changes_nothing():
 
 def test_lookup_knows_dashes_and_names_the_choices():
     assert method("bridges", "low-rank").name == "low_rank"
-    with pytest.raises(InputError, match="one of affine, low_rank, orthogonal, relative"):
+    with pytest.raises(InputError, match="one of .*affine, "):
         method("bridges", "magic")
 
 
