@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from isthmus import anchors, bridges, measures, report, retrieval
     from isthmus.bridges.bridge import Bridge, load
     from isthmus.bridges.fitting import fit
+    from isthmus.bridges.stitch import stitch
     from isthmus.measures.compare import compare
     from isthmus.measures.doctor import doctor
     from isthmus.spaces.open import open
@@ -23,11 +24,11 @@ _HOME = {
     "Bridge": "bridges.bridge", "Pairs": "spaces.pairs", "Space": "spaces.space",
     "compare": "measures.compare", "doctor": "measures.doctor", "evaluate": "upgrade.evaluate",
     "fit": "bridges.fitting", "load": "bridges.bridge", "open": "spaces.open",
-    "pair": "spaces.pairs", "translate": "upgrade.translate",
+    "pair": "spaces.pairs", "stitch": "bridges.stitch", "translate": "upgrade.translate",
     "anchors": None, "bridges": None, "measures": None, "report": None, "retrieval": None,
 }  # fmt: skip
 __all__ = ["Bridge", "Pairs", "Space", "anchors", "bridges", "compare", "doctor", "evaluate", "fit"]
-__all__ += ["load", "measures", "open", "pair", "report", "retrieval", "translate"]
+__all__ += ["load", "measures", "open", "pair", "report", "retrieval", "stitch", "translate"]
 
 
 def __getattr__(name: str) -> Any:

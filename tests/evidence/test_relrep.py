@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from isthmus.bridges.relative import relative
+from isthmus.bridges.similarities import relative
 from isthmus.evidence import relrep
 from isthmus.evidence.experiment import seeds_from
 

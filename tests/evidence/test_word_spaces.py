@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from isthmus.bridges import ProductOfInvariances
 from isthmus.evidence import word_spaces as evidence
 from isthmus.evidence.words import Tokens
 
@@ -60,6 +61,17 @@ def test_a_turned_space_is_found_through_anchors_alone(space):
     assert figures["test/fasttext>word2vec/k-means/mrr ratio"].met
 
 
+def test_products_are_the_bridges_codes_with_equal_weights(space):
+    other = turned(space, noise=0.3)
+    bridge = ProductOfInvariances(anchors=40, weights="equal").fit(space, other)
+    chosen = (space[:, None] == bridge.source_anchors_).all(axis=2).argmax(axis=0)
+    codes = evidence.product_codes((space, other), chosen)
+    np.testing.assert_allclose(codes[0], bridge.encode_source(space), atol=1e-9)
+    np.testing.assert_allclose(codes[1], bridge.encode_target(other), atol=1e-9)
+    rows = evidence.table((space, other), SEEDS[:2], anchors=40)
+    assert rows[evidence.PRODUCT][:, :, 1].min() > 0.5
+
+
 def test_unrelated_spaces_do_not_pass(space):
     other = np.random.default_rng(9).normal(size=space.shape)
     rows = evidence.table((space, other), SEEDS, anchors=60)
@@ -76,7 +88,8 @@ def test_spaces_that_agree_already_do_not_pass(space):
 def test_table_has_the_papers_rows_and_columns(space):
     rows = evidence.table((space, turned(space)), SEEDS[:2], anchors=20)
     lines = evidence.laid_out({"one text": rows, "two texts": rows})
-    assert [line[1] for line in lines[1:5]] == list(evidence.PUBLISHED)
+    assert [line[1] for line in lines[1:6]] == [*evidence.PUBLISHED, evidence.PRODUCT]
+    assert lines[5][-3:] == ["-"] * 3
     assert lines[0][2:5] == ["jaccard", "mrr", "cosine"]
     assert lines[2][-3:] == ["0.38 / 0.44", "0.93 / 0.97", "0.86 / 0.86"]
     assert len({len(line) for line in lines}) == 1
