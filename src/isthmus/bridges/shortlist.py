@@ -6,6 +6,8 @@ from isthmus.core.registry import method
 
 #: In closed form, in order of simplicity: fewer free numbers, fewer assumptions broken.
 CLOSED = ("orthogonal", "low_rank", "affine", "relative")
+#: Pairs per dimension below which, and from which, further bridges join; and rows without partner.
+_FEW_PER_DIM, _MANY_PER_DIM, _UNPAIRED = 4, 8, 100
 
 
 def shortlist(
@@ -24,7 +26,17 @@ def shortlist(
     >>> [name for name, _ in shortlist(5000, (64, 64))][:2]
     ['orthogonal', 'low_rank']
     """
+    width = max(dims)
     names = list(CLOSED)
+    # Whitening and kernels shine where pairs are few for the dims, and cost little there.
+    names.insert(1, "canonical")
+    if pairs < _FEW_PER_DIM * width:
+        names.append("kernel_ridge")
+    # More numbers to fit than a matrix has want many pairs.
+    if pairs >= _MANY_PER_DIM * width:
+        names += ["local_mixture", "residual_mlp"]
+    if unpaired >= _UNPAIRED:
+        names.append("self_learning")
     return [(name, method("bridges", name).call()) for name in names]
 
 
@@ -32,4 +44,4 @@ def with_few_pairs(pairs: int, *, unpaired: int) -> str:
     """The name of the bridge to take where too few pairs are known to hold some out."""
     if not pairs:
         return "unpaired"
-    return "self_learning" if unpaired >= 100 else "kernel_ridge"
+    return "self_learning" if unpaired >= _UNPAIRED else "kernel_ridge"

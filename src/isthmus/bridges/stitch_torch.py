@@ -1,7 +1,6 @@
 """A torch head behind a bridge, as one module; torch is imported when there is a module at all."""
 
 import sys
-import warnings
 from functools import cache
 from typing import Any
 
@@ -78,11 +77,7 @@ def _module() -> Any:
                 )
                 return (x - origin if self.shifted else x) @ coef + intercept
             rows = x.reshape(-1, self.source)
-            with warnings.catch_warnings():
-                # The check that rows are finite reads a number off tensors that carry gradients.
-                warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad")
-                found = self._encode(rows)
-            return found.to(x.dtype).reshape(*x.shape[:-1], -1)
+            return self._encode(rows).to(x.dtype).reshape(*x.shape[:-1], -1)
 
         def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
             """The head's answer to source vectors x (..., dx)."""

@@ -85,7 +85,7 @@ def check_finite(name: str, array: Array, *, operation: str) -> None:
     # A finite total proves every entry finite in one cheap pass; only a non-finite one (which an
     # overflow of large finite entries can cause too) pays for the exact row-wise look.
     with np.errstate(over="ignore", invalid="ignore"):
-        total = float(xp.sum(array))
+        total = float(to_numpy(xp.sum(array)))
     if np.isfinite(total):
         return
     bad = ~to_numpy(xp.all(xp.isfinite(array), axis=1))
