@@ -1,4 +1,9 @@
-"""CLIP: captions teach an image head classes that were never shown together."""
+"""CLIP: captions teach an image head classes that were never shown together.
+
+The design was changed after looks: with six colours held-out combinations reached .42 to .65; on
+seeds 11 and 12, which ``run`` does not draw, ten colours, temperature 0.2, four copies of each
+training digit and 300 steps were then chosen.
+"""
 
 from collections.abc import Sequence
 from itertools import product
