@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import isthmus
-from isthmus.core.errors import InputError
+from isthmus.core.errors import FormatError, InputError
 
 
 def test_pairs_by_number_equal_pairs_by_id(turned):
@@ -32,3 +32,16 @@ def test_few_pairs_are_all_learnt_from(turned):
     assert bridge.pairs == 8
     assert bridge.holdout is None
     assert not bridge.scores
+
+
+def test_what_is_no_map_between_two_spaces_says_what_to_call(turned):
+    x, y, _ = turned
+    with pytest.raises(InputError, match=r"Call isthmus\.bridges\.UniversalSpace itself"):
+        isthmus.fit(x, y, method="universal_space")
+
+
+def test_a_hub_file_is_no_bridge_file(turned, tmp_path):
+    x, y, _ = turned
+    hub = isthmus.bridges.UniversalSpace().fit({"a": x, "b": y})
+    with pytest.raises(FormatError, match=r"UniversalSpace\.load"):
+        isthmus.load(hub.save(tmp_path / "hub.isthmus"))

@@ -237,6 +237,12 @@ def load(path: str | Path) -> Bridge:
     description, arrays = file.read(path)
     try:
         found = find_method("bridges", description["method"])
+        if found.card.spaces != 2 and hasattr(found.call, "load"):
+            name = found.call.__name__
+            raise FormatError(
+                "load bridge", f"{path}, which holds a {name}", "a bridge between two spaces",
+                f"Read it with isthmus.bridges.{name}.load.",
+            )  # fmt: skip
         estimator = found.call(**description["params"])
         source, target = (Fingerprint.from_dict(description[end]) for end in ("source", "target"))
         start = len(_FAMILIARITY)
@@ -245,7 +251,7 @@ def load(path: str | Path) -> Bridge:
         _restore(estimator, description["fitted"], arrays, source.dim, target.dim)
         with np.errstate(all="ignore"):  # parameters are known to fit once one vector went through
             estimator.transform(np.ones((1, source.dim)))
-        scores = {name: _score(data) for name, data in description["scores"].items()}
+        scores = {name: score_from(data) for name, data in description["scores"].items()}
         pairs, holdout = int(description["pairs"]), description["holdout"]
         if holdout is not None:
             holdout = {"test": float(holdout["test"]), "seed": int(holdout["seed"])}
@@ -293,7 +299,7 @@ def _plain(params: dict[str, Any]) -> dict[str, Any]:
     return {k: 0 if isinstance(v, np.random.Generator) else v for k, v in params.items()}
 
 
-def _score(data: dict[str, Any]) -> Score:
+def score_from(data: dict[str, Any]) -> Score:
     interval = data.get("ci")
     return Score(
         **{**data, "ci": None if interval is None else tuple(interval),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.bridges import file
-from isthmus.bridges.bridge import _score
+from isthmus.bridges.bridge import score_from
 from isthmus.core.errors import FormatError
 from isthmus.spaces.fingerprint import Fingerprint
 
@@ -84,9 +84,9 @@ def _restore(hub: "UniversalSpace", said: dict[str, Any], arrays: dict[str, np.n
     hub.spreads_ = {name: float(said["spreads"][name]) for name in names}
     hub.alphas_ = {name: float(said["alphas"][name]) for name in names}
     hub.counts_ = {name: int(said["counts"][name]) for name in names}
-    hub.scores_ = {name: _score(score) for name, score in said["scores"].items()}
+    hub.scores_ = {name: score_from(score) for name, score in said["scores"].items()}
     hub.direction_scores_ = {
-        (a, b): {name: _score(score) for name, score in kept.items()}
+        (a, b): {name: score_from(score) for name, score in kept.items()}
         for a, b, kept in said["directions"]
     }
     hub.items_ = arrays.pop("items", np.empty(0, np.int64))
