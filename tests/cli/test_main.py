@@ -25,7 +25,7 @@ def process(*arguments, code=ENTRY + "main()", **options):
 
 
 def test_the_verbs_are_those_of_the_guide():
-    wanted = ["info", "doctor", "compare", "fit", "translate", "evaluate", "methods"]
+    wanted = ["info", "doctor", "compare", "fit", "translate", "evaluate", "anchors", "methods"]
     assert [*wanted, "reproduce", "demo"] == NAMES
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, to_numpy
+from isthmus.anchors.greedy import greedy
+from isthmus.anchors.rows import usable_directions
+from isthmus.core.arrays import Array
 from isthmus.core.card import Card, Paper
-from isthmus.core.errors import InputError
-from isthmus.core.neighbors import unit
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 
@@ -41,7 +41,7 @@ def farthest_point(x: Array, count: int, *, rng: Seed = 0) -> np.ndarray:
 
     Returns
     -------
-    (m,) int64, in the order chosen
+    (m,) int64, in the order chosen: its first rows are what a smaller ``count`` gives
 
     Raises
     ------
@@ -53,19 +53,13 @@ def farthest_point(x: Array, count: int, *, rng: Seed = 0) -> np.ndarray:
     >>> sorted(farthest_point(x, 2, rng=0).tolist()) in ([0, 2], [1, 2])
     True
     """
-    directions = unit(to_numpy(matrix("x", x, operation="farthest-point anchors")))
-    usable = np.flatnonzero(directions.any(axis=1))
-    if not 1 <= count <= len(usable):
-        raise InputError(
-            "farthest-point anchors", f"count={count}", f"1 <= count <= {len(usable)} non-zero rows"
-        )
-    nearest = np.full(len(directions), np.inf)
-    nearest[usable] = -np.inf
-    chosen = np.empty(count, np.int64)
-    chosen[0] = generator(rng).choice(usable)
-    for j in range(1, count):
-        last = chosen[j - 1]
-        np.maximum(nearest, directions @ directions[last], out=nearest)
-        nearest[last] = np.inf
-        chosen[j] = np.argmin(nearest)
-    return chosen
+    directions, usable = usable_directions(x, count, operation="farthest-point anchors")
+    taken = np.zeros(len(directions), bool)
+    first = int(generator(rng).integers(len(directions)))
+    taken[first] = True
+    rest = greedy(
+        directions, -(directions @ directions[first]), count - 1, taken,
+        fold=lambda gaps, cosines: np.minimum(gaps, -cosines.max(axis=1)),
+        vector=lambda row: directions[row],
+    )  # fmt: skip
+    return usable[[first, *rest]]

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, to_numpy
+from isthmus.anchors.clusters import cluster_centres
+from isthmus.anchors.rows import usable_directions
+from isthmus.core.arrays import Array
 from isthmus.core.card import Card, Paper
-from isthmus.core.errors import InputError
-from isthmus.core.neighbors import unit
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 
@@ -53,18 +53,8 @@ def k_means(x: Array, count: int, *, rng: Seed = 0) -> np.ndarray:
     >>> len(set(k_means(x, 2, rng=0).tolist()))
     2
     """
-    directions = unit(to_numpy(matrix("x", x, operation="k-means anchors")))
-    usable = np.flatnonzero(directions.any(axis=1))
-    if not 1 <= count <= len(usable):
-        raise InputError(
-            "k-means anchors", f"count={count}", f"1 <= count <= {len(usable)} non-zero rows"
-        )
-    rows = directions[usable]
-    from sklearn.cluster import KMeans
-
-    seed = int(generator(rng).integers(2**31))
-    centres = KMeans(count, n_init=1, random_state=seed).fit(rows).cluster_centers_
-    similarity = centres @ rows.T
+    rows, usable = usable_directions(x, count, operation="k-means anchors")
+    similarity = cluster_centres(rows, count, generator(rng)) @ rows.T
     chosen = np.empty(count, np.int64)
     for j in np.argsort(-similarity.max(axis=1), kind="stable"):
         chosen[j] = np.argmax(similarity[j])

@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from isthmus.cli.anchors import anchors
 from isthmus.cli.answer import answered
 from isthmus.cli.compare import compare
 from isthmus.cli.demo import demo
@@ -39,6 +40,11 @@ VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
         evaluate,
         "What does every strategy gain or lose?",
         "isthmus evaluate old.parquet new.npz -b old-to-new.isthmus",
+    ),
+    (
+        anchors,
+        "How many anchors do two spaces need?",
+        "isthmus anchors old.parquet new.npz --curve",
     ),
     (methods, "List every method with its paper.", "isthmus methods --room measures"),
     (reproduce, "Run a paper's claim.", "isthmus reproduce relrep"),

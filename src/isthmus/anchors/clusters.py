@@ -1,0 +1,53 @@
+"""k-means clusters of rows, for the samplers that choose anchors by them."""
+
+import numpy as np
+
+from isthmus.anchors.d2_sampling import d2_rows
+
+#: Rounds of k-means at most; the anchors hardly change after fewer.
+_ROUNDS = 10
+#: Seedings, of which the best is taken.
+_STARTS = 4
+#: Cells of one block of distances.
+_CELLS = 1 << 22
+
+
+def cluster_centres(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Centres (count, d) of k-means on rows (n, d), min_c Σ_i min_j |x_i - c_j|².
+
+    From the best of four D² seedings, by Lloyd's rounds until no row changes its centre, 10 at
+    most. A centre that loses all its rows stays where it was.
+    """
+    from scipy.sparse import csr_array
+
+    middle = rows.mean(axis=0)
+    x = rows - middle
+    starts = [x[d2_rows(x, count, rng)] for _ in range(_STARTS if count > 1 else 1)]
+    centres = min(starts, key=lambda these: _cost(x, these)) if len(starts) > 1 else starts[0]
+    n, before = len(x), np.full(len(x), -1)
+    for _ in range(_ROUNDS):
+        own = nearest_centre(x, centres)
+        if np.array_equal(own, before):
+            break
+        before = own
+        members = csr_array((np.ones(n), (own, np.arange(n))), shape=(count, n))
+        sizes = np.bincount(own, minlength=count)
+        kept = sizes > 0
+        centres[kept] = (members @ x)[kept] / sizes[kept, None]
+    moved: np.ndarray = centres + middle
+    return moved
+
+
+def _cost(x: np.ndarray, centres: np.ndarray) -> float:
+    gaps = x - centres[nearest_centre(x, centres)]
+    return float(np.vdot(gaps, gaps))
+
+
+def nearest_centre(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """The number (n,) of the centre nearest to each row of x (n, d)."""
+    half = np.einsum("ij,ij->i", centres, centres) / 2
+    own = np.empty(len(x), np.int64)
+    step = max(1, _CELLS // len(centres))
+    for start in range(0, len(x), step):
+        own[start : start + step] = np.argmax(x[start : start + step] @ centres.T - half, axis=1)
+    return own

@@ -1,0 +1,133 @@
+"""Matching rows of two spaces brought into one: mutual nearest neighbours free of hubs."""
+
+import numpy as np
+
+from isthmus.core.arrays import row_blocks
+
+#: Rows of one block of similarities.
+_BLOCK = 1024
+#: Groups whose maxima stand for the rows when the nearest ones are averaged.
+_GROUPS = 256
+#: Cells of similarities kept between the two passes; beyond, they are computed again.
+_KEPT = 1 << 27
+#: Neighbours that a row's crowding is the mean of (Lample et al. 2018).
+NEIGHBOURS = 10
+
+
+def mutual_matches(
+    a: np.ndarray, b: np.ndarray, *, neighbours: int = NEIGHBOURS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows i, j that are each other's ``best_matches``, and how good these are, (p,) each."""
+    best_b, best_a, score = best_matches(a, b, neighbours=neighbours)
+    i = np.flatnonzero(best_a[best_b] == np.arange(len(a)))
+    return i, best_b[i], score[i]
+
+
+def best_matches(
+    a: np.ndarray, b: np.ndarray, *, neighbours: int = NEIGHBOURS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    r"""Every row's best of the other side by similarity less crowding.
+
+    CSLS(x, y) = 2 cos(x, y) - r(x) - r(y) with r the mean cosine to the nearest rows of the other
+    side, so a hub that lies near everything is nobody's best. The nearest rows are sought among the
+    maxima of at most 256 interleaved groups of rows, which costs no sort and misses only rows that
+    share a group with a nearer one.
+
+    Parameters
+    ----------
+    a, b : (n, d), (m, d) float32 of unit rows
+    neighbours : how many rows crowding is averaged over
+
+    Returns
+    -------
+    of_a : (n,) row of b for every row of a
+    of_b : (m,) row of a for every row of b
+    score : (n,) CSLS of every row of a with its best
+
+    References
+    ----------
+    Lample et al. 2018, Word translation without parallel data.
+    """
+    n, m = len(a), len(b)
+    blocks = list(row_blocks(n, _BLOCK))
+    kept = [a[rows] @ b.T for rows in blocks] if n * m <= _KEPT else None
+
+    def similarities(k: int) -> np.ndarray:
+        return a[blocks[k]] @ b.T if kept is None else kept[k]
+
+    crowd_a = np.empty(n, np.float32)
+    tops = []
+    for k, rows in enumerate(blocks):
+        s = similarities(k)
+        crowd_a[rows] = _mean_of_largest(_group_maxima(s), neighbours)
+        tops.append(_group_maxima_down(s, max(1, -(-len(s) * _GROUPS // n))))
+    crowd_b = _mean_of_largest(np.concatenate(tops).T, neighbours)
+    of_a, score = np.empty(n, np.int64), np.empty(n, np.float32)
+    of_b, score_b = np.zeros(m, np.int64), np.full(m, -np.inf, np.float32)
+    for k, rows in enumerate(blocks):
+        s = 2 * similarities(k)
+        s -= crowd_a[rows, None]
+        s -= crowd_b
+        of_a[rows] = s.argmax(axis=1)
+        score[rows] = s[np.arange(len(s)), of_a[rows]]
+        high = s.max(axis=0)
+        better = np.flatnonzero(high > score_b)
+        of_b[better] = rows.start + s[:, better].argmax(axis=0)
+        score_b[better] = high[better]
+    return of_a, of_b, score
+
+
+def _group_maxima(s: np.ndarray) -> np.ndarray:
+    """Maxima of every row of s (r, m) over groups of columns, (r, groups)."""
+    r, m = s.shape
+    groups = min(m, _GROUPS)
+    whole = m // groups * groups
+    best: np.ndarray = s[:, :whole].reshape(r, -1, groups).max(axis=1)
+    np.maximum(best[:, : m - whole], s[:, whole:], out=best[:, : m - whole])
+    return best
+
+
+def _group_maxima_down(s: np.ndarray, groups: int) -> np.ndarray:
+    """Maxima of every column of s (r, m) over groups of rows, (groups, m)."""
+    return np.stack([s[g::groups].max(axis=0) for g in range(min(groups, len(s)))])
+
+
+def _mean_of_largest(values: np.ndarray, k: int) -> np.ndarray:
+    k = min(k, values.shape[1])
+    top: np.ndarray = np.partition(values, values.shape[1] - k, axis=1)[:, -k:].mean(axis=1)
+    return top
+
+
+def neighbour_means(a: np.ndarray, b: np.ndarray, values: np.ndarray, k: int) -> np.ndarray:
+    """Mean of ``values`` (m, v) over the k rows of b nearest by inner product to each row of a."""
+    k = min(k, len(b))
+    out = np.empty((len(a), values.shape[1]), values.dtype)
+    for rows in row_blocks(len(a), _BLOCK):
+        near = _largest(a[rows] @ b.T, k)
+        chosen = np.zeros((len(near), len(b)), values.dtype) if len(b) <= 4 * k else None
+        if chosen is not None:
+            np.put_along_axis(chosen, near, 1.0, axis=1)
+            out[rows] = chosen @ values / k
+        else:
+            out[rows] = values[near].mean(axis=1)
+    return out
+
+
+def _largest(s: np.ndarray, k: int) -> np.ndarray:
+    """Columns of the k largest of every row of s (r, m), in no order: exact, but for ties.
+
+    They lie in the k groups of columns with the largest maxima, and maxima are cheap.
+    """
+    r, m = s.shape
+    groups = m // 16
+    if groups <= 2 * k:
+        return np.argpartition(s, m - k, axis=1)[:, m - k :]
+    whole = 16 * groups
+    high = s[:, :whole].reshape(r, 16, groups).max(axis=1)
+    best = np.argpartition(high, groups - k, axis=1)[:, groups - k :]
+    members = (best[:, :, None] + groups * np.arange(16)).reshape(r, -1)
+    if whole < m:
+        members = np.concatenate([members, np.tile(np.arange(whole, m), (r, 1))], axis=1)
+    values = np.take_along_axis(s, members, axis=1)
+    top = np.argpartition(values, values.shape[1] - k, axis=1)[:, -k:]
+    return np.take_along_axis(members, top, axis=1)

@@ -1,0 +1,218 @@
+"""Unpaired bridge: many first guesses, self-training from each, and trust only where two agree."""
+
+from typing import ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from isthmus.bridges.agreement import LEAST, beyond_chance, demand
+from isthmus.bridges.kernel_decoder import KernelMap, decode
+from isthmus.bridges.map import Map
+from isthmus.bridges.matching import best_matches
+from isthmus.bridges.rows import Pairing, all_rows
+from isthmus.bridges.self_training import Matches, Side, about_mean, self_train, shared
+from isthmus.bridges.unpaired_starts import STARTS
+from isthmus.core.arrays import Array
+from isthmus.core.card import Card, Paper
+from isthmus.core.errors import InputError
+from isthmus.core.random import Seed, generator
+from isthmus.core.registry import register
+
+CARD = Card(
+    name="unpaired",
+    summary="Self-training from five unpaired guesses; a bridge only where two of them agree.",
+    paper=Paper(
+        "A robust self-learning method for fully unsupervised cross-lingual mappings of word "
+        "embeddings",
+        "Artetxe et al.",
+        2018,
+    ),
+    invariant=("orthogonal", "isotropic_scale", "translation"),
+    equivariant=("orthogonal", "isotropic_scale"),
+    cost="n^2 d + n^3",
+    memory="n^2",
+    library="NumPy",
+    pairs="none",
+    min_rows=2,
+)
+
+#: Agreement beyond which no further guess is tried.
+_SURE = 0.6
+#: Rows a side below which wrong maps may agree by chance.
+_FEWEST = 100
+#: Share of the rows that a second fit sees.
+_AGAIN = 0.8
+
+
+@register(CARD)
+class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
+    r"""The map that self-training reaches from different guesses, when none of them knew a pair.
+
+    Guesses: rows with alike sorted similarities, with alike cosines to 20 or 50 assigned cluster
+    centres, principal axes with signs by third moments, and equal columns where the dims agree.
+    From each, rounds of mutual CSLS matching and canonical correlations as in ``SelfLearning``.
+    Wrong ends are wrong each in its own way, so the share of source rows for which two ends choose
+    the same target row, beyond chance, tells whether they are right: ``confidence_`` is the largest
+    such share, or that with a second fit on 80 % of the rows where this is smaller; below ``least``
+    there is no bridge. ``docs/unpaired.md`` says how often that is
+    wrong. Where the two sides have no item in common the share is low though the map may be right.
+
+    Known pairs are one more guess and take part in every round; with more of them than dims the
+    map is given in any case.
+
+    Parameters
+    ----------
+    least : confidence below which it refuses
+    rounds : rounds of matching from each guess, at most
+    rows : rows a side that take part, at most
+    rng : seed or Generator
+
+    Attributes
+    ----------
+    mean_ : (dx,);  linear_ : (dx, dy);  offset_ : (dy,)
+    centres_ : (m, dx) unit rows;  weights_ : (m, dy)
+    matched_ : how many pairs were found
+    confidence_ : in [0, 1], see above
+
+    Raises
+    ------
+    InputError
+        On rows that are not finite or contradictory pairs.
+    NoReliableBridge
+        When no two ends agree.
+
+    References
+    ----------
+    Artetxe et al. 2018; Dar 2025, mini-vec2vec, for cluster assignment.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.exponential(size=(600, 8)) * np.linspace(1, 2, 8)
+    >>> turn = np.linalg.qr(rng.normal(size=(8, 8)))[0]
+    >>> bridge = Unpaired().fit(x, rng.permutation(x @ turn), pairs=())
+    >>> bridge.confidence_ > 0.9 and bridge.score(x, x @ turn) > 0.9
+    True
+    """
+
+    STATE: ClassVar[dict[str, tuple[str, ...]]] = {**KernelMap.STATE, "confidence_": ()}
+
+    confidence_: float
+
+    def __init__(
+        self, *, least: float = LEAST, rounds: int = 40, rows: int = 6000, rng: Seed = 0
+    ) -> None:
+        self.least = least
+        self.rounds = rounds
+        self.rows = rows
+        self.rng = rng
+
+    def fit(self, X: Array, y: Array, *, pairs: Pairing = None) -> Self:
+        """Fit on X (n, dx) and y (m, dy); ``pairs=()`` where none is known."""
+        x, target, i, j = all_rows(self, X, y, pairs)
+        if not 0 <= self.least <= 1:
+            raise InputError("Unpaired.fit", f"least={self.least}", "a share from 0 to 1")
+        rng = generator(self.rng)
+        self.confidence_, self.matched_ = 1.0, 0
+        known = len(i)
+        if not known == len(x) == len(target):
+            (x, i), (target, j) = (_some(s, k, self.rows, rng) for s, k in ((x, i), (target, j)))
+            sides = Side.of(about_mean(x)[1]), Side.of(about_mean(target)[1])
+            found, self.confidence_ = self._found(*sides, i, j, rng)
+            if min(len(x), len(target)) < _FEWEST:
+                self.confidence_ = 0.0
+            if known <= max(x.shape[1], target.shape[1]):
+                demand("Unpaired.fit", self.confidence_, self.least)
+            self.matched_ = len(found.i)
+            i, j = np.r_[i, found.i], np.r_[j, found.j]
+        return self._keep(decode(x, target, i, j, sure=known, most=self.rows, rng=rng))
+
+    def _found(
+        self, x: Side, y: Side, i: np.ndarray, j: np.ndarray, rng: np.random.Generator
+    ) -> tuple[Matches, float]:
+        """The end that agrees most with another one, and how much."""
+        ends: list[tuple[Matches, np.ndarray]] = []
+        names: list[str] = []
+        best, confidence = 0, 0.0
+        for name in ("known_pairs", *STARTS):
+            if name == "known_pairs" and not len(i):
+                continue
+            if name == "same_axes" and x.rows.shape[1] != y.rows.shape[1]:
+                continue
+            end = self._end(name, x, y, i, j, rng)
+            if not len(end.i) + len(i):
+                continue
+            chosen = best_matches(*shared(x, y, np.r_[i, end.i], np.r_[j, end.j]))[0]
+            for k, (other, choices) in enumerate(ends):
+                agreed = beyond_chance(choices, chosen)
+                if agreed > confidence:
+                    confidence = agreed
+                    best = k if len(other.i) > len(end.i) else len(ends)
+            ends.append((end, chosen))
+            names.append(name)
+            if confidence > _SURE:
+                break
+        if not ends:
+            return Matches(i[:0], j[:0], np.empty(0, np.float32), 0.0), 0.0
+        if confidence >= LEAST:
+            confidence = min(confidence, self._again(names[best], ends[best][1], x, y, i, j, rng))
+        return ends[best][0], confidence
+
+    def _end(
+        self,
+        name: str,
+        x: Side,
+        y: Side,
+        i: np.ndarray,
+        j: np.ndarray,
+        rng: np.random.Generator,
+    ) -> Matches:
+        guess = i, j
+        if name != "known_pairs":
+            found = STARTS[name](x, y, rng)
+            guess = np.r_[i, found[0]], np.r_[j, found[1]]
+        return self_train(x, y, *guess, seeds=(i, j), rounds=self.rounds)
+
+    def _again(
+        self,
+        name: str,
+        chosen: np.ndarray,
+        x: Side,
+        y: Side,
+        i: np.ndarray,
+        j: np.ndarray,
+        rng: np.random.Generator,
+    ) -> float:
+        """Agreement with an end from most of the rows; without a relation every row matters."""
+        kept = []
+        for side, known in ((x, i), (y, j)):
+            some = rng.random(len(side.rows)) < _AGAIN
+            some[known] = True
+            kept.append(np.flatnonzero(some))
+        sides = Side.of(x.rows[kept[0]]), Side.of(y.rows[kept[1]])
+        seeds = np.searchsorted(kept[0], i), np.searchsorted(kept[1], j)
+        most = 0.0
+        for one in (name, *(n for n in STARTS if n != name)):
+            if one == "same_axes" and x.rows.shape[1] != y.rows.shape[1]:
+                continue
+            end = self._end(one, *sides, *seeds, rng)
+            if not len(end.i) + len(i):
+                continue
+            both = shared(*sides, np.r_[seeds[0], end.i], np.r_[seeds[1], end.j])
+            now = kept[1][best_matches(*both)[0]]
+            before = chosen[kept[0]]
+            there = np.isin(before, kept[1])
+            most = max(most, beyond_chance(before[there], now[there]))
+            if most > _SURE:
+                break
+        return most
+
+
+def _some(
+    rows: np.ndarray, known: np.ndarray, most: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """At most ``most`` rows, those known as pairs first, and where these are then."""
+    if len(rows) <= most:
+        return rows, known
+    free = rng.permutation(np.setdiff1d(np.arange(len(rows)), known))
+    return rows[np.r_[known, free[: max(most - len(known), 0)]]], np.arange(len(known))
