@@ -28,7 +28,7 @@ CARD = Card(
         "Match me if you can: Semi-Supervised Semantic Correspondence Learning with Unpaired "
         "Images",
         "Kim et al.",
-        2024,
+        2023,
     ),
     pairs="some",
     invariant=("orthogonal", "translation"),
@@ -74,7 +74,7 @@ def expand_pairs(
 
     References
     ----------
-    Kim et al. 2024, Match me if you can.
+    Kim et al. 2023, Match me if you can.
 
     >>> x = np.random.default_rng(0).normal(size=(200, 4)) * [4, 3, 2, 1]
     >>> i, j, sure = expand_pairs(x, x[:, ::-1], (np.arange(6), np.arange(6)))
@@ -116,7 +116,7 @@ class DensifiedPairs(LinearMap, Map, TransformerMixin, BaseEstimator):
 
     References
     ----------
-    Kim et al. 2024, Match me if you can: Semi-Supervised Semantic Correspondence Learning with
+    Kim et al. 2023, Match me if you can: Semi-Supervised Semantic Correspondence Learning with
     Unpaired Images.
 
     Examples

@@ -78,8 +78,8 @@ def mutual_partners(a: np.ndarray, b: np.ndarray, *, neighbours: int = 10) -> Pa
     r"""Rows of a (n, e) and b (m, e) that are each other's nearest by CSLS, with confidences.
 
     CSLS(i, j) = 2 s_ij - r(i) - r(j), s the inner product and r a row's mean over its k nearest on
-    the other side, so that hubs, near to everything, are nobody's partner (Lample et al. 2018,
-    eq. 3). The confidence is P(j | i) P(i | j), softmaxes of CSLS over the k best on either side;
+    the other side, so that hubs, near to everything, are nobody's partner (Lample et al.
+    2018). The confidence is P(j | i) P(i | j), softmaxes of CSLS over the k best on either side;
     their temperature is the median lead of a best over a second.
     """
     k = min(neighbours, len(a), len(b))

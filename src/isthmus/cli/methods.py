@@ -1,10 +1,14 @@
 """``isthmus methods``: everything Isthmus can do, one line each, with its paper."""
 
-from typing import Annotated
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from isthmus.cli.console import Json, show, wrapped
+
+if TYPE_CHECKING:
+    from isthmus.core.registry import Method
 
 
 def methods(
@@ -14,6 +18,7 @@ def methods(
     json: Json = False,
 ) -> None:
     """List every method with its summary and its paper."""
+    from isthmus.core.card import KINDS
     from isthmus.core.errors import InputError
     from isthmus.core.registry import ROOMS
     from isthmus.core.registry import methods as registered
@@ -24,12 +29,15 @@ def methods(
     if json:
         show([{"room": m.room, **m.card.as_dict()} for m in found], as_json=True)
         return
-    previous = ""
-    for entry in found:
-        if entry.room != previous:
-            typer.echo(entry.room)
-            previous = entry.room
-        said = [str(part) for part in (entry.card.summary, entry.card.paper) if part]
-        typer.echo(f"  {entry.name}")
-        for line in said:
-            typer.echo(wrapped(f"      {line}", indent="      "))
+
+    def place(entry: "Method") -> tuple[str, int]:
+        """The room, and in it what a bridge asks for."""
+        return entry.room, KINDS.index(entry.card.kind) if entry.room == "bridges" else 0
+
+    for (name, kind), group in groupby(sorted(found, key=place), key=place):
+        typer.echo(f"{name} that {KINDS[kind]}" if name == "bridges" else name)
+        for entry in group:
+            typer.echo(f"  {entry.name}")
+            for part in (entry.card.summary, str(entry.card.paper)):
+                if part:
+                    typer.echo(wrapped(f"      {part}", indent="      "))

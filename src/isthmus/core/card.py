@@ -29,8 +29,14 @@ ALWAYS = (10**9, 0)
 #: What a method may take besides the spaces.
 GIVEN = ("confound", "factors", "groups", "labels")
 
-#: What correspondence between source and target rows a bridge may ask for.
-PAIRS = ("all", "some", "none")
+#: What correspondence between source and target rows a bridge may ask for, and what that means.
+PAIRS = {
+    "all": "learn from known pairs alone",
+    "some": "learn from some known pairs and from all other rows",
+    "none": "need no pair; any known one helps",
+}
+#: The kinds of bridges, in words: by the pairs that they ask for, and those of another shape.
+KINDS = (*PAIRS.values(), "take something else than two spaces")
 
 _TERM = r"[ndmk](\^\d)?( [ndmk](\^\d)?)*"
 _COST = re.compile(rf"{_TERM}( \+ {_TERM})*")
@@ -128,7 +134,9 @@ class Card:
                 f"card {self.name!r}", "rough without a caveat", "a caveat that says so"
             )
         if self.pairs not in PAIRS:
-            raise InputError(f"card {self.name!r}", f"pairs {self.pairs!r}", f"one of {PAIRS}")
+            raise InputError(
+                f"card {self.name!r}", f"pairs {self.pairs!r}", f"one of {', '.join(PAIRS)}"
+            )
         for text in (self.cost, self.memory):
             if not _COST.fullmatch(text):
                 raise InputError(
@@ -142,6 +150,11 @@ class Card:
             raise InputError(
                 f"card {self.name!r}", f"groups {unknown}", f"some of {sorted(GROUPS)}"
             )
+
+    @property
+    def kind(self) -> str:
+        """What a bridge of this card asks for, in words."""
+        return KINDS[list(PAIRS).index(self.pairs)] if self.spaces == 2 else KINDS[-1]
 
     def as_dict(self) -> dict[str, Any]:
         """The card as plain JSON-ready data."""

@@ -94,6 +94,8 @@ def run(*, seed: int = 0) -> Evidence:
             f"{KNOWN} known pairs give an MRR of {value['known']:.3f}, {ANCHORS} anchors grown "
             f"from them {value['grown']:.3f}, {ANCHORS} true anchors {value['true']:.3f}. Anchors "
             "follow in closed form from a Sinkhorn matching; the paper finds them by gradient "
-            "descent."
+            "descent. Without the closing rounds, which hold the anchors to a rotation as the two "
+            "spaces here are, two other seeds gave a gain of .19 and a share of .82; those rounds "
+            "were added after that look."
         ),
     )  # fmt: skip

@@ -16,7 +16,7 @@ SLUG = "matchme-densified-pairs"
 PAPER = Paper(
     "Match me if you can: Semi-Supervised Semantic Correspondence Learning with Unpaired Images",
     "Kim et al.",
-    2024,
+    2023,
 )
 CLAIM = (
     "Between two random nonlinear encoders of the digits with 20 known pairs, refitting on "
