@@ -8,7 +8,8 @@ partner looked for among the 1,000, by cosine. A bridge that learns from pairs a
 pairs; one that reads other rows too is given every training row of both sides, in shuffled order.
 Where a bridge has codes of both sides (relative representations), search among the codes is a line
 of its own. Each figure is a mean over seeds, which draw the held-out ids, the pairs and its
-own randomness; the interval is Student's over seeds. A fit of more than LIMIT seconds is given up.
+own randomness; the interval is Student's over seeds. A fit of more than LIMIT seconds of one core
+is given up.
 """
 
 import argparse
@@ -30,10 +31,9 @@ from isthmus.core.neighbors import partner_ranks  # noqa: E402
 from isthmus.core.registry import method, methods  # noqa: E402
 from isthmus.evidence.corpora import debian  # noqa: E402
 
-DIRECTIONS = (("de-lsa256", "en-lsa256"), ("de-lsa256", "en-minilm384"),
-              ("fr-lsa256", "en-lsa256"), ("en-lsa256", "en-minilm384"))  # fmt: skip
+DIRECTIONS = (("de-lsa256", "en-lsa256"), ("de-lsa256", "en-minilm384"))
 PAIRS = (0, 5, 20, 100, 1000, -1)  # -1: all
-HELD_OUT, SEEDS, LIMIT = 1000, 3, 240
+HELD_OUT, SEEDS, LIMIT = 1000, 3, 180
 #: Training rows a side at most, so that every direction takes about as long.
 ROWS = 20_000
 FILE = RESULTS / "crosslingual.json"
@@ -65,9 +65,9 @@ def one(task):
     order = rng.permutation(len(x))[: ROWS + HELD_OUT]
     test, train = order[:HELD_OUT], order[HELD_OUT:]
     count = len(train) if known < 0 else known
-    signal.signal(signal.SIGALRM, _stop)
-    signal.alarm(LIMIT)
-    start = time.perf_counter()
+    signal.signal(signal.SIGPROF, _stop)
+    signal.setitimer(signal.ITIMER_PROF, LIMIT)
+    start = time.process_time()
     try:
         estimator = found.call(**({"rng": seed} if "rng" in found.call().get_params() else {}))
         with warnings.catch_warnings():
@@ -79,7 +79,7 @@ def one(task):
                 i, j = rng.permutation(len(train)), rng.permutation(len(train))
                 pairs = (np.argsort(i)[:count], np.argsort(j)[:count])
                 estimator.fit(x[train[i]], y[train[j]], pairs=pairs)
-        row["seconds"] = round(time.perf_counter() - start, 2)
+        row["seconds"] = round(time.process_time() - start, 2)
         row |= ranked(estimator.transform(x[test]), y[test])
         if hasattr(estimator, "confidence_"):
             row["confidence"] = round(float(estimator.confidence_), 4)
@@ -89,11 +89,11 @@ def one(task):
     except OutOfTime:
         row["given_up"] = LIMIT
     except NoReliableBridge as error:
-        row |= {"abstained": str(error)[:300], "seconds": round(time.perf_counter() - start, 2)}
+        row |= {"abstained": str(error)[:300], "seconds": round(time.process_time() - start, 2)}
     except InputError as error:
         row["refused"] = str(error)[:300]
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return row
 
 
@@ -133,7 +133,8 @@ def page(rows):
         f"top-1 among {HELD_OUT:,} held-out descriptions, mean over seeds [95 % interval]; chance",
         "is .001. The best of each column is **bold**. `-`: the bridge refuses so few pairs;",
         "*abstains*: it says that it cannot tell a right map from a wrong one; `>` : a fit took",
-        f"more than {LIMIT} s. *(codes)*: search among relative codes instead of translations.", "",
+        f"more than {LIMIT} s of one core. *(codes)*: search among relative codes instead of",
+        "translations. An empty cell was not run.", "",
     ]  # fmt: skip
     for source, target in DIRECTIONS:
         mine = [r for r in rows if (r["source"], r["target"]) == (source, target)]

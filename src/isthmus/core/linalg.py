@@ -80,12 +80,15 @@ class RidgePath:
         e_i = (y_i - ŷ_i) / (1 - h_i) with leverage h_i = 1/n + Σ_j p_ij² / (λ_j + α t), p = x V:
         what refitting without row i would miss it by (Allen 1974), without refitting.
         """
-        projected = (x - self.mean_x) @ self._vectors
+        return self._left_out((x - self.mean_x) @ self._vectors, y - self.mean_y, alpha)
+
+    def _left_out(self, projected: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
+        """``leave_one_out`` of rows in the eigenvectors' coordinates and centred y."""
         leverage = 1.0 / self.n + projected**2 @ (1.0 / self._damped(alpha))
         fitted = projected @ (self._cross / self._damped(alpha)[:, None])
         # A row that alone spans a direction has leverage 1 and no leave-one-out prediction.
         rest = np.maximum(1.0 - leverage, 1e-12)
-        return ((y - self.mean_y) - fitted) / rest[:, None]
+        return (y - fitted) / rest[:, None]
 
     def best_alpha(self, x: np.ndarray, y: np.ndarray) -> float:
         """The α of ``ALPHAS`` with the smallest mean squared leave-one-out error at these rows.
@@ -94,11 +97,13 @@ class RidgePath:
         nearest minimum, where the error has several.
         """
 
+        projected, y = (x - self.mean_x) @ self._vectors, y - self.mean_y
+
         @cache
         def error(i: int) -> float:
             if not 0 <= i < len(self.ALPHAS):
                 return np.inf
-            return float(np.mean(self.leave_one_out(x, y, self.ALPHAS[i]) ** 2))
+            return float(np.mean(self._left_out(projected, y, self.ALPHAS[i]) ** 2))
 
         i = int(np.flatnonzero(self.best_alpha_gcv() == self.ALPHAS)[0])
         while (best := min((i, i - 1, i + 1), key=error)) != i:
