@@ -98,8 +98,8 @@ class Bridge:
     def confidence(self, X: Array) -> np.ndarray:
         """How much each source vector (n, dx) looks like those the bridge was fitted on, (n,).
 
-        The share of held-out source vectors that lie at least as far from their nearest fitted ones:
-        a conformal p-value in (0, 1]. Below α lie at most a share α of the vectors that are like
+        The share of held-out source vectors at least as far from their nearest fitted ones: a
+        conformal p-value in (0, 1]. Below α lie at most a share α of the vectors that are like
         the held-out ones, so a small one marks a translation not to be trusted.
         """
         if self.familiarity is None:
@@ -300,6 +300,7 @@ def _plain(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def score_from(data: dict[str, Any]) -> Score:
+    """The score that ``Score.as_dict`` described."""
     interval = data.get("ci")
     return Score(
         **{**data, "ci": None if interval is None else tuple(interval),

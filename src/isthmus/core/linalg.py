@@ -96,7 +96,6 @@ class RidgePath:
         Found downhill from the choice of generalised cross-validation, which needs no rows: the
         nearest minimum, where the error has several.
         """
-
         projected, y = (x - self.mean_x) @ self._vectors, y - self.mean_y
 
         @cache

@@ -8,9 +8,7 @@ import numpy as np
 from isthmus.core.card import Paper
 from isthmus.evidence.experiment import Evidence, Figure, over_seeds, recorded, seeds_from
 from isthmus.evidence.pretrained import TASKS, Network, Target, accuracies, study
-from isthmus.measures.canonical import span
-from isthmus.measures.classes import codes, indicators
-from isthmus.measures.log_me import _evidence
+from isthmus.measures.log_me import log_me
 from isthmus.measures.ped_transform import ped_transform
 
 SLUG = "ped-potential-energy"
@@ -35,21 +33,6 @@ def driven(x: np.ndarray, labels: np.ndarray, reach: float) -> np.ndarray:
     return np.asarray(ped_transform(x, labels, reach=reach).parts["moved"])
 
 
-def log_evidence(x: np.ndarray, labels: np.ndarray) -> float:
-    """The value of ``log_me``, which would shuffle labels 199 times for a chance unused here.
-
-    Examples
-    --------
-    >>> from isthmus.measures import log_me
-    >>> x = np.random.default_rng(0).normal(size=(30, 3))
-    >>> bool(np.isclose(log_evidence(x, np.arange(30) % 2), log_me(x, np.arange(30) % 2).value))
-    True
-    """
-    numbers, _ = codes(labels, len(x), operation="log_evidence")
-    u, s = span("x", x, operation="log_evidence", centre=False)
-    return _evidence(u, (s / s[0]) ** 2, indicators(numbers))
-
-
 def taus(
     networks: Sequence[Network], target: Target, transform: Transform, *, seed: int
 ) -> list[float]:
@@ -59,9 +42,9 @@ def taus(
     right = accuracies(networks, target, seed=seed)
     labels = target.labelled[1]
     vectors = [network.encode(target.labelled[0]) for network in networks]
-    found = [weightedtau([log_evidence(x, labels) for x in vectors], right).statistic]
+    found = [weightedtau([float(log_me(x, labels)) for x in vectors], right).statistic]
     for reach in REACHES:
-        after = [log_evidence(transform(x, labels, reach), labels) for x in vectors]
+        after = [float(log_me(transform(x, labels, reach), labels)) for x in vectors]
         found.append(weightedtau(after, right).statistic)
     return [float(tau) for tau in found]
 
