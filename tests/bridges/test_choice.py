@@ -13,6 +13,7 @@ from isthmus.bridges.choice import (
     choose,
     pair_score,
 )
+from isthmus.bridges.shortlist import shortlist, with_few_pairs
 from isthmus.core.errors import InputError, NoRelationFound
 from isthmus.core.neighbors import partner_ranks
 
@@ -39,7 +40,7 @@ def test_the_simplest_within_one_standard_error_wins(turned):
     y = y + 0.1 * np.random.default_rng(3).normal(size=y.shape)
     choice = choose(x, y)
     assert choice.chosen == "orthogonal"
-    assert [row.name for row in choice.rows] == ["orthogonal", "low_rank", "affine", "relative"]
+    assert [row.name for row in choice.rows] == [name for name, _ in shortlist(300, (6, 6))]
     assert sum(row.chosen for row in choice.rows) == 1
     assert "orthogonal" in choice.reason
     json.dumps(choice.as_dict())
@@ -109,3 +110,17 @@ def test_rows_without_partner_go_to_those_that_read_them(turned):
     among = [("orthogonal", Orthogonal()), ("some", Some())]
     choose(x[:100], y[:100], among=among, unpaired=(x[100:150], y[200:]))
     assert seen == [(130, 180, 80)] * 5
+
+
+def test_the_shortlist_follows_the_data():
+    def names(*given, **more):
+        return [name for name, _ in shortlist(*given, **more)]
+
+    closed = ["orthogonal", "canonical", "low_rank", "affine", "relative"]
+    assert names(400, (64, 64)) == closed
+    assert names(100, (64, 32)) == [*closed, "kernel_ridge"]
+    assert names(600, (32, 64)) == [*closed, "local_mixture", "residual_mlp"]
+    assert names(100, (64, 64), unpaired=5000)[-1] == "self_learning"
+    assert with_few_pairs(0, unpaired=50) == "unpaired"
+    assert with_few_pairs(5, unpaired=5000) == "self_learning"
+    assert with_few_pairs(5, unpaired=0) == "kernel_ridge"

@@ -164,9 +164,34 @@ def test_few_pairs_say_that_nothing_proves_them(cli, here, save, x, ids):
     assert "nothing proves that it works" in answer.out
 
 
-def test_too_few_pairs_for_a_choice(refused, save, x, ids):
+def test_too_few_pairs_for_a_choice(cli, save, x, ids):
     save("old.npz", x[:5], ids[:5])
-    assert "5 pairs" in refused(3, "InputError", "fit", "old.npz", "new.npz", "-o", "out")
+    answer = cli("fit", "old.npz", "new.npz", "-o", "out")
+    assert answer.code == 0
+    assert "kernel_ridge, fitted on 5 pairs" in answer.out
+    assert "nothing proves that it works" in answer.out
+
+
+def test_no_known_pair(cli, refused, save, x):
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.normal(size=(x.shape[1],) * 2))[0]
+    save("turned.npz", (x @ turn)[rng.permutation(len(x))])
+    answer = cli("fit", "old.npz", "turned.npz", "-o", "out", "--unpaired")
+    assert answer.code == 0, answer.err
+    assert "unpaired, fitted on 0 pairs" in answer.out
+    assert "confidence without pairs: 1.00" in answer.out
+    save("noise.npz", rng.normal(size=x.shape))
+    refused(3, "NoReliableBridge", "fit", "old.npz", "noise.npz", "-o", "out2", "--unpaired")
+    refused(
+        3, "InputError", "fit", "old.npz", "turned.npz", "-o", "out2", "--unpaired", "--drop-invalid"
+    )
+
+
+def test_a_budget(cli, refused):
+    answer = cli(*FIT[:-1], "auto", "--budget", "60s")
+    assert answer.code == 0
+    assert "held-out MRR" in answer.out
+    assert "like 60s" in refused(3, "InputError", *FIT[:-1], "auto", "--budget", "soon")
 
 
 def test_an_unknown_method(refused):

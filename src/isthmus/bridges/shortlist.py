@@ -24,7 +24,7 @@ def shortlist(
     Examples
     --------
     >>> [name for name, _ in shortlist(5000, (64, 64))][:2]
-    ['orthogonal', 'low_rank']
+    ['orthogonal', 'canonical']
     """
     width = max(dims)
     names = list(CLOSED)
