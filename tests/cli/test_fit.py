@@ -182,9 +182,8 @@ def test_no_known_pair(cli, refused, save, x):
     assert "confidence without pairs: 1.00" in answer.out
     save("noise.npz", rng.normal(size=x.shape))
     refused(3, "NoReliableBridge", "fit", "old.npz", "noise.npz", "-o", "out2", "--unpaired")
-    refused(
-        3, "InputError", "fit", "old.npz", "turned.npz", "-o", "out2", "--unpaired", "--drop-invalid"
-    )
+    both = ("--unpaired", "--drop-invalid")
+    refused(3, "InputError", "fit", "old.npz", "turned.npz", "-o", "out2", *both)
 
 
 def test_a_budget(cli, refused):
