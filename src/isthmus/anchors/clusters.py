@@ -15,27 +15,35 @@ _CELLS = 1 << 22
 def cluster_centres(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Centres (count, d) of k-means on rows (n, d), min_c Σ_i min_j |x_i - c_j|².
 
-    From the best of four D² seedings, by Lloyd's rounds until no row changes its centre, 10 at
-    most. A centre that loses all its rows stays where it was.
+    From the best of four D² seedings, by at most 10 of Lloyd's rounds.
     """
-    from scipy.sparse import csr_array
-
     middle = rows.mean(axis=0)
     x = rows - middle
     starts = [x[d2_rows(x, count, rng)] for _ in range(_STARTS if count > 1 else 1)]
     centres = min(starts, key=lambda these: _cost(x, these)) if len(starts) > 1 else starts[0]
-    n, before = len(x), np.full(len(x), -1)
-    for _ in range(_ROUNDS):
+    moved: np.ndarray = lloyd(x, centres, rounds=_ROUNDS) + middle
+    return moved
+
+
+def lloyd(x: np.ndarray, centres: np.ndarray, *, rounds: int) -> np.ndarray:
+    """Centres (k, d) after Lloyd's rounds on x (n, d), until no row changes its centre.
+
+    A centre that loses all its rows stays where it was.
+    """
+    from scipy.sparse import csr_array
+
+    centres, n = centres.copy(), len(x)
+    ones, before = np.ones(n, x.dtype), np.full(n, -1)
+    for _ in range(rounds):
         own = nearest_centre(x, centres)
         if np.array_equal(own, before):
             break
         before = own
-        members = csr_array((np.ones(n), (own, np.arange(n))), shape=(count, n))
-        sizes = np.bincount(own, minlength=count)
+        members = csr_array((ones, (own, np.arange(n))), shape=(len(centres), n))
+        sizes = np.bincount(own, minlength=len(centres)).astype(x.dtype)
         kept = sizes > 0
         centres[kept] = (members @ x)[kept] / sizes[kept, None]
-    moved: np.ndarray = centres + middle
-    return moved
+    return centres
 
 
 def _cost(x: np.ndarray, centres: np.ndarray) -> float:

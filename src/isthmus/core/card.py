@@ -152,6 +152,11 @@ class Card:
             )
 
     @property
+    def counted(self) -> bool:
+        """Whether the arithmetic is this method's own, so that its cost can be counted."""
+        return not asdict(self)["library"]
+
+    @property
     def kind(self) -> str:
         """What a bridge of this card asks for, in words."""
         return KINDS[list(PAIRS).index(self.pairs)] if self.spaces == 2 else KINDS[-1]

@@ -1,4 +1,8 @@
-"""Label embedding: digits described by the segments of a display, three of them never shown."""
+"""Label embedding: digits described by the segments of a display, three of them never shown.
+
+The step of the fit was raised from 1 to 4 after a look, for training had not converged; 4 was
+picked of four settings on one split, where all-class accuracy was .921 to .945.
+"""
 
 from collections.abc import Callable, Sequence
 from itertools import combinations

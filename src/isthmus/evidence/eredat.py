@@ -1,4 +1,8 @@
-"""EREDAT: facts and the texts that state them in one space, to search and to judge by."""
+"""EREDAT: facts and the texts that state them in one space, to search and to judge by.
+
+Width, rate, temperature and the number of synsets were chosen on a trial whose 1,000 held-out
+synsets came from the same WordNet, so some may be held out here again.
+"""
 
 from collections.abc import Sequence
 from time import perf_counter

@@ -125,9 +125,9 @@ def check_recovers(method: Method) -> None:
 def check_cost(method: Method) -> None:
     """Counted arithmetic of fitting grows as the card declares; needs torch.
 
-    Work that the card leaves to another library is not counted.
+    Work that the card leaves to another package is not counted.
     """
-    if method.card.library:
+    if not method.card.counted:
         return
     import torch
 
