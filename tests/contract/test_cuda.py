@@ -1,13 +1,15 @@
-"""Every measure gives the CPU's answer on CUDA tensors; skipped where there is no such device."""
+"""Measures and bridges give the CPU's answer on CUDA tensors; skipped without such a device."""
 
 import pytest
 
 from isthmus.core.registry import methods
+from isthmus.testing import bridges as bridge_suite
 from isthmus.testing import measures as suite
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 MEASURES = [m for m in methods("measures") if m.card.spaces]
+BRIDGES = [m for m in methods("bridges") if m.card.spaces]
 
 
 def cuda():
@@ -16,14 +18,19 @@ def cuda():
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
-def test_measures_give_the_answer_of_the_cpu():
-    # One test for all, so that a machine without a device counts one skip and not a hundred.
+@pytest.mark.parametrize(
+    ("room", "check"),
+    [(MEASURES, suite.check_array_kinds), (BRIDGES, bridge_suite.check_array_kinds)],
+    ids=["measures", "bridges"],
+)
+def test_the_answer_is_that_of_the_cpu(room, check):
+    # One test a room, so that a machine without a device counts two skips and not hundreds.
     wrong = []
-    for method in MEASURES:
+    for method in room:
         try:
-            suite.check_array_kinds(method, cuda)
+            check(method, cuda)
         except Exception as error:
-            wrong.append(f"{method.name}: {error}")
+            wrong.append(f"{method.name}: {type(error).__name__}: {error}")
     assert not wrong, "\n".join(wrong)
 
 
