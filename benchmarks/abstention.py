@@ -184,8 +184,10 @@ def page(kept: dict[str, dict[str, dict[str, float]]]) -> str:
         "`python benchmarks/abstention.py --page` writes this page from measured figures.", "",
         "`unpaired` and `mini_vec2vec` give a `confidence_`: the share of source rows for which "
         "two fits that", "know nothing of each other choose the same target row, beyond chance. "
-        "Below `least` "
-        f"({LEAST:g}) they raise `NoReliableBridge`.", "",
+        "`unpaired` also believes a", "single fit whose matches bear each other out: the share of "
+        "rows matched, times the share that the", "map of the other half of the matches finds "
+        f"again, above one half and doubled. Below `least` ({LEAST:g})",
+        "they raise `NoReliableBridge`.", "",
         f"{len(results)} pairs of real spaces, no pair known; a map is right when the nearest of "
         f"{HELD_OUT} held-out", f"rows is the partner at least {RIGHT:.0%} of the time: "
         f"{len(right)} right, {len(results) - len(right)} wrong.", "",

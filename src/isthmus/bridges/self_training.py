@@ -106,3 +106,24 @@ def self_train(
         old = np.full(len(x.rows), -1)
         old[mi] = mj
     return found
+
+
+def refound(x: Side, y: Side, found: Matches, rng: np.random.Generator) -> float:
+    """Share of all rows of the smaller side that are matched, and again without having been asked.
+
+    The matches are split at random; the map of either half looks for the pairs of the other, and
+    the share of them it finds is multiplied by the share of rows matched at all. Matches of a wrong
+    map are made by the map that they made: about half of all rows have one, but few are found by
+    the others.
+    """
+    if len(found.i) < 4:
+        return 0.0
+    first = rng.permutation(len(found.i)) < len(found.i) // 2
+    again = []
+    for half in (first, ~first):
+        i, j, _ = mutual_matches(*shared(x, y, found.i[half], found.j[half]))
+        chosen = np.full(len(x.rows), -1)
+        chosen[i] = j
+        again.append(float(np.mean(chosen[found.i[~half]] == found.j[~half])))
+    matched = len(found.i) / min(len(x.rows), len(y.rows))
+    return matched * float(np.mean(again))

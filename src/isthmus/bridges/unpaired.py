@@ -1,4 +1,4 @@
-"""Unpaired bridge: many first guesses, self-training from each, and trust only where two agree."""
+"""Unpaired bridge: many first guesses, self-training from each, and trust where it is earned."""
 
 from typing import ClassVar, Self
 
@@ -10,7 +10,14 @@ from isthmus.bridges.kernel_decoder import KernelMap, decode
 from isthmus.bridges.map import Map
 from isthmus.bridges.matching import best_matches
 from isthmus.bridges.rows import Pairing, all_rows
-from isthmus.bridges.self_training import Matches, Side, about_mean, self_train, shared
+from isthmus.bridges.self_training import (
+    Matches,
+    Side,
+    about_mean,
+    refound,
+    self_train,
+    shared,
+)
 from isthmus.bridges.unpaired_starts import STARTS
 from isthmus.core.arrays import Array
 from isthmus.core.card import Card, Paper
@@ -20,7 +27,7 @@ from isthmus.core.registry import register
 
 CARD = Card(
     name="unpaired",
-    summary="Self-training from five unpaired guesses; a bridge only where two of them agree.",
+    summary="Self-training from five unpaired guesses; a bridge only where one can be trusted.",
     paper=Paper(
         "A robust self-learning method for fully unsupervised cross-lingual mappings of word "
         "embeddings",
@@ -51,11 +58,14 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
     Guesses: rows with alike sorted similarities, with alike cosines to 20 or 50 assigned cluster
     centres, principal axes with signs by third moments, and equal columns where the dims agree.
     From each, rounds of mutual CSLS matching and canonical correlations as in ``SelfLearning``.
-    Wrong ends are wrong each in its own way, so the share of source rows for which two ends choose
-    the same target row, beyond chance, tells whether they are right: ``confidence_`` is the largest
-    such share, or that with a second fit on 80 % of the rows where this is smaller; below ``least``
-    there is no bridge. ``docs/unpaired.md`` says how often that is
-    wrong. Where the two sides have no item in common the share is low though the map may be right.
+    Two things tell whether an end is right, and ``confidence_`` is the larger one. Wrong ends are
+    wrong each in its own way: the share of source rows for which two ends choose the same target
+    row, beyond chance, or that with a second fit on 80 % of the rows where this is smaller. And the
+    matches of a right end bear each other out, though only one guess may have led there: of the
+    end with the most matches, the share of rows matched, times the share of these that the map of
+    the other half of the matches finds again, above one half and doubled. Below ``least`` there is
+    no bridge. ``docs/unpaired.md`` says how often that is wrong. Where the two sides have no item
+    in common both are low though the map may be right.
 
     Known pairs are one more guess and take part in every round; with more of them than dims the
     map is given in any case.
@@ -79,7 +89,7 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
     InputError
         On rows that are not finite or contradictory pairs.
     NoReliableBridge
-        When no two ends agree.
+        When no two ends agree and none bears itself out.
 
     References
     ----------
@@ -130,7 +140,7 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
     def _found(
         self, x: Side, y: Side, i: np.ndarray, j: np.ndarray, rng: np.random.Generator
     ) -> tuple[Matches, float]:
-        """The end that agrees most with another one, and how much."""
+        """The end that agrees most with another one, or bears itself out, and how much."""
         ends: list[tuple[Matches, np.ndarray]] = []
         names: list[str] = []
         best, confidence = 0, 0.0
@@ -156,6 +166,11 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
             return Matches(i[:0], j[:0], np.empty(0, np.float32), 0.0), 0.0
         if confidence >= LEAST:
             confidence = min(confidence, self._again(names[best], ends[best][1], x, y, i, j, rng))
+        if confidence < _SURE:
+            fullest = max((end for end, _ in ends), key=lambda end: len(end.i))
+            borne_out = max(0.0, 2 * refound(x, y, fullest, rng) - 1)
+            if borne_out > confidence:
+                return fullest, borne_out
         return ends[best][0], confidence
 
     def _end(
