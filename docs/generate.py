@@ -1,4 +1,7 @@
-"""Write docs/methods/, a page per registered method from its card and docstring; docs/evidence.md.
+"""Write the generated pages: docs/methods/, docs/evidence.md and the sections of docs/stores.md.
+
+A page per registered method comes from its card and docstring, a section per store from its traits
+and its module.
 
     python docs/generate.py
 
@@ -13,6 +16,7 @@ from typing import Any
 
 from isthmus.core.card import KINDS, closure
 from isthmus.core.registry import ROOMS, Method, methods
+from isthmus.spaces.stores import STORES, Traits, store_class
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pictures import PICTURES
@@ -20,6 +24,8 @@ from pictures import PICTURES
 FOLDER = Path(__file__).parent / "methods"
 RESULTS = Path(__file__).parent / "results"
 EVIDENCE = Path(__file__).parent / "evidence.md"
+STORES_PAGE = Path(__file__).parent / "stores.md"
+_GENERATED = "<!-- From here on written by `make docs` from the code. -->"
 _ROOM_TITLES = {
     "anchors": "Anchors: which rows to describe all others by",
     "bridges": "Bridges: maps from a source space to a target space",
@@ -149,9 +155,61 @@ def _figure(figure: dict[str, Any]) -> str:
     return f"| {what} | {text} | {bound} | {'met' if figure['met'] else '**not met**'} |"
 
 
+def stores() -> str:
+    """docs/stores.md: its own beginning, then a table of all stores and a section for each."""
+    head = STORES_PAGE.read_text("utf-8").partition(_GENERATED)[0]
+    lines = [
+        _GENERATED,
+        "",
+        "| store | ids | metrics | shadow | filters |",
+        "|---|---|---|---|---|",
+    ]
+    for traits in STORES.values():
+        anchor = traits.name.lower().replace(" ", "-")
+        lines.append(
+            f"| [{traits.name}](#{anchor}) | {', '.join(traits.ids)} | {', '.join(traits.metrics)} "
+            f"| a {traits.shadow} | {traits.filters or 'none'} |"
+        )
+    for traits in STORES.values():
+        lines += ["", *_store(traits)]
+    return head + "\n".join(lines) + "\n"
+
+
+def _store(traits: Traits) -> list[str]:
+    """The section of one store: its traits, then its module's and its class's own words."""
+    cls = store_class(traits.form)
+    extra = f"`pip install 'isthmus[{traits.extra}]'`" if traits.extra else "nothing more"
+    lengths = (
+        f"lost under {', '.join(traits.normalises)}: vectors are scaled to unit length on the way "
+        "in, and maps that need norms are refused"
+        if traits.normalises else "kept"
+    )  # fmt: skip
+    facts = [
+        ("Address", f"`{traits.form}`"),
+        ("Needs", extra),
+        ("Ids", ", ".join(traits.ids)),
+        ("Metrics", ", ".join(traits.metrics)),
+        ("Lengths of vectors", lengths),
+        ("Other columns", "carried along" if traits.payload else "there are none"),
+        ("Shadow", f"a {traits.shadow}"),
+        ("Cutover", traits.cutover),
+        ("Filters", traits.filters or "none"),
+    ]
+    # The first sentence of a module says its name again.
+    words = inspect.getdoc(sys.modules[cls.__module__]) or ""
+    about = words.partition("\n\n")[2] or words
+    options = inspect.getdoc(cls) or ""
+    return [
+        f"## {traits.name}", "", "| | |", "|---|---|",
+        *(f"| {name} | {value} |" for name, value in facts),
+        "", options.replace("``", "`"), "", about.replace("``", "`"),
+    ]  # fmt: skip
+
+
 def main() -> None:
     """Write all pages and remove those of methods that are gone."""
     EVIDENCE.write_text(evidence(), encoding="utf-8")
+    STORES_PAGE.write_text(stores(), encoding="utf-8")
     written = pages()
     for old in FOLDER.rglob("*.md"):
         if str(old.relative_to(FOLDER)) not in written:

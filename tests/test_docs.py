@@ -50,3 +50,7 @@ def test_every_picture_is_drawn_for_a_method_that_exists(generator):
     )}  # fmt: skip
     assert drawn <= found, "run docs/pictures.py"
     assert found <= drawn | shown, "a picture that no page shows"
+
+
+def test_the_page_of_stores_is_current(generator):
+    assert generator.STORES_PAGE.read_text("utf-8") == generator.stores(), "run `make docs`"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
@@ -75,6 +76,8 @@ def content(kind: str, rows: int = _ROWS, *, dim: int = _DIM, seed: int = 0) -> 
     if kind == "string":
         # Upper case, digits and é: where a locale's order differs from that of code points.
         ids = np.array([f"{'aBé'[n % 3]}-{n}" for n in numbers])
+    if kind == "uuid":
+        ids = np.array([str(UUID(int=int(n) << 96)) for n in numbers])
     vectors = (rng.normal(size=(rows, dim)) * rng.uniform(0.5, 4, (rows, 1))).astype(np.float32)
     payload = [
         {"title": f'row {n}; it\'s "quoted"\n\\N', "even": int(n % 2 == 0), "weight": n / 8}
@@ -164,7 +167,10 @@ def check_scan(bench: Bench) -> None:
 
 
 def check_stamp(bench: Bench) -> None:
-    """The stamp stays while nothing changes and moves with every kind of change."""
+    """The stamp stays while nothing changes and moves with every kind of change.
+
+    A hash of all there is serves too: where a change is undone, it may come back.
+    """
     store, known = bench.new(), content(bench.cls.traits().ids[0])
     plain = replace(known, payload=None) if not bench.cls.traits().payload else known
     before = store.stamp()
@@ -172,7 +178,6 @@ def check_stamp(bench: Bench) -> None:
     list(store.scan(100))
     store = bench.again(store)
     assert store.stamp() == before, "reading or reconnecting changes the stamp"
-    seen = {before}
     changes: tuple[Callable[[], None], ...] = (
         lambda: store.upsert(replace(part(plain, [0]), vectors=plain.vectors[:1] * 2)),
         lambda: store.delete(known.ids[1:2]),
@@ -181,8 +186,8 @@ def check_stamp(bench: Bench) -> None:
     for change in changes:
         change()
         stamp = store.stamp()
-        assert stamp not in seen, "a row changed and the stamp did not"
-        seen.add(stamp)
+        assert stamp != before, "a row changed and the stamp did not"
+        before = stamp
     store.close()
 
 

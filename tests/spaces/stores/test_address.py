@@ -82,6 +82,6 @@ def test_every_store_says_what_it_is(scheme):
     cls = store_class(address)
     assert scheme == cls.SCHEME
     assert cls.traits() is traits
-    assert set(traits.ids) <= {"int", "string"}
+    assert set(traits.ids) <= {"int", "string", "uuid"}
     assert set(traits.normalises) <= set(traits.metrics) <= {"cosine", "euclidean", "inner"}
     assert traits.shadow in ("column", "collection", "file")

@@ -15,7 +15,13 @@ from isthmus.spaces.stores.traits import STORES, Traits
 if TYPE_CHECKING:
     from isthmus.spaces.stores.store import Store
 
-__all__ = ["STORES", "Address", "Traits", "connect", "create", "is_address", "store_class"]
+__all__ = ["STORES", "Address", "Traits", "connect", "create", "is_address", "shown"]
+__all__ += ["store_class"]
+
+
+def shown(source: str) -> str:
+    """A path as it is, an address without its secrets."""
+    return Address.parse(source).redacted if is_address(source) else source
 
 
 def store_class(address: Address | str) -> "type[Store]":

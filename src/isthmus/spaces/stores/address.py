@@ -38,7 +38,7 @@ class Address:
     port: int | None = None
     user: str = ""
     password: str = field(default="", repr=False)
-    options: dict[str, str] = field(default_factory=dict, repr=False)
+    options: dict[str, str] = field(default_factory=dict, repr=False, hash=False)
 
     @classmethod
     def parse(cls, text: str) -> "Address":

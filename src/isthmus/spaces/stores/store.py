@@ -146,6 +146,10 @@ class Store(ABC):
         Afterwards ``rollback`` is no longer possible.
         """
 
+    def jobs(self) -> tuple[str, ...]:
+        """The jobs of which the store holds something; empty where it cannot list them."""
+        return ()
+
     def scan(
         self, rows: int = BATCH, *, after: Any = None, payload: bool = False
     ) -> Iterator[Rows]:

@@ -1,0 +1,129 @@
+"""Payload and Chroma: a document, a URI and flat metadata become one mapping a row, and back.
+
+Document and URI travel under ``chroma:document`` and ``chroma:uri``: no metadata may have such a
+name, so none is ever overwritten.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from isthmus.core.errors import InputError
+
+_DOCUMENT, _URI = "chroma:document", "chroma:uri"
+_PLAIN = (str, bool, int, float)
+_INT64 = 1 << 63
+
+
+def read() -> tuple[str, ...]:
+    """What to ask Chroma for besides the vectors."""
+    return ("metadatas", "documents", "uris")
+
+
+@dataclass
+class Carried:
+    """What rows carry, in one order; lists are empty where nothing was asked for."""
+
+    metadatas: list[Any] = field(default_factory=list)
+    documents: list[Any] = field(default_factory=list)
+    uris: list[Any] = field(default_factory=list)
+    embeddings: list[np.ndarray] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    width: int = 0
+
+    @classmethod
+    def joined(cls, parts: "list[Carried]", width: int) -> "Carried":
+        """All parts as one; ``width`` is that of vectors where there are no parts."""
+        out = cls(width=width)
+        for part in parts:
+            out.metadatas += part.metadatas
+            out.documents += part.documents
+            out.uris += part.uris
+            out.embeddings += part.embeddings
+            out.ids += part.ids
+        return out
+
+    def vectors(self) -> np.ndarray:
+        """The vectors (n, dim) float32."""
+        if not self.embeddings:
+            return np.empty((0, self.width), dtype=np.float32)
+        return np.concatenate(self.embeddings)
+
+    def payload(self) -> list[dict[str, Any]]:
+        """One mapping a row: metadata, document and URI, what is there of them."""
+        out = []
+        for about, document, uri in zip(self.metadatas, self.documents, self.uris, strict=True):
+            extra = {_DOCUMENT: document, _URI: uri}
+            out.append(dict(about or {}) | {k: v for k, v in extra.items() if v is not None})
+        return out
+
+    def without_document(self, old: "Carried") -> list[str]:
+        """Ids of the rows of ``old`` whose document or URI is to go."""
+        pairs = zip(
+            old.ids, old.documents, old.uris, self.documents, self.uris, strict=True
+        )  # fmt: skip
+        return [
+            key for key, document, uri, new_document, new_uri in pairs
+            if (document is not None and new_document is None)
+            or (uri is not None and new_uri is None)
+        ]  # fmt: skip
+
+    def replacing(self, old: "Carried") -> dict[str, Any]:
+        """What an upsert is given: keys that a row has no more are set to None, which ends them."""
+        metadatas = []
+        for new, was in zip(self.metadatas, old.metadatas, strict=True):
+            both = dict.fromkeys(was or {}) | dict(new or {})
+            metadatas.append(both or None)
+        found = {"metadatas": metadatas, "documents": self.documents, "uris": self.uris}
+        return {name: v for name, v in found.items() if any(one is not None for one in v)}
+
+
+def carried(found: Mapping[str, Any], ids: Sequence[str]) -> Carried:
+    """An answer of ``get``, which comes in an order of its own, in the order of ``ids``.
+
+    Rows that are not there are named in ``missing`` and carry None.
+    """
+    place = {key: number for number, key in enumerate(found["ids"])}
+    at = [place.get(key) for key in ids]
+    out = Carried(ids=list(ids), missing=[k for k, n in zip(ids, at, strict=True) if n is None])
+    for name in read():
+        values = found.get(name)
+        if values is not None:
+            setattr(out, name, [None if n is None else values[n] for n in at])
+    vectors = found.get("embeddings")
+    if vectors is not None and not out.missing and len(at):
+        out.embeddings = [np.asarray(vectors, dtype=np.float32)[np.array(at)]]
+    return out
+
+
+def given(payload: Sequence[Mapping[str, Any]], where: str) -> Carried:
+    """Payload of rows as Chroma takes it; InputError on values that it cannot hold."""
+    out = Carried()
+    for row in payload:
+        about = {k: v for k, v in row.items() if v is not None and k not in (_DOCUMENT, _URI)}
+        for name, value in about.items():
+            if not _holds(value):
+                raise InputError(
+                    where, f"{name!r} = {str(value)[:80]} ({type(value).__name__})",
+                    "text, booleans, finite numbers of 64 bits, or lists of one of them",
+                    "Chroma has no nested metadata: flatten it, or leave the column out.",
+                )  # fmt: skip
+        out.metadatas.append(about or None)
+        out.documents.append(row.get(_DOCUMENT))
+        out.uris.append(row.get(_URI))
+    return out
+
+
+def _holds(value: Any) -> bool:
+    if isinstance(value, list):
+        kinds = {type(one) for one in value}
+        return len(kinds) == 1 and all(not isinstance(v, list) and _holds(v) for v in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, int):
+        return -_INT64 <= value < _INT64
+    return isinstance(value, _PLAIN)

@@ -1,0 +1,66 @@
+"""Servers that the tests of stores start: the real thing, gone when the tests are."""
+
+import itertools
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import pytest
+
+from isthmus.spaces.stores import Address
+
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The folder of the socket of a PostgreSQL with pgvector, of the user postgres."""
+    pytest.importorskip("psycopg", reason="the client of PostgreSQL is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says where it keeps its lock
+        pgserver = pytest.importorskip("pgserver", reason="no PostgreSQL to start")
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None, prefix="isthmus-pg-"))
+    server = None
+    try:
+        try:
+            server = pgserver.get_server(folder, cleanup_mode="stop")
+            server.psql("CREATE EXTENSION vector")
+        except Exception as error:  # as it may be under root, or without a user to run as
+            pytest.skip(f"PostgreSQL does not start: {error}")
+        yield Path(server.get_uri().partition("host=")[2])
+    finally:
+        if server is not None:
+            server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def admin(postgres):
+    """A connection of the server's own user, as the service that has the tables."""
+    import psycopg
+
+    with psycopg.connect(host=str(postgres), user="postgres", autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def schema(admin):
+    """A schema of this test alone."""
+    name = f"Test {next(NUMBERS)}"
+    admin.execute(f'CREATE SCHEMA "{name}"')
+    admin.execute(f'SET search_path = "{name}", public')
+    yield name
+    admin.execute(f'DROP SCHEMA "{name}" CASCADE')
+
+
+@pytest.fixture
+def table_at(postgres, schema):
+    """Addresses of tables in that schema."""
+
+    def at(name, **options):
+        root = Address.parse(f"pgvector://postgres@/postgres/{name}")
+        return root.elsewhere(host=str(postgres), schema=schema, **options)
+
+    return at
