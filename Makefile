@@ -7,10 +7,10 @@ RUN := $(VENV)/bin
 
 COMPARE := .venv-compare
 
-.PHONY: help setup demo test check docs bench compare evidence clean
+.PHONY: help setup demo test check docs bench compare evidence faults clean
 
 help:
-	@echo "make demo | test | check | docs | bench | compare | evidence | setup | clean"
+	@echo "make demo | test | check | docs | bench | compare | evidence | faults | setup | clean"
 
 setup: $(VENV)/.ready
 
@@ -56,6 +56,10 @@ $(COMPARE)/.ready: pyproject.toml constraints.txt $(wildcard tests/comparison/re
 	$(COMPARE)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--no-deps --requirement tests/comparison/requirements-alone.txt
 	touch $@
+
+# Twenty kills an engine and a store, where `make test` has five.
+faults: setup
+	ISTHMUS_FAULTS=20 OMP_NUM_THREADS=1 $(RUN)/python -m pytest -s tests/faults
 
 evidence: setup
 	$(RUN)/isthmus reproduce --all --save docs/results

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -139,6 +140,14 @@ def test_ctrl_c(cli, here, monkeypatch):
     answer = cli(*GO)
     assert (answer.code, answer.out) == (130, "")
     assert answer.err == "Interrupted. Run the same command again to go on.\n"
+
+
+def test_an_engine_by_name(cli, refused, monkeypatch):
+    assert cli(*GO, "--engine", "threads", "--workers", "3").code == 0
+    assert "one of threads, processes, ray" in refused(3, "InputError", *GO, "--engine", "spark")
+    assert "at least 1" in refused(3, "InputError", *GO, "--workers", "0")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert "isthmus[ray]" in refused(7, "MissingExtra", *GO, "--engine", "ray")
 
 
 # -- damaged collections -------------------------------------------------------------------------

@@ -7,11 +7,12 @@ import numpy as np
 from isthmus.bridges.bridge import Bridge
 from isthmus.bridges.choice import Choice, check_relation, choose, pair_score
 from isthmus.bridges.familiarity import Familiarity
+from isthmus.bridges.fit_shards import shard_moments
 from isthmus.bridges.linear import LOO_ROWS
 from isthmus.bridges.rows import Pairing, known_pairs
 from isthmus.bridges.shortlist import with_few_pairs
+from isthmus.core.engine import Engine
 from isthmus.core.errors import InputError
-from isthmus.core.moments import Moments
 from isthmus.core.neighbors import partner_ranks, unit
 from isthmus.core.random import generator
 from isthmus.core.registry import Method
@@ -39,6 +40,7 @@ def fit(
     holdout: float = 0.2,
     seed: int = 0,
     budget: float | None = None,
+    engine: Engine | None = None,
     **params: Any,
 ) -> Bridge:
     """Fit a bridge from ``source`` to ``target``, and prove on held-out pairs that it works.
@@ -56,6 +58,8 @@ def fit(
         alone, so that ``evaluate`` can find them again. Fewer than 10 pairs are all learnt from
     seed : seed of every random choice
     budget : seconds that ``auto`` may take to try and to fit; None for all the time it needs
+    engine : where moments are summed, of ``isthmus.engine``, for the bridges that fit from them;
+        here, in one pass, when None. Whatever else a fit needs is done here on a sample
     params : parameters of the method's estimator
 
     Raises
@@ -87,7 +91,7 @@ def fit(
             "fit", f"method {method!r}, which takes something else than two spaces",
             "a bridge between two spaces", f"Call isthmus.bridges.{found.call.__name__} itself.",
         )  # fmt: skip
-    estimator, used = _fitted(found, params, train, test, seed)
+    estimator, used = _fitted(found, params, train, test, seed, engine)
     bridge = Bridge(
         estimator,
         source=known.source.fingerprint(),
@@ -128,7 +132,12 @@ def _paired(source: Any, target: Any, pairs: Pairing) -> Pairs:
 
 
 def _fitted(
-    found: Method, params: dict[str, Any], train: Pairs, test: Pairs | None, seed: int
+    found: Method,
+    params: dict[str, Any],
+    train: Pairs,
+    test: Pairs | None,
+    seed: int,
+    engine: Engine | None,
 ) -> tuple[Any, int]:
     """The estimator fitted on everything but the held-out pairs, and how many pairs it knew."""
     try:
@@ -149,7 +158,7 @@ def _fitted(
         )  # fmt: skip
     if found.card.streams:
         seen = _sample(train, LOO_ROWS, seed)
-        moments = Moments.from_blocks(train.blocks(), keeps=estimator.keeps)
+        moments = shard_moments(train, keeps=estimator.keeps, engine=engine)
         estimator.fit_moments(moments, _wide(seen.x), _wide(seen.y))
         return estimator, len(train)
     seen = _sample(train, _SAMPLE, seed)

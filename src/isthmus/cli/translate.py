@@ -1,5 +1,7 @@
 """``isthmus translate``: carry a collection across a bridge."""
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +11,7 @@ from isthmus.cli.console import Json, note, progress, show
 
 
 def translate(
-    source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", readable=False, help="The collection to translate.")
-    ],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The collection to translate.")],
     bridge: Annotated[
         Path, typer.Option("--bridge", "-b", readable=False, help="A file written by fit.")
     ],
@@ -22,20 +22,29 @@ def translate(
         bool,
         typer.Option(help="Leave out rows with NaN or infinity; list them in OUT.rejects.csv."),
     ] = False,
+    engine: Annotated[
+        str, typer.Option(help="Where the work runs: threads, processes or ray.")
+    ] = "threads",
+    workers: Annotated[
+        int | None, typer.Option(help="How many work at once.", show_default="one a core")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Translate every vector of SOURCE into the bridge's target space, as a folder of shards.
 
     Memory does not grow with the number of rows. Interrupted work goes on when the same command is
-    run again, and ends with the same bytes.
+    run again, and ends with the same bytes, on any engine. Ray joins the cluster at RAY_ADDRESS.
     """
     import isthmus
+    from isthmus.engine import named
 
+    place = named(engine, workers=workers)
     space = isthmus.open(source, scale=scale)
-    with progress("translate", len(space)) as advance:
+    # Ray tells of workers that died on stdout, which is the answer's.
+    with contextlib.redirect_stdout(sys.stderr), progress("translate", len(space)) as advance:
         moved = isthmus.translate(
             space, isthmus.load(bridge), out,
-            dtype=dtype, drop_invalid=drop_invalid, progress=advance,
+            dtype=dtype, drop_invalid=drop_invalid, progress=advance, engine=place,
         )  # fmt: skip
     if drop_invalid:
         left_out = len(space) - len(moved)

@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +45,7 @@ from isthmus.spaces.manifest import (
 from isthmus.spaces.open import open
 from isthmus.spaces.shard import ShardWriter
 from isthmus.spaces.space import Block, Space
-from isthmus.spaces.staging import check_target, holds, remove_leftovers
+from isthmus.spaces.staging import check_target, discard, holds, read_job, remove_leftovers
 
 _SHARD_BYTES = 256 << 20
 
@@ -125,6 +124,11 @@ class SpaceWriter:
                 self.close()
                 raise
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A writer sent to another process writes shards of the same job there."""
+        folders = {"path": self.path.absolute(), "staging": self.staging.absolute()}
+        return self.__dict__ | folders | {"_alive": -1}
+
     def __enter__(self) -> Self:
         return self
 
@@ -163,7 +167,7 @@ class SpaceWriter:
         if self._committed is not None:
             return list(range(len(self._committed.shards)))
         found = sorted(int(p.stem) for p in self.staging.glob("*.json") if p.stem.isdigit())
-        return [index for index in found if self._complete(index)]
+        return [index for index in found if self.complete(index)]
 
     def commit(self, fingerprint: dict[str, Any] | None = None) -> Space:
         """Make the finished shards the next generation, at once, and open it.
@@ -176,13 +180,13 @@ class SpaceWriter:
             if self._committed is None:
                 self._commit(where, fingerprint)
             self._close_alive()
-            shutil.rmtree(self.staging, ignore_errors=True)
+            discard(self.staging)
         return open(self.path)
 
     def abort(self) -> None:
         """Remove everything this job wrote; what was committed before stays."""
         self._close_alive()
-        shutil.rmtree(self.staging, ignore_errors=True)
+        discard(self.staging)
         if self._created and self.path.exists():
             with contextlib.suppress(OSError):
                 self.path.rmdir()
@@ -237,7 +241,8 @@ class SpaceWriter:
             if stored is not None:
                 yield part, stored, self.staging / stored.file, folder / f"{number}{ending}"
 
-    def _complete(self, index: int) -> bool:
+    def complete(self, index: int) -> bool:
+        """Whether every file that the record of shard ``index`` names is there, in full size."""
         shard = shard_from_json(read_json(self.record(index)))
         return all(
             any(path.exists() and path.stat().st_size == stored.bytes for path in places)
@@ -277,7 +282,7 @@ class SpaceWriter:
         own = {"rows_per_shard": self.rows_per_shard, **self._facts}
         job = self.staging / "job.json"
         if job.exists():
-            found = read_json(job)
+            found = read_job(job)
             if found["facts"] != own:
                 self._close_alive()
                 raise StorageError(

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import json
 import mmap
 import os
 import secrets
@@ -11,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from isthmus.core.errors import StorageError
+from isthmus.core.errors import FormatError, StorageError
+from isthmus.core.json_text import loads
 from isthmus.spaces.manifest import BLOCK_BYTES, StoredFile
 
 try:
@@ -110,8 +110,13 @@ def sync_folder(path: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON value of a small file of our own."""
-    return json.loads(path.read_bytes())
+    """The JSON value of a small file of our own; FormatError when it is no JSON."""
+    try:
+        return loads(path.read_bytes())
+    except ValueError as error:
+        raise FormatError(
+            f"read {path.name}", f"{error!s:.120}", "the JSON that was written there"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.errors import FormatError
+from isthmus.core.json_text import clip, loads, unique
 
 VERSION = 1
 BLOCK_BYTES = 4 << 20
 SHARDS = "shards"
 _SIZE_LIMIT = 256 << 20
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,120}")
-_MANIFEST = re.compile(r"manifest-(\d{6,12})\.json")
+_MANIFEST = re.compile(r"manifest-([0-9]{6,12})\.json")
 DTYPES = ("float16", "float32", "float64")
 ID_KINDS = ("range", "int", "string")
 
@@ -75,7 +76,9 @@ def manifest_name(generation: int) -> str:
 def generations(path: Path) -> list[int]:
     """The generations whose manifests lie in ``path``, oldest first, valid or not."""
     found = (_MANIFEST.fullmatch(entry.name) for entry in path.glob("manifest-*.json"))
-    return sorted(int(match[1]) for match in found if match)
+    numbers = (int(match[1]) for match in found if match)
+    # One name a generation: 000001 and 0000001 would be the same one twice.
+    return sorted({number for number in numbers if (path / manifest_name(number)).exists()})
 
 
 def newest(path: Path) -> Manifest:
@@ -105,17 +108,20 @@ def newest(path: Path) -> Manifest:
 def parse(path: Path) -> Manifest:
     """The manifest in ``path``; raises FormatError on anything that is not exactly one."""
     where = f"read {path.parent.name}/{path.name}"
+    if not path.is_file():  # opening a pipe would wait for ever
+        raise FormatError(where, "no plain file", "a manifest")
     size = path.stat().st_size
     if size > _SIZE_LIMIT:
         raise FormatError(where, f"{size:,} bytes", f"a manifest of at most {_SIZE_LIMIT:,} bytes")
     try:
-        data = json.loads(path.read_bytes())
-        if not isinstance(data, dict):
-            raise TypeError("no JSON object")
+        text = path.read_bytes()
+        data = loads(text)
+        if not isinstance(data, dict) or not unique(data, text):
+            raise TypeError("no JSON object of different keys")
         version = data.get("version")
         if version != VERSION:
             raise FormatError(
-                where, f"format version {version!r}", f"version {VERSION}", "Update isthmus."
+                where, f"format version {clip(version)}", f"version {VERSION}", "Update isthmus."
             )
         checksum = data.pop("checksum")
         if checksum != _checksum(data):
@@ -126,9 +132,9 @@ def parse(path: Path) -> Manifest:
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError) as error:
         if isinstance(error, FormatError):
             raise
-        raise FormatError(where, f"a damaged manifest ({error})", "one written by isthmus") from (
-            error
-        )
+        raise FormatError(
+            where, f"a damaged manifest ({error!s:.200})", "one written by isthmus"
+        ) from error
     if manifest_name(manifest.generation) != path.name:
         raise FormatError(where, f"generation {manifest.generation}", "the one in its name")
     return manifest
@@ -143,7 +149,7 @@ def stored_file(data: Any) -> StoredFile:
     """
     _fields(data, StoredFile)
     if not isinstance(data["file"], str) or not _NAME.fullmatch(data["file"]):
-        raise ValueError(f"the file name {data['file']!r} is not a bare name")
+        raise ValueError(f"the file name {clip(data['file'])} is not a bare name")
     sums = data["checksums"]
     if not isinstance(sums, list) or not all(_is_int(s, 0, 1 << 32) for s in sums):
         raise ValueError(f"checksums of {data['file']!r}")
@@ -156,7 +162,7 @@ def shard_from_json(data: Any) -> Shard:
     """A Shard from JSON; raises ValueError on wrong fields."""
     _fields(data, Shard)
     if not _is_int(data["rows"], 1):
-        raise ValueError(f"shard rows {data['rows']!r}")
+        raise ValueError(f"shard rows {clip(data['rows'])}")
     ids = None if data["ids"] is None else stored_file(data["ids"])
     return Shard(data["rows"], stored_file(data["vectors"]), ids)
 

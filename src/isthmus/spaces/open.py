@@ -1,4 +1,4 @@
-"""Open: a path or an array becomes a Space."""
+"""Open: a path, the address of a store, or an array becomes a Space."""
 
 import os
 from pathlib import Path
@@ -13,6 +13,7 @@ from isthmus.spaces.formats import read
 from isthmus.spaces.formats.contents import Contents, Keys
 from isthmus.spaces.ids import IdColumn, normal
 from isthmus.spaces.space import Space
+from isthmus.spaces.stores import Address, is_address
 
 
 def open(
@@ -25,21 +26,23 @@ def open(
     encoder: str | None = None,
     scale: float | None = None,
 ) -> Space:
-    """A file, folder or array of vectors as a Space, read lazily.
+    """A file, folder, collection of a store, or array of vectors as a Space, read lazily.
 
     Parameters
     ----------
     source
         A path: ``.npy``, ``.npz``, ``.parquet``, ``.arrow``, ``.safetensors``, ``.fvecs``, a folder
-        of ``.npy`` shards (LAION layout too), of Parquet files, or a space directory. Or an array
-        (n, dim) of float16, float32, float64 or int8, of any kind and memory layout.
+        of ``.npy`` shards (LAION layout too), of Parquet files, or a space directory. Or the
+        address of a collection in a store, like ``"pgvector://host/base/table?vector=emb"``; its
+        ids are read at once, ascending, and its vectors when asked for. Or an array (n, dim) of
+        float16, float32, float64 or int8, of any kind and memory layout.
     ids
         The ids (n,), text or integers; or the name of the file's column or key that holds them.
         By default the usual names are looked for, and without any the ids are 0 .. n-1.
     vectors
         The name of the file's column or key that holds the vectors, where it is not a usual one.
     name
-        What messages call the space; by default the name of its file.
+        What messages call the space; by default the name of its file or collection.
     metric, encoder
         Declared facts: how the vectors are compared, and what made them.
     scale
@@ -50,7 +53,9 @@ def open(
     FormatError
         The file is of an unknown format, truncated, corrupt or hostile.
     StorageError
-        There is no such file, or it may not be read.
+        There is no such file, or it may not be read; a store cannot be reached.
+    MissingExtra
+        The client of a store is not installed.
     InputError
         The set is empty, of the wrong shape or dtype, or ids do not fit.
 
@@ -61,6 +66,8 @@ def open(
     <Space 'array': 2 x 3 float64, string ids, encoder=demo>
     """
     path: Path | None = None
+    if isinstance(source, Address) or is_address(source):
+        return _stored(source, ids, vectors, scale, name=name, metric=metric, encoder=encoder)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if not path.exists():
@@ -72,7 +79,50 @@ def open(
     found = contents.ids
     if ids is not None and not (path and isinstance(ids, str)):
         found = ArrayColumn(normal(_id_array(ids), where=f"open {name}"))
-    return _space(name, path, contents, found, metric=metric, encoder=encoder, scale=scale)
+    space = _space(name, path, contents, found, metric=metric, encoder=encoder, scale=scale)
+    if path is not None and (ids is None or isinstance(ids, str)):
+        space.opened = {
+            "source": path.absolute(), "ids": ids, "vectors": vectors, "name": name,
+            "metric": metric, "encoder": encoder, "scale": scale,
+        }  # fmt: skip
+    return space
+
+
+def _stored(
+    source: Address | str, ids: Any, vectors: str | None, scale: float | None,
+    **declared: str | None,
+) -> Space:  # fmt: skip
+    """The collection at an address as a Space, its secrets in nothing but the connection."""
+    from isthmus.spaces.stores.columns import read as read_store
+
+    address = source if isinstance(source, Address) else Address.parse(source)
+    given = {"ids": ids, "vectors": vectors, "scale": scale}
+    if extra := [key for key, value in given.items() if value is not None]:
+        raise InputError(
+            f"open {address.redacted}", f"{extra[0]}=", "no more than an address",
+            "Name columns in it, as in ?id=doc_id&vector=embedding.",
+        )  # fmt: skip
+    contents = read_store(address)
+    facts = {key: declared[key] for key in ("metric", "encoder")}
+    name = declared["name"] or address.collection
+    space = _space(name, None, contents, contents.ids, scale=None, **facts)
+    space.opened = {"source": address, "name": name, **facts}
+    return space
+
+
+def opening(space: Space, *, operation: str) -> dict[str, Any]:
+    """The arguments with which ``open`` gives ``space`` again in another process.
+
+    Raises InputError when its vectors or ids lie in this one's memory.
+    """
+    if space.opened is None:
+        raise InputError(
+            operation,
+            f"{space.name!r}, of which something lies in this process's memory",
+            "vectors and ids that every worker can open from a path",
+            "Write it to a file or folder first and open that, or work on threads.",
+        )
+    return space.opened
 
 
 def _read(path: Path, keys: Keys) -> Contents:

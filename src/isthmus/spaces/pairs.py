@@ -65,10 +65,7 @@ class Pairs:
         """
         if rows < 1:
             raise InputError("blocks", f"rows={rows}", "rows >= 1")
-        x, y = (
-            self._streams(self.source, self.rows_source),
-            self._streams(self.target, self.rows_target),
-        )
+        x, y = self._sides_stream
         for first in range(0, len(self), rows):
             part = slice(first, first + rows)
             yield (
@@ -161,8 +158,18 @@ class Pairs:
             start += len(block[0])
         return finite, (zeros[0], zeros[1])
 
-    def _streams(self, space: Space, rows: np.ndarray) -> bool:
-        return space.vector_column.scattered or bool((np.diff(rows) > 0).all())
+    @property
+    def streams(self) -> bool:
+        """Whether no side must be loaded whole for its rows to be read in this order."""
+        return all(self._sides_stream)
+
+    @property
+    def _sides_stream(self) -> tuple[bool, bool]:
+        x, y = (
+            space.vector_column.scattered or bool((np.diff(rows) > 0).all())
+            for space, rows in ((self.source, self.rows_source), (self.target, self.rows_target))
+        )
+        return x, y
 
 
 def pair(source: Any, target: Any) -> Pairs:

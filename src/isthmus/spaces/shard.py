@@ -86,12 +86,13 @@ class ShardWriter:
             ids = self.files[1].finish()
         shard = Shard(self.rows, self.files[0].finish(), ids)
         sync_folder(job.staging)
-        if not link_new(
-            job.record(self._index), json.dumps(asdict(shard)).encode(), drafts=job.staging
-        ):
+        record = job.record(self._index)
+        if record.exists() and not job.complete(self._index):
+            record.unlink(missing_ok=True)  # somebody removed what it names
+        if not link_new(record, json.dumps(asdict(shard)).encode(), drafts=job.staging):
             for file in self.files:
                 file.path.unlink(missing_ok=True)
-            theirs = shard_from_json(read_json(job.record(self._index)))
+            theirs = shard_from_json(read_json(record))
             if not _same_content(shard, theirs):
                 raise StorageError(
                     f"write shard {self._index} of {job.path.name}",

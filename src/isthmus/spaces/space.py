@@ -35,7 +35,8 @@ class Space:
     Made by ``isthmus.open``. Attributes: ``name``; ``dim``; ``dtype`` of the vectors handed out and
     ``stored`` as the file keeps them (int8 is handed out as float32 times ``scale``); ``metric``
     and ``encoder`` as declared, or None; ``path``; ``id_kind`` (``"range"`` virtual ids 0 .. n-1,
-    ``"int"`` or ``"string"``); ``provenance``, free facts from the manifest.
+    ``"int"`` or ``"string"``); ``provenance``, free facts from the manifest; ``opened``, arguments
+    with which ``isthmus.open`` gives it again in another process, None where it lies in memory.
 
     >>> import isthmus
     >>> space = isthmus.open(np.eye(3, dtype="float32"), ids=["a", "b", "c"])
@@ -60,6 +61,7 @@ class Space:
         self.vector_column, self.id_column = vectors, ids
         self.name, self.metric, self.encoder, self.scale = name, metric, encoder, scale
         self.path, self.provenance = path, dict(provenance or {})
+        self.opened: dict[str, Any] | None = None
         self.dim, self.dtype = vectors.shape[1], vectors.dtype
         self.stored = self.dtype if stored is None else stored
         self.id_kind = kind(ids)

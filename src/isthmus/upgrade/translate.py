@@ -2,35 +2,37 @@
 
 Shard i of the output holds a fixed range of source rows, so the work is a pure function
 (range of rows) -> (shard) with a deterministic name: a rerun after a crash skips the shards that
-are complete and ends with the same bytes as a run that was never disturbed. One thread reads and
-writes in order, the others multiply ahead of it, so that the slower of disk and processor sets the
-pace.
+are complete and ends with the same bytes as a run that was never disturbed, on any engine. On
+threads, one reads and writes in order and the others multiply ahead of it, so that the slower of
+disk and processor sets the pace; on other engines each worker reads, multiplies and writes a shard
+of its own, on one core.
 """
 
-import os
+import contextlib
+import secrets
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from isthmus.bridges.bridge import Bridge, load
-from isthmus.core.errors import FormatError, InputError
+from isthmus.core.engine import Engine, Threads
+from isthmus.core.errors import FormatError, InputError, StorageError
 from isthmus.spaces.directory import SpaceWriter
+from isthmus.spaces.durable import locked
 from isthmus.spaces.ids import named
 from isthmus.spaces.manifest import DTYPES, generations
-from isthmus.spaces.open import open
+from isthmus.spaces.open import open, opening
 from isthmus.spaces.rejects import write_rejects
 from isthmus.spaces.space import Space
+from isthmus.spaces.staging import JOB_BRIDGE, remove_leftovers
 
 #: Rows multiplied at once: few enough that source, map and result share a core's own cache.
 _BLOCK_BYTES = 3 << 19
-#: Blocks in the works for each core, so that a slow write leaves none of them idle.
-_AHEAD = 8
 #: Rows looked at before anything is written, to tell whether they are the bridge's source.
 _PROBE = 2000
 
@@ -44,6 +46,7 @@ def translate(
     drop_invalid: bool = False,
     rows_per_shard: int | None = None,
     progress: Callable[[int], None] | None = None,
+    engine: Engine | None = None,
 ) -> Space:
     """Translate every vector of ``source`` into the bridge's target space, as a space directory.
 
@@ -61,6 +64,9 @@ def translate(
         (row number, id, reason) instead of refusing
     rows_per_shard : rows of one output file; about 256 MiB when None
     progress : called with the number of rows done so far
+    engine : where the work runs, of ``isthmus.engine``; the threads of this process when None.
+        The bytes written are the same on all. Workers in other processes open the source
+        themselves, so it must lie in a file or folder, not in memory
 
     Returns
     -------
@@ -72,9 +78,10 @@ def translate(
         When the vectors are not of the bridge's source: nothing is written then.
     InputError
         On rows with NaN or infinity, named by id, on numbers that ``dtype`` cannot hold, and on
-        duplicate ids: nothing is left then.
+        duplicate ids: nothing is left then. On a source in memory and an engine that has another.
     StorageError
-        When the disk is full or the target cannot be written; finished shards stay for a rerun.
+        When the disk is full, the target cannot be written, or workers die time and again;
+        finished shards stay for a rerun.
 
     >>> import numpy as np, tempfile, isthmus
     >>> x = np.random.default_rng(0).normal(size=(100, 4)) * [4, 3, 2, 1]
@@ -86,6 +93,10 @@ def translate(
     space = source if isinstance(source, Space) else open(source)
     bridge = bridge if isinstance(bridge, Bridge) else load(bridge)
     _check_arguments(dtype, rows_per_shard)
+    engine = Threads() if engine is None else engine
+    report = progress or (lambda reached: None)
+    if engine.separate:
+        opening(space, operation=f"translate on {engine}")
     sample = _probe(space, bridge)
     space.check_ids()
     target = Path(path)
@@ -96,8 +107,7 @@ def translate(
         "source_checksum": sample, "bridge_checksum": _checksum(_weights(bridge)),
     }  # fmt: skip
     if (finished := _finished(target, provenance, dtype)) is not None:
-        if progress is not None:
-            progress(len(space))
+        report(len(space))
         return finished
     kind = "int" if kept is not None and space.id_kind == "range" else space.id_kind
     writer = SpaceWriter(
@@ -107,7 +117,12 @@ def translate(
     )  # fmt: skip
     with writer:
         try:
-            _run(space, bridge, writer, kept, progress)
+            pieces = _pieces(writer.rows_per_shard, len(space), kept, set(writer.done()))
+            run = _dispatch if engine.separate else _write
+            with contextlib.closing(run(space, bridge, writer, pieces, engine)) as steps:
+                for reached in steps:
+                    report(reached)
+            report(len(space))
         except InputError:
             writer.abort()
             raise
@@ -127,6 +142,8 @@ def _check_arguments(dtype: Any, rows_per_shard: int | None) -> None:
 
 def _probe(space: Space, bridge: Bridge) -> str:
     """Refuse a foreign space before anything is written; gives a checksum of the rows looked at."""
+    # An encoder that is declared needs no look at the vectors; only it can fail here.
+    bridge.check(np.zeros((1, bridge.source.dim)), encoder=space.encoder)
     rows = np.unique(np.linspace(0, len(space) - 1, min(_PROBE, len(space))).astype(np.int64))
     sample = space.take(rows)
     # Without this a rerun on a changed source, or with another bridge, would mix the two.
@@ -140,13 +157,19 @@ def _probe(space: Space, bridge: Bridge) -> str:
 
 
 def _state(space: Space) -> Iterator[np.ndarray]:
-    """What changes whenever any row does: size and time of every file, or the rows in memory."""
+    """What changes when any row does: a store's stamp, sizes and times of files, or the rows."""
+    if (stamp := getattr(space.vector_column, "stamp", None)) is not None:
+        yield np.frombuffer(stamp().encode(), np.uint8)
+        return
     if space.path is None:
         yield from (block.vectors for block in space.blocks())
         return
     files = sorted(space.path.rglob("*")) if space.path.is_dir() else [space.path]
-    for status in (file.stat() for file in files):
-        yield np.array([status.st_size, status.st_mtime_ns])
+    for file in files:
+        # A job at work in the same folder is no change of what was committed there.
+        if file.relative_to(space.path).parts[:1] != ("writing",):
+            status = file.stat()
+            yield np.array([status.st_size, status.st_mtime_ns])
 
 
 def _finished(target: Path, provenance: dict[str, Any], dtype: str) -> Space | None:
@@ -172,78 +195,123 @@ def _weights(bridge: Bridge) -> list[np.ndarray]:
     return [np.asarray(getattr(bridge.map, name)) for name in sorted(bridge.map.STATE)]
 
 
-def _run(
-    space: Space,
-    bridge: Bridge,
-    writer: SpaceWriter,
-    kept: np.ndarray | None,
-    progress: Callable[[int], None] | None,
-) -> None:
-    size, total = writer.rows_per_shard, len(space)
-    done = set(writer.done())
-    starts = [s for s in range(0, total, size) if kept is None or kept[s : s + size].any()]
-    todo = [(index, start) for index, start in enumerate(starts) if index not in done]
-    report = progress or (lambda reached: None)
-    cores = os.cpu_count() or 1
-    # One BLAS thread a worker: its own threads would wait for one another whenever this one, which
-    # reads and writes, takes a core.
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores) as pool:
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """The source rows start .. stop-1, of which those ``kept`` (all, when None) make one shard."""
+
+    index: int
+    start: int
+    stop: int
+    kept: np.ndarray | None
+
+    @property
+    def rows(self) -> int:
+        return self.stop - self.start if self.kept is None else int(self.kept.sum())
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a worker in another process needs: where both ends lie, and the writer it joins.
+
+    Workers of a cluster outlive a call, and open both ends once for each ``call``.
+    """
+
+    call: str
+    source: tuple[tuple[str, Any], ...]
+    state: str
+    bridge: Path
+    writer: SpaceWriter = field(compare=False)
+
+
+def _pieces(size: int, total: int, kept: np.ndarray | None, done: set[int]) -> list[_Piece]:
+    """The shards still to be written, in order."""
+    pieces, index = [], 0
+    for start in range(0, total, size):
+        mine = None if kept is None else kept[start : start + size]
+        if mine is None or mine.any():
+            if index not in done:
+                pieces.append(_Piece(index, start, min(start + size, total), mine))
+            index += 1
+    return pieces
+
+
+def _write(
+    space: Space, bridge: Bridge, writer: SpaceWriter, pieces: list[_Piece], engine: Engine
+) -> Generator[int, None, None]:
+    """Write a shard a piece, multiplying on ``engine``; gives the rows of the source reached."""
+    apply = partial(_apply, space, bridge)
+    with contextlib.closing(engine.map(apply, _blocks(space, bridge, pieces))) as blocks:
+        for piece in pieces:
+            rows = piece.rows
+            with writer.shard(piece.index, rows) as shard:
+                while rows:
+                    ids, vectors, reached = next(blocks)
+                    shard.write(vectors, None if writer.ids == "range" else ids)
+                    rows -= len(vectors)
+                    yield reached
+
+
+def _dispatch(
+    space: Space, bridge: Bridge, writer: SpaceWriter, pieces: list[_Piece], engine: Engine
+) -> Generator[int, None, None]:
+    """Have the shards written by workers in other processes, which take all they need from disk."""
+    if pieces:
+        source = tuple(opening(space, operation=f"translate on {engine}").items())
+        file = bridge.save(writer.staging.absolute() / JOB_BRIDGE)
+        job = _Job(secrets.token_hex(8), source, _checksum(_state(space)), file, writer)
         try:
-            blocks = _ahead(
-                pool, space, bridge, _wanted(space, bridge, todo, size, kept), _AHEAD * cores
-            )
-            for index, start in todo:
-                stop = min(start + size, total)
-                rows = stop - start if kept is None else int(kept[start:stop].sum())
-                with writer.shard(index, rows) as shard:
-                    while rows:
-                        ids, vectors, reached = next(blocks)
-                        shard.write(vectors, None if writer.ids == "range" else ids)
-                        rows -= len(vectors)
-                        report(reached)
-            report(total)
-        finally:
-            pool.shutdown(cancel_futures=True)
+            with contextlib.closing(engine.map(partial(_elsewhere, job), pieces)) as steps:
+                yield from steps
+        except BaseException:
+            # Workers are stopped where they stand; what they had begun must not fill the disk.
+            with locked(writer.path):
+                remove_leftovers(writer.path)
+            raise
 
 
-def _wanted(
-    space: Space,
-    bridge: Bridge,
-    todo: list[tuple[int, int]],
-    size: int,
-    kept: np.ndarray | None,
+def _elsewhere(job: _Job, piece: _Piece) -> int:
+    """Write the shard of one piece, in another process; gives the rows of the source reached."""
+    space, bridge = _ends(job)
+    for _ in _write(space, bridge, job.writer, [piece], Threads(1)):
+        pass
+    return piece.stop
+
+
+@lru_cache(maxsize=1)
+def _ends(job: _Job) -> tuple[Space, Bridge]:
+    space = open(**dict(job.source))
+    if _checksum(_state(space)) != job.state:
+        raise StorageError(
+            f"translate {space.name!r}", "a worker that finds other files than its driver",
+            "one source, unchanged while it is read, under one path everywhere",
+            "Run again; on a cluster, keep the source where every node sees it.",
+        )  # fmt: skip
+    return space, load(job.bridge)
+
+
+def _blocks(
+    space: Space, bridge: Bridge, pieces: list[_Piece]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Blocks of (ids, vectors, row reached) of all shards to do; none reaches into the next one."""
+    """Blocks of (ids, vectors, row reached) of all pieces; none reaches into the next one."""
     step = max(1, _BLOCK_BYTES // (4 * max(space.dim, bridge.target.dim)))
-    for _, start in todo:
-        for block in space.blocks(step, start, min(start + size, len(space))):
+    for piece in pieces:
+        for block in space.blocks(step, piece.start, piece.stop):
             ids, vectors, reached = block.ids, block.vectors, block.start + len(block)
-            if kept is not None:
-                mask = kept[block.start : reached]
+            if piece.kept is not None:
+                mask = piece.kept[block.start - piece.start : reached - piece.start]
                 ids, vectors = ids[mask], vectors[mask]
             if len(vectors):
                 yield ids, vectors, reached
 
 
-def _ahead(
-    pool: ThreadPoolExecutor,
-    space: Space,
-    bridge: Bridge,
-    blocks: Iterator[tuple[np.ndarray, np.ndarray, int]],
-    depth: int,
-) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """The blocks translated, in order; ``depth`` of them are in the works at any time."""
-    pending: deque[tuple[np.ndarray, Future[np.ndarray], int]] = deque()
-    for ids, vectors, reached in blocks:
-        pending.append((ids, pool.submit(_apply, space, bridge, vectors), reached))
-        if len(pending) == depth:
-            first = pending.popleft()
-            yield first[0], first[1].result(), first[2]
-    for ids, future, reached in pending:
-        yield ids, future.result(), reached
+def _apply(
+    space: Space, bridge: Bridge, block: tuple[np.ndarray, np.ndarray, int]
+) -> tuple[np.ndarray, np.ndarray, int]:
+    ids, vectors, reached = block
+    return ids, _moved(space, bridge, vectors), reached
 
 
-def _apply(space: Space, bridge: Bridge, vectors: np.ndarray) -> np.ndarray:
+def _moved(space: Space, bridge: Bridge, vectors: np.ndarray) -> np.ndarray:
     if vectors.dtype == np.float16:
         vectors = vectors.astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):

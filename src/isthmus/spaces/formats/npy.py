@@ -74,6 +74,8 @@ def parse_header(head: bytes, where: str) -> Header:
             type(fortran) is bool and isinstance(shape, tuple) and isinstance(descr, str | list)
         ):
             raise ValueError("fields of wrong types")
+        if isinstance(descr, str) and "a" in descr:  # an alias that NumPy warns about, and drops
+            raise ValueError(f"dtype {descr:.80}")
         dtype = np.dtype(descr)
     except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as error:
         raise FormatError(

@@ -117,7 +117,9 @@ def check_file(path: Path, stored: StoredFile, *, where: str) -> None:
         raise truncated(path, stored.bytes, size)
     with path.open("rb") as file:
         for block in range(len(stored.checksums)):
-            check_block(path, stored, block, file.read(BLOCK_BYTES))
+            # Asked for 4 MiB, a small file would have them set aside.
+            rest = min(BLOCK_BYTES, size - block * BLOCK_BYTES)
+            check_block(path, stored, block, file.read(rest))
 
 
 def check_block(path: Path, stored: StoredFile, block: int, data: Any) -> None:

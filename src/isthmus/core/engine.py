@@ -1,0 +1,79 @@
+"""Engine: where work runs. What it must offer, and the default, the threads of this process.
+
+Work is a function of one task whose result depends on nothing else, so that a task may run
+anywhere, and again. Engines of other processes and machines are in the room ``isthmus.engine``.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from threadpoolctl import threadpool_limits
+
+from isthmus.core.errors import InputError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: Tasks in the works for each thread, so that a slow reader or writer leaves none of them idle.
+_AHEAD = 8
+
+
+class Engine(Protocol):
+    """A place where tasks run; ``separate`` when it shares no memory with this process."""
+
+    @property
+    def separate(self) -> bool:
+        """Whether tasks and results must cross to another process."""
+
+    def map(self, function: Callable[[T], R], tasks: Iterable[T]) -> Generator[R, None, None]:
+        """``function(task)`` of every task, in order, few at a time; closing it stops the work."""
+
+
+class Threads:
+    """The threads of this process, one a core unless ``workers`` says otherwise.
+
+    Tasks are drawn in the caller's thread, so a generator that reads may feed them. BLAS gets one
+    thread a worker: its own would wait for one another whenever the caller takes a core. One worker
+    alone is the caller's thread itself, and takes no more than one core.
+
+    >>> list(Threads(workers=2).map(abs, range(-3, 0)))
+    [3, 2, 1]
+    """
+
+    separate = False
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = worker_count(workers)
+
+    def __repr__(self) -> str:
+        return f"Threads(workers={self.workers})"
+
+    def map(self, function: Callable[[T], R], tasks: Iterable[T]) -> Generator[R, None, None]:
+        """``function(task)`` of every task, in order; a few tasks a thread are in the works."""
+        with threadpool_limits(1, user_api="blas"):
+            yield from self._on_pool(function, tasks) if self.workers > 1 else map(function, tasks)
+
+    def _on_pool(self, function: Callable[[T], R], tasks: Iterable[T]) -> Generator[R, None, None]:
+        with ThreadPoolExecutor(self.workers) as pool:
+            pending: deque[Future[R]] = deque()
+            try:
+                for task in tasks:
+                    pending.append(pool.submit(function, task))
+                    if len(pending) == _AHEAD * self.workers:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def worker_count(workers: int | None) -> int:
+    """``workers``, or as many as there are cores; InputError below 1."""
+    if workers is None:
+        return os.cpu_count() or 1
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise InputError("engine", f"workers={workers!r}", "an integer of at least 1")
+    return workers

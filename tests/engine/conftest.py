@@ -1,0 +1,35 @@
+import os
+
+import numpy as np
+import pytest
+
+import isthmus
+
+
+@pytest.fixture(scope="session")
+def collection(tmp_path_factory):
+    """A source with ids and a bridge, as files: what every worker can open."""
+    folder = tmp_path_factory.mktemp("collection")
+    rng = np.random.default_rng(7)
+    x = (rng.normal(size=(600, 10)) * np.linspace(3, 0.3, 10) + 0.5).astype(np.float32)
+    y = (x @ rng.normal(size=(10, 7)) + 0.05 * rng.normal(size=(600, 7))).astype(np.float32)
+    ids = np.array([f"é{i}" for i in range(600)])
+    np.savez(folder / "old.npz", vectors=x, ids=ids)
+    np.savez(folder / "new.npz", vectors=y, ids=ids)
+    bridge = isthmus.fit(folder / "old.npz", folder / "new.npz", method="affine")
+    bridge.save(folder / "b.isthmus")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ray_address():
+    """One Ray for all tests of a process: it takes seconds to start."""
+    ray = pytest.importorskip("ray", reason="the extra ray is not installed")
+    from isthmus.engine import Ray
+
+    outer = os.environ.pop("RAY_ADDRESS", None)
+    list(Ray(workers=2).map(abs, [1]))
+    yield ray.get_runtime_context().gcs_address
+    ray.shutdown()
+    if outer is not None:
+        os.environ["RAY_ADDRESS"] = outer
