@@ -1,6 +1,5 @@
 """``isthmus anchors``: how many shared anchors two spaces need, and chosen how."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,13 +9,9 @@ from isthmus.cli.console import Json, note, show
 
 def anchors(
     source: Annotated[
-        Path,
-        typer.Argument(metavar="SOURCE", readable=False, help="Vectors to choose anchors among."),
+        str, typer.Argument(metavar="SOURCE", help="Vectors to choose anchors among.")
     ],
-    target: Annotated[
-        Path,
-        typer.Argument(metavar="TARGET", readable=False, help="The same items' other vectors."),
-    ],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="The same items' other vectors.")],
     curve: Annotated[
         bool, typer.Option("--curve", help="Measure retrieval against the number of anchors.")
     ] = False,

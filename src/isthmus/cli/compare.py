@@ -10,9 +10,9 @@ from isthmus.cli.console import Json, note, show
 
 def compare(
     spaces: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
-            metavar="SPACE...", readable=False,
+            metavar="SPACE...",
             help="Two spaces that share ids; three or more for a map of them; or one or two models:"
             " folders with one file per layer, or (layers, n, d) .npy arrays.",
         ),
@@ -54,10 +54,11 @@ def compare(
     from isthmus.report.html import report as write_report
     from isthmus.spaces.files import check_folder
     from isthmus.spaces.stack import is_stack
+    from isthmus.spaces.stores import is_address
 
     if report is not None:
         check_folder(report, operation="compare")
-    stacked = [layers or is_stack(path) for path in spaces]
+    stacked = [not is_address(path) and (layers or is_stack(Path(path))) for path in spaces]
     if len(spaces) <= 2 and all(stacked):
         results: tuple[Any, ...] = (_grid(spaces, measure, blind_to, groups, rows, seed),)
     elif len(spaces) == 2:
@@ -71,7 +72,7 @@ def compare(
 
 
 def _two(
-    spaces: list[Path], measure: str, blind_to: str, groups: Path | None, rows: int, seed: int
+    spaces: list[str], measure: str, blind_to: str, groups: Path | None, rows: int, seed: int
 ) -> tuple[Any, ...]:
     import isthmus
 
@@ -85,12 +86,12 @@ def _two(
 
 
 def _grid(
-    spaces: list[Path], measure: str, blind_to: str, groups: Path | None, rows: int, seed: int
+    spaces: list[str], measure: str, blind_to: str, groups: Path | None, rows: int, seed: int
 ) -> Any:
     from isthmus.measures.grid import compare_layers
     from isthmus.spaces.stack import common, open_stack
 
-    stacks = [open_stack(path) for path in spaces]
+    stacks = [open_stack(Path(path)) for path in spaces]
     every = [space for stack in stacks for space in stack.layers.values()]
     kept, ids = common(every)
     note(f"{len(ids):,} items in all of {len(every)} layers")
@@ -106,12 +107,13 @@ def _grid(
 
 
 def _map(
-    spaces: list[Path], measure: str, blind_to: str, groups: Path | None, rows: int, seed: int
+    spaces: list[str], measure: str, blind_to: str, groups: Path | None, rows: int, seed: int
 ) -> Any:
     import isthmus
     from isthmus.core.errors import InputError
     from isthmus.measures.many import compare_many
     from isthmus.spaces.stack import common
+    from isthmus.spaces.stores import shown
 
     if groups is not None:
         raise InputError(
@@ -121,9 +123,9 @@ def _map(
     kept, ids = common(opened)
     note(f"{len(ids):,} items in all of {len(opened)} spaces")
     some = _sample(len(ids), rows, seed, whole=False)
-    names = [path.stem for path in spaces]
+    names = [Path(space.name).stem for space in opened]
     if len(set(names)) < len(names):
-        names = [str(path) for path in spaces]
+        names = [shown(path) for path in spaces]
     taken = {name: space.take(r[some]) for name, space, r in zip(names, opened, kept, strict=True)}
     chosen = _chosen(measure, blind_to, "procrustes_angular", metric=True)
     return compare_many(taken, measure=chosen, rows=rows, rng=seed)

@@ -9,12 +9,9 @@ from isthmus.cli.console import Json, note, show
 
 
 def evaluate(
-    source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", readable=False, help="The old collection.")
-    ],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The old collection.")],
     target: Annotated[
-        Path,
-        typer.Argument(metavar="TARGET", readable=False, help="New vectors of all or some of it."),
+        str, typer.Argument(metavar="TARGET", help="New vectors of all or some of it.")
     ],
     bridge: Annotated[
         list[Path],
@@ -23,10 +20,10 @@ def evaluate(
         ),
     ],
     queries: Annotated[
-        Path | None, typer.Option(readable=False, help="Queries under the new encoder, with ids.")
+        str | None, typer.Option(help="Queries under the new encoder, with ids.")
     ] = None,
     source_queries: Annotated[
-        Path | None, typer.Option(readable=False, help="The same queries under the old encoder.")
+        str | None, typer.Option(help="The same queries under the old encoder.")
     ] = None,
     qrels: Annotated[
         Path | None, typer.Option(readable=False, help="Relevance judgements, TREC format.")

@@ -9,15 +9,9 @@ from isthmus.cli.console import Json, duration, note, show
 
 
 def fit(
-    source: Annotated[
-        Path,
-        typer.Argument(metavar="SOURCE", readable=False, help="Vectors under the old encoder."),
-    ],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Vectors under the old encoder.")],
     target: Annotated[
-        Path,
-        typer.Argument(
-            metavar="TARGET", readable=False, help="Vectors of a sample under the new one."
-        ),
+        str, typer.Argument(metavar="TARGET", help="Vectors of a sample under the new one.")
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", readable=False, help="The bridge file to write.")

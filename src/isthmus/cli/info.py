@@ -10,9 +10,9 @@ from isthmus.cli.console import Json, show
 
 def info(
     path: Annotated[
-        Path,
+        str,
         typer.Argument(
-            metavar="PATH", readable=False, help="A file or folder of vectors, or a bridge file."
+            metavar="PATH", help="A file, folder or store of vectors, or a bridge file."
         ),
     ],
     scale: Annotated[float | None, typer.Option(help="Scale of int8 vectors.")] = None,
@@ -23,8 +23,9 @@ def info(
     Of a bridge file: its method, both ends, and how well it did on held-out pairs.
     """
     from isthmus.bridges.file import is_bridge
+    from isthmus.spaces.stores import is_address
 
-    if is_bridge(path):
+    if not is_address(path) and is_bridge(Path(path)):
         from isthmus.bridges.bridge import load
 
         show(load(path), as_json=json)

@@ -1,5 +1,6 @@
 """Health: what is wrong with a space, at which ids, and what helps, with the pictures of it."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,52 @@ def build(found: list[Any]) -> Section:
             reason=" ".join(one.findings[0].remedy for one in found if one.findings),
         ),
     )
+
+
+@section("StoreHealth", step="info")
+def build_stores(found: list[Any]) -> Section:
+    """The section on one or more stores that a doctor has seen: theirs, then their vectors'."""
+    vectors = build([one.health for one in found])
+    return replace(
+        vectors,
+        title="The health of the store" if len(found) == 1 else "The health of the stores",
+        warnings=tuple(
+            f"{one.name}: {finding.says}."
+            for one in found
+            for finding in one.findings
+            if finding.severity != "notable"
+        )
+        + vectors.warnings,
+        tables=tuple(table for one in found for table in _store(one)) + vectors.tables,
+        verdict=Verdict(
+            headline="; ".join(f"{one.name}: {one.verdict()}" for one in found),
+            reason=" ".join(
+                every[0].remedy for one in found if (every := (*one.findings, *one.health.findings))
+            ),
+        ),
+    )
+
+
+def _store(store: Any) -> tuple[Table, ...]:
+    measured = Table(
+        caption=f"How the store {store.name} is, apart from its vectors.",
+        columns=("", "found"),
+        rows=tuple((Cell(name), Cell(words)) for name, words in store.lines()),
+        wordy=frozenset({1}),
+    )
+    if not store.findings:
+        return (measured,)
+    wrong = Table(
+        caption=f"What is wrong with the store {store.name}, from worst to least.",
+        columns=("severity", "finding", "what helps"),
+        rows=tuple(
+            (Cell(sentence(one.severity), _WORDS[one.severity]), Cell(one.says), Cell(one.remedy))
+            for one in store.findings
+        ),
+        wordy=frozenset({1, 2}),
+        marked=frozenset(i for i, one in enumerate(store.findings) if one.severity == "broken"),
+    )
+    return wrong, measured
 
 
 def _findings(name: str, health: Any) -> tuple[Table, ...]:
