@@ -30,6 +30,10 @@ def test_the_table_names_every_strategy_and_fits_80_columns(small):
             assert {f"{bridge}, corpus side", f"{bridge}, query side"} <= names
             assert f"{bridge}, fused" in names
         assert part.evaluation.reason in " ".join(text.split())
+        assert part.plan.reason in " ".join(text.split())
+    assert result.parts[0].plan.relevance == "known item"
+    assert result.parts[0].plan.n_queries == 400  # in folds, every document may be asked for
+    assert not result.parts[1].plan.enough
     assert result.parts[0].evaluation.relevance == "known item"
     assert result.parts[1].evaluation.relevance == "provisional"
 

@@ -13,9 +13,12 @@ from isthmus.cli.doctor import doctor
 from isthmus.cli.evaluate import evaluate
 from isthmus.cli.fit import fit
 from isthmus.cli.info import info
+from isthmus.cli.jobs import jobs
 from isthmus.cli.methods import methods
+from isthmus.cli.plan import plan
 from isthmus.cli.reproduce import reproduce
 from isthmus.cli.translate import translate
+from isthmus.cli.upgrade import upgrade
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 a claim did not hold; 2 wrong usage; 3 unusable input (NaN, no common "
@@ -28,7 +31,11 @@ _FIT = "isthmus fit old.parquet new.npz -o old-to-new.isthmus"
 #: Each verb with the line that lists it and the example that ends its help.
 VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
     (info, "What is this collection, or this bridge?", "isthmus info old.parquet"),
-    (doctor, "What is wrong with a space, and what helps?", "isthmus doctor old.parquet"),
+    (
+        doctor,
+        "What is wrong with a space or a store, and what helps?",
+        "isthmus doctor old.parquet",
+    ),
     (compare, "How do two spaces relate?", "isthmus compare old.parquet new.npz"),
     (fit, "Fit a bridge from one space to another, and prove it.", _FIT),
     (
@@ -41,6 +48,17 @@ VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
         "What does every strategy gain or lose?",
         "isthmus evaluate old.parquet new.npz -b old-to-new.isthmus",
     ),
+    (
+        plan,
+        "Which strategy to take, with quality, cost and certainty.",
+        "isthmus plan old.parquet new-sample.npz -q q-new.npz --old-queries q-old.npz",
+    ),
+    (
+        upgrade,
+        "Carry an upgrade out over a database, and take it back.",
+        "isthmus upgrade 'pgvector://host/base/docs?vector=emb' old-to-new.isthmus",
+    ),
+    (jobs, "List, pause and resume upgrades.", "isthmus jobs"),
     (
         anchors,
         "How many anchors do two spaces need?",

@@ -20,9 +20,13 @@ from isthmus.spaces.pairs import Pairs, pair
 from isthmus.spaces.space import Space
 from isthmus.upgrade.evaluate import evaluate
 from isthmus.upgrade.evaluation import Evaluation
+from isthmus.upgrade.plan import plan
+from isthmus.upgrade.planned import Plan
 from isthmus.upgrade.translate import translate
 
 Say = Callable[[str], None]
+#: Seconds that the plan may take to choose a bridge.
+_BUDGET = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,7 @@ class Part:
     comparison: Comparison
     chosen: Bridge
     evaluation: Evaluation
+    plan: Plan
     report: Path
 
     def as_dict(self) -> dict[str, Any]:
@@ -43,7 +48,7 @@ class Part:
             "title": self.title, "report": str(self.report),
             "old": self.old.as_dict(), "new": self.new.as_dict(),
             "comparison": self.comparison.as_dict(), "bridge": self.chosen.as_dict(),
-            "evaluation": self.evaluation.as_dict(),
+            "evaluation": self.evaluation.as_dict(), "plan": self.plan.as_dict(),
         }  # fmt: skip
 
     def __str__(self) -> str:
@@ -55,8 +60,10 @@ class Part:
                 str(self.comparison),
                 "Which bridge carries the old vectors across",
                 str(self.chosen.choice),
-                "What each strategy would give you",
+                "What each bridge would give you",
                 str(self.evaluation),
+                "Which way to serve, and what it costs",
+                str(self.plan),
             ]
         )
 
@@ -162,12 +169,15 @@ def _path(
         old, new, _both_ways(pairs, seed),
         queries=queries, source_queries=source_queries, rng=seed,
     )  # fmt: skip
+    say(f"{name}: planning ...")
+    planned = plan(old, new, queries=queries, old_queries=source_queries, budget=_BUDGET, rng=seed)
     path = report(
-        out / f"report-{name}.html", old, new, comparison, chosen.choice, evaluation, title=title
-    )
+        out / f"report-{name}.html", old, new, comparison, chosen.choice, evaluation, planned,
+        title=title,
+    )  # fmt: skip
     return Part(
         title=title, old=describe(old), new=describe(new), comparison=comparison,
-        chosen=chosen, evaluation=evaluation, report=path,
+        chosen=chosen, evaluation=evaluation, plan=planned, report=path,
     )  # fmt: skip
 
 

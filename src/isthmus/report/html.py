@@ -12,7 +12,7 @@ from isthmus.report.page import STEPS, Section, assemble, clean
 from isthmus.spaces.files import atomic_write
 
 #: Where the builders of each step's sections are, imported when a report is written.
-_SECTIONS = ("space", "health", "comparison", "many", "choice", "evaluation", "evidence")
+_SECTIONS = ("space", "health", "comparison", "many", "choice", "evaluation", "plan", "evidence")
 
 
 def report(path: str | Path, *results: Any, title: str = "Isthmus report") -> Path:
@@ -29,7 +29,7 @@ def report(path: str | Path, *results: Any, title: str = "Isthmus report") -> Pa
         The file to write; its folder must exist.
     *results
         Any of ``Space`` (read once for its defects and a sample of its rows), ``Comparison``,
-        ``Health``, ``Grid``, ``SpaceMap``, ``Choice``, ``Evaluation`` and ``Evidence``.
+        ``Health``, ``Grid``, ``SpaceMap``, ``Choice``, ``Evaluation``, ``Plan`` and ``Evidence``.
     title : str
         The heading of the page.
 

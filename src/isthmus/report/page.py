@@ -13,7 +13,7 @@ from typing import Any
 from isthmus.core.errors import InputError
 
 #: The path through the house; sections appear in this order.
-STEPS = ("info", "compare", "fit", "translate", "evaluate", "evidence")
+STEPS = ("info", "compare", "fit", "translate", "evaluate", "plan", "evidence")
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,7 @@ def intervals(
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
         ax.set_xlabel(axis, labelpad=6)
+        ax.locator_params(axis="x", nbins=6)
         ax.tick_params(axis="x", length=3)
         return drawing.svg(key)
 

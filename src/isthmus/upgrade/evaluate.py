@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import check_finite, to_numpy
-from isthmus.core.errors import InputError, SpaceMismatch
-from isthmus.core.neighbors import METRICS, unit
+from isthmus.core.arrays import to_numpy
+from isthmus.core.errors import InputError
+from isthmus.core.neighbors import unit
 from isthmus.core.random import Seed
 from isthmus.retrieval.bootstrap import Difference, paired
 from isthmus.retrieval.judgements import mean_score
@@ -18,13 +18,12 @@ from isthmus.retrieval.neighbour_overlap import neighbour_overlap
 from isthmus.retrieval.recall import per_query as recall_per_query
 from isthmus.retrieval.search import search
 from isthmus.retrieval.true_pair_rank import per_query as rank_per_query
-from isthmus.spaces.open import open
 from isthmus.spaces.pairs import Pairs, pair
-from isthmus.spaces.space import Space
 from isthmus.upgrade.evaluation import Evaluation, Fit, Row
+from isthmus.upgrade.question import check_rows, metric_of, opened, question, strange
 from isthmus.upgrade.recommend import recommend
 from isthmus.upgrade.strategies import Route, Strategy, routes, strategies
-from isthmus.upgrade.truth import Qrels, Truth, asked, held_out, provisional
+from isthmus.upgrade.truth import Qrels, Truth, held_out
 
 _METRICS = {"recall": recall_per_query, "ndcg": ndcg_per_query, "mrr": mrr_per_query}
 _FEW = 30
@@ -106,19 +105,22 @@ def evaluate(
     """
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise InputError("evaluate", f"k={k!r}", "an integer of at least 1")
-    old, new = _space(source), _space(target)
+    old, new = opened(source), opened(target)
     pairs = pair(old, new)
     if k >= len(pairs):
         raise InputError(
             "evaluate", f"k={k} and {len(pairs)} documents with both vectors", "more documents"
         )
     for name, vectors in (("source", pairs.x), ("target", pairs.y)):
-        _finite(name, vectors, pairs.ids)
+        check_rows(name, vectors, pairs.ids, operation="evaluate")
     fitted = list(bridges.values()) if isinstance(bridges, Mapping) else bridges
     fitted = list(fitted) if isinstance(fitted, Sequence) else [fitted]
     open_routes = routes(bridges, pairs.x, pairs.y, encoders=(old.encoder, new.encoder))
     mask, warnings = held_out(pairs, fitted)
-    truth = _truth(pairs, mask, queries, source_queries, qrels, int(k), rng)
+    truth = question(
+        pairs, mask, queries, source_queries, qrels,
+        k=int(k), rng=rng, operation="evaluate", old_name="source_queries",
+    )  # fmt: skip
     fits = tuple(
         _fit(route, pairs, mask, known=bool(getattr(bridge, "holdout", None)), rng=rng)
         for route, bridge in zip(open_routes, fitted, strict=True)
@@ -128,7 +130,8 @@ def evaluate(
     chosen = recommend(rows, values, k=int(k), provisional=truth.kind == "provisional", rng=rng)
     warnings += truth.warnings
     if truth.kind != "provisional":
-        warnings += _strange(truth, open_routes[0])
+        ends = open_routes[0].old, open_routes[0].new
+        warnings += strange(truth, ends, operation="evaluate", old_name="source_queries")
     warnings += _overfitted(fits, float(1 - mask.mean()))
     if len(truth.relevance) < _FEW:
         warnings += (f"{len(truth.relevance)} queries are few: the intervals are too narrow.",)
@@ -144,71 +147,6 @@ def evaluate(
         fits=fits,
         warnings=warnings,
     )
-
-
-def _space(given: Any) -> Space:
-    return given if isinstance(given, Space) else open(given)
-
-
-def _metric(space: Space) -> Any:
-    metric = space.metric or "cosine"
-    if metric not in METRICS:
-        raise InputError(
-            "evaluate", f"{space.name!r} with metric {metric!r}", f"one of {', '.join(METRICS)}"
-        )
-    return metric
-
-
-def _finite(name: str, rows: np.ndarray, ids: np.ndarray) -> None:
-    try:
-        check_finite(name, rows, operation="evaluate")
-    except InputError as error:
-        bad = ids[~np.isfinite(rows).all(axis=1)]
-        raise InputError(
-            "evaluate",
-            f"{name} with NaN or infinity in {len(bad)} rows (first ids: "
-            f"{', '.join(repr(i) for i in bad[:5].tolist())})",
-            "finite numbers",
-            error.cure,
-        ) from error
-
-
-def _truth(
-    pairs: Pairs,
-    mask: np.ndarray,
-    queries: Any,
-    source_queries: Any,
-    qrels: Qrels | None,
-    k: int,
-    rng: Seed,
-) -> Truth:
-    if queries is None:
-        if source_queries is not None or qrels is not None:
-            lone = "source_queries" if qrels is None else "qrels"
-            raise InputError(
-                "evaluate",
-                f"{lone} without queries",
-                "queries under the new encoder too",
-                "Pass queries=..., or nothing for a provisional evaluation.",
-            )
-        return provisional(pairs, mask, k=k, metric=_metric(pairs.target), rng=rng)
-    asking = _space(queries)
-    asking_old = None if source_queries is None else _space(source_queries)
-    for name, given, side in (
-        ("queries", asking, pairs.target),
-        ("source_queries", asking_old, pairs.source),
-    ):
-        if given is None:
-            continue
-        if given.dim != side.dim:
-            raise InputError(
-                "evaluate",
-                f"{name} of {given.dim} dimensions",
-                f"{side.dim}, those of {side.name!r}",
-                "queries are under the new encoder, source_queries under the old one.",
-            )
-        _finite(name, given.vectors(), given.ids)
-    return asked(pairs, mask, asking, asking_old, qrels)
 
 
 def _measure(
@@ -258,7 +196,9 @@ def _differences(
 def _search(strategy: Strategy, truth: Truth, pairs: Pairs, k: int) -> np.ndarray:
     asked_with = strategy.queries(truth.vectors)
     documents = strategy.documents(truth.vectors)
-    metric = _metric(pairs.target if strategy.in_new_space else pairs.source)
+    metric = metric_of(
+        pairs.target if strategy.in_new_space else pairs.source, operation="evaluate"
+    )
     found = search(asked_with, documents, k, metric=metric, exclude=truth.exclude)
     return np.asarray(found.rows)
 
@@ -270,7 +210,7 @@ def _fit(route: Route, pairs: Pairs, mask: np.ndarray, *, known: bool, rng: Seed
     if move is None:
         raise InputError("evaluate", f"bridge {route.name!r} without a map", "a fitted bridge")
     moved = np.asarray(to_numpy(move(start[rows])))
-    metric = _metric(pairs.target if route.forward else pairs.source)
+    metric = metric_of(pairs.target if route.forward else pairs.source, operation="evaluate")
     ranks = rank_per_query(moved, end[rows], metric=metric)
     chance = (len(rows) + 1) / 2
     rank = mean_score("true_pair_rank.mean", ranks, rng=rng)
@@ -308,34 +248,3 @@ def _overfitted(fits: Sequence[Fit], share: float) -> tuple[str, ...]:
         f"{', '.join(wide)} translate closer to the truth than others (cosine up to "
         f"{max(gaps.values()):.2f} closer): their corpus side can be worse in production.",
     )
-
-
-def _strange(truth: Truth, route: Route) -> tuple[str, ...]:
-    """Warn about queries that do not look like what their encoder made of the documents.
-
-    Questions differ from documents, so this alone is no error; from the wrong encoder it is.
-    """
-    found = []
-    sides = (
-        ("queries", "new", truth.vectors.new_queries, route.new, route.old),
-        ("source_queries", "old", truth.vectors.old_queries, route.old, route.new),
-    )
-    for name, age, rows, own, other in sides:
-        if rows is None:
-            continue
-        match = own.matches(rows)
-        if match:
-            continue
-        swapped = other.dim == rows.shape[1] and other.matches(rows)
-        if swapped and swapped.decided:
-            raise SpaceMismatch(
-                "evaluate",
-                f"{name} that look like the other encoder's vectors",
-                f"queries under the {age} encoder",
-                "queries are under the new encoder, source_queries under the old one.",
-            )
-        found.append(
-            f"{name} do not look like documents under the {age} encoder; make sure that it made "
-            "them."
-        )
-    return tuple(found)

@@ -10,10 +10,10 @@ import numpy as np
 from isthmus.core.errors import InputError
 from isthmus.core.score import Score
 from isthmus.retrieval.bootstrap import Difference
+from isthmus.upgrade.lines import WIDTH, change, line, short, shortened, wrapped
 
 Relevance = Literal["human", "known item", "provisional"]
-_WIDTH = 80
-_JUDGED_BY = {
+JUDGED_BY = {
     "human": "human judgements",
     "known item": "known items: each query has one right document",
     "provisional": "PROVISIONAL: the new encoder's own nearest neighbours",
@@ -146,13 +146,13 @@ class Evaluation:
             [
                 f"{self.n_queries:,} queries over {self.n_documents:,} documents, "
                 f"first {self.k} looked at",
-                f"Relevance by {_JUDGED_BY[self.relevance]}",
+                f"Relevance by {JUDGED_BY[self.relevance]}",
                 "",
                 *self._table(),
                 "",
-                *_wrapped("Recommended: ", self.reason),
+                *wrapped("Recommended: ", self.reason),
                 *self._fitted(),
-                *(line for warning in self.warnings for line in _wrapped("Warning: ", warning)),
+                *(text for warning in self.warnings for text in wrapped("Warning: ", warning)),
                 *self._legend(),
             ]
         )
@@ -165,26 +165,26 @@ class Evaluation:
         filled = [any(row and row[i] for row in cells) for i in range(len(titles))]
         head, *body = (_picked(row, filled) for row in (titles, *cells))
         widths = [max(map(len, column)) for column in zip(head, *filter(None, body), strict=True)]
-        name = _WIDTH - sum(widths) - 2 * len(widths)
-        lines = [_line("", head, widths, name), "-" * _WIDTH]
+        name = WIDTH - sum(widths) - 2 * len(widths)
+        lines = [line("", head, widths, name), "-" * WIDTH]
         for row, shown in zip(self.rows, body, strict=True):
             mark = "*" if row.strategy == self.recommended else " "
-            label = mark + _shortened(row.strategy.removesuffix(" side"), name - 1)
+            label = mark + shortened(row.strategy.removesuffix(" side"), name - 1)
             if shown:
-                lines.append(_line(label, shown, widths, name))
+                lines.append(line(label, shown, widths, name))
             else:
-                lines.append(f"{label:<{name}}  not possible: {row.impossible}"[:_WIDTH])
+                lines.append(f"{label:<{name}}  not possible: {row.impossible}"[:WIDTH])
         return lines
 
     def _cells(self, row: Row) -> tuple[str, ...] | None:
         if row.recall is None or row.ndcg is None or row.mrr is None:
             return None
-        change = "" if row.strategy == self.reference else _change((row.differences or {})["ndcg"])
+        against = "" if row.strategy == self.reference else change((row.differences or {})["ndcg"])
         return (
-            _short(row.recall.value),
-            f"{_short(row.ndcg.value)} ±{_short(_half(row.ndcg))}",
-            _short(row.mrr.value),
-            change,
+            short(row.recall.value),
+            f"{short(row.ndcg.value)} ±{short(_half(row.ndcg))}",
+            short(row.mrr.value),
+            against,
             ""
             if row.negative_flips is None or row.kind == "status quo"
             else f"{row.negative_flips:.0%}",
@@ -197,7 +197,7 @@ class Evaluation:
             "",
             f"Do held-out rows land on their true partners? Chance: first {self._chance():.2%}",
         ]
-        lines.append(_line("", titles, [len(title) for title in titles], 35))
+        lines.append(line("", titles, [len(title) for title in titles], 35))
         for fit in self.fits:
             cells = (
                 f"{fit.cosine.value:.3f}",
@@ -205,8 +205,8 @@ class Evaluation:
                 f"{fit.top1.value:.1%}",
                 f"{fit.median_rank:g}",
             )
-            label = _shortened(f" {fit.bridge}, {fit.direction}", 35)
-            lines.append(_line(label, cells, [len(title) for title in titles], 35))
+            label = shortened(f" {fit.bridge}, {fit.direction}", 35)
+            lines.append(line(label, cells, [len(title) for title in titles], 35))
         return [*lines, ""]
 
     def _chance(self) -> float:
@@ -221,7 +221,7 @@ class Evaluation:
         )
         if any(row.negative_flips is not None for row in self.rows):
             shown += " lost: queries that the status quo answers and this does not."
-        return ["", *textwrap.wrap(shown, _WIDTH)]
+        return ["", *textwrap.wrap(shown, WIDTH)]
 
 
 def _plain(score: Score | None) -> dict[str, Any] | None:
@@ -233,39 +233,5 @@ def _half(score: Score) -> float:
     return (high - low) / 2
 
 
-def _short(value: float) -> str:
-    text = f"{value:.3f}"
-    return text[1:] if text.startswith("0") else text
-
-
-def _signed(value: float) -> str:
-    text = f"{value:+.3f}"
-    return text.replace("0.", ".", 1) if text[1] == "0" else text
-
-
-def _change(difference: Difference) -> str:
-    low, high = (_signed(end) for end in difference.ci)
-    return f"{_signed(difference.mean)} [{low}, {high}]"
-
-
 def _picked(cells: tuple[str, ...] | None, which: list[bool]) -> tuple[str, ...]:
     return tuple(cell for cell, wanted in zip(cells or (), which, strict=False) if wanted)
-
-
-def _line(label: str, cells: tuple[str, ...], widths: list[int], name: int) -> str:
-    shown = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-    return f"{label:<{name}}  " + "  ".join(shown)
-
-
-def _shortened(text: str, width: int) -> str:
-    if len(text) <= width:
-        return text
-    # The end says how the bridge is used, so the bridge's name gives way.
-    head, _, tail = text.rpartition(", ")
-    if head and len(tail) + 4 <= width:
-        return f"{head[: width - len(tail) - 3]}~, {tail}"
-    return text[: width - 1] + "~"
-
-
-def _wrapped(label: str, text: str) -> list[str]:
-    return textwrap.wrap(label + text, _WIDTH, subsequent_indent="  ")

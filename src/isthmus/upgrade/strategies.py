@@ -9,6 +9,7 @@ import numpy as np
 from isthmus.core.arrays import to_numpy
 from isthmus.core.errors import InputError, SpaceMismatch
 from isthmus.core.neighbors import unit
+from isthmus.upgrade.interpolate import slerp
 
 Kind = Literal[
     "status quo", "naive swap", "corpus side", "query side", "fused", "full re-embedding"
@@ -75,6 +76,7 @@ def routes(
     new: np.ndarray,
     *,
     encoders: tuple[str | None, str | None] = (None, None),
+    operation: str = "evaluate",
 ) -> tuple[Route, ...]:
     """The routes that ``bridges`` open between paired samples of the old and the new space.
 
@@ -105,11 +107,11 @@ def routes(
         several = bridges if isinstance(bridges, Sequence) else [bridges]
         named = [(str(getattr(bridge, "name", "bridge")), bridge) for bridge in several]
     if not named:
-        raise InputError("evaluate", "no bridge", "one bridge, or a list or dict of them")
+        raise InputError(operation, "no bridge", "one bridge, or a list or dict of them")
     seen: dict[tuple[str, bool], int] = {}
     opened = []
     for name, bridge in named:
-        route = _route(name, bridge, old[:_SAMPLE], new[:_SAMPLE], encoders)
+        route = _route(name, bridge, old[:_SAMPLE], new[:_SAMPLE], encoders, operation)
         taken = seen[name, route.forward] = seen.get((name, route.forward), 0) + 1
         opened.append(route if taken == 1 else replace(route, name=f"{name} {taken}"))
     return tuple(_without_spare_inverses(opened))
@@ -198,7 +200,7 @@ def _bridged(route: Route, no_old: str) -> list[Strategy]:
                 f"{route.name}, fused",
                 "fused",
                 "mean of old and translated new query on the old documents",
-                lambda v: _fused(_need(v.old_queries), _mapped(to_old, v.new_queries)),
+                lambda v: slerp(_need(v.old_queries), _mapped(to_old, v.new_queries), 0.5),
                 _old_documents,
                 in_new_space=False,
                 bridge=route.name,
@@ -214,11 +216,12 @@ def _route(
     old: np.ndarray,
     new: np.ndarray,
     encoders: tuple[str | None, str | None],
+    operation: str,
 ) -> Route:
     wanted = ("transform", "source", "target")
     if not all(hasattr(bridge, part) for part in wanted):
         raise InputError(
-            "evaluate",
+            operation,
             f"{name!r} of type {type(bridge).__name__}",
             "a fitted Bridge",
             "Fit one with isthmus.fit(...) or read one with isthmus.load(path).",
@@ -228,7 +231,7 @@ def _route(
     back, back_why = _joins(ends, (new, old), encoders[::-1])
     if not ahead and not back:
         raise SpaceMismatch(
-            "evaluate",
+            operation,
             f"bridge {name!r} from {ends[0].dim} to {ends[1].dim} dimensions, old vectors of "
             f"{old.shape[1]} and new ones of {new.shape[1]}",
             "a bridge between these two spaces",
@@ -269,12 +272,6 @@ def _closeness(bridge: Any, start: np.ndarray, end: np.ndarray) -> float:
 
 def _mapped(move: Map, rows: np.ndarray) -> np.ndarray:
     return np.asarray(to_numpy(move(rows)))
-
-
-def _fused(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    # The old query's length is kept: a Euclidean index compares it with its documents'.
-    length = np.linalg.norm(one.astype(np.float64), axis=1, keepdims=True)
-    return np.asarray(unit(unit(one) + unit(two)) * length)
 
 
 def _need(queries: np.ndarray | None) -> np.ndarray:

@@ -40,7 +40,9 @@ class Truth:
     warnings: tuple[str, ...]
 
 
-def held_out(pairs: Any, bridges: Sequence[Any]) -> tuple[np.ndarray, tuple[str, ...]]:
+def held_out(
+    pairs: Any, bridges: Sequence[Any], *, operation: str = "evaluate"
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """Rows of ``pairs`` that no bridge was fitted on, as a mask (n,), and warnings.
 
     Every bridge's holdout rule is applied and what all of them held out is kept. A bridge without
@@ -66,7 +68,7 @@ def held_out(pairs: Any, bridges: Sequence[Any]) -> tuple[np.ndarray, tuple[str,
         mask &= np.isin(pairs.rows_source, test.rows_source)
     if mask.sum() < 2:
         raise InputError(
-            "evaluate",
+            operation,
             f"{int(mask.sum())} of {len(pairs)} pairs held out from every bridge",
             "at least 2",
             "Bring more pairs, or bridges fitted under the same split.",
@@ -100,6 +102,8 @@ def asked(
     queries: Any,
     source_queries: Any,
     qrels: Qrels | None,
+    *,
+    operation: str = "evaluate",
 ) -> Truth:
     """The queries of the user, answered by judgements or, without any, by their own documents.
 
@@ -114,10 +118,10 @@ def asked(
     names, new, old, warnings = _joined(queries, source_queries)
     place = {str(name): row for row, name in enumerate(pairs.ids.tolist())}
     if qrels is None:
-        relevance, kept, more = _known_items(names, place, mask)
+        relevance, kept, more = _known_items(names, place, mask, operation)
     else:
         judged = read_qrels(qrels) if isinstance(qrels, str | Path) else qrels
-        relevance, kept, more = _judged(names, place, judged)
+        relevance, kept, more = _judged(names, place, judged, operation)
     vectors = Vectors(pairs.x, pairs.y, new[kept], None if old is None else old[kept])
     kind: Relevance = "known item" if qrels is None else "human"
     return Truth(kind, vectors, relevance, None, (*warnings, *more))
@@ -139,12 +143,12 @@ def _joined(
 
 
 def _known_items(
-    names: list[str], place: dict[str, int], mask: np.ndarray
+    names: list[str], place: dict[str, int], mask: np.ndarray, operation: str
 ) -> tuple[list[dict[int, float]], np.ndarray, list[str]]:
     rows = np.array([place.get(name, -1) for name in names])
     if (rows < 0).all():
         raise PairingError(
-            "evaluate",
+            operation,
             f"queries {_some(names)} and documents {_some(place)}",
             "queries named like the document that answers them",
             "Rename the queries, or give qrels that say which documents are relevant.",
@@ -152,7 +156,7 @@ def _known_items(
     kept = np.flatnonzero((rows >= 0) & mask[rows])
     if not kept.size:
         raise InputError(
-            "evaluate",
+            operation,
             f"{int((rows >= 0).sum())} queries, all for documents the bridges were fitted on",
             "queries for held-out documents",
             "Fit with a holdout, or ask for documents outside the fitting set.",
@@ -167,13 +171,16 @@ def _known_items(
 
 
 def _judged(
-    names: list[str], place: dict[str, int], qrels: Mapping[Any, Mapping[Any, float]]
+    names: list[str],
+    place: dict[str, int],
+    qrels: Mapping[Any, Mapping[Any, float]],
+    operation: str,
 ) -> tuple[list[dict[int, float]], np.ndarray, list[str]]:
     judged = {str(q): {str(d): g for d, g in grades.items()} for q, grades in qrels.items()}
     known = [name for name in names if name in judged]
     if not known:
         raise PairingError(
-            "evaluate",
+            operation,
             f"judgements for queries {_some(judged)} and vectors of queries {_some(names)}",
             "query ids in common",
         )
@@ -188,7 +195,7 @@ def _judged(
     if not kept:
         judged_documents = [d for grades in judged.values() for d in grades]
         raise PairingError(
-            "evaluate",
+            operation,
             f"judgements of documents {_some(judged_documents)} and documents {_some(place)}",
             "relevant documents among those with both vectors",
         )
