@@ -13,7 +13,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 SCRIPTS = (
     ("query.py",), ("debiased_cka.py",), ("fit.py",), ("translate.py",), ("measures.py",),
-    ("measures.py", "--stream"),
+    ("measures.py", "--stream"), ("runtime.py",), ("pgvector.py",), ("scale.py",),
+    ("mixed_search.py",),
 )  # fmt: skip
 
 

@@ -117,6 +117,27 @@ def test_metrics(tmp_path, place, monkeypatch):
     assert untouched(place, tmp_path)
 
 
+def test_cosine_in_a_store_that_has_the_inner_product_alone(tmp_path, monkeypatch):
+    """The new vectors are scaled to length 1, so that the index ranks by their cosine."""
+    only = replace(file_store.TRAITS, metrics=("euclidean", "inner"), normalises=())
+    monkeypatch.setitem(STORES, file_store.SCHEME, only)
+    place = fill(f"filestore://{tmp_path}/docs", metric="inner")
+    both = (isthmus.open(side, metric="cosine") for side in (X, Y))
+    bridge = isthmus.fit(*both, method="affine")
+    job = Job.start(place, bridge)
+    assert (job.estimate.metric, job.estimate.unit) == ("inner", True)
+    assert any("scaled to unit length" in text for text in job.estimate.warnings)
+    assert not any("compared by cosine" in text for text in job.estimate.warnings)
+    assert job.run().state == "ready"
+    job.cutover()
+    with connect(place) as store:
+        moved = store.fetch(IDS).vectors
+        assert store.facts().metric == "inner"
+    wanted = bridge.transform(X)
+    assert np.allclose(moved, wanted / np.linalg.norm(wanted, axis=1, keepdims=True), atol=1e-6)
+    assert Job.open(job.path, source=place).status().state == "live"
+
+
 def test_kinds_of_id_and_empty_collections(place, bridge, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setitem(STORES, file_store.SCHEME, replace(file_store.TRAITS, ids=("int",)))

@@ -45,8 +45,10 @@ class Readable(Protocol):
         """As a store's."""
 
 
-def mapped(bridge: Bridge, x: np.ndarray) -> np.ndarray:
+def mapped(bridge: Bridge, x: np.ndarray, *, unit: bool = False) -> np.ndarray:
     """``bridge`` of finite vectors (m, dx) as float32 (m, dy), row by row the same bits.
+
+    ``unit`` scales them to length 1, as an index by inner product needs where cosine is meant.
 
     Products of one shape give a row the same bits wherever in them it stands, which products of
     different shapes do not; so the rows are mapped by equal blocks, the last one filled up.
@@ -58,6 +60,10 @@ def mapped(bridge: Bridge, x: np.ndarray) -> np.ndarray:
         if rows < _BLOCK:
             block = np.concatenate([block, np.repeat(block[-1:], _BLOCK - rows, axis=0)])
         out[start : start + rows] = bridge.transform_block(block)[:rows]
+    if unit:
+        # Summed row by row, so that here too a row's bits do not depend on the others.
+        length = np.sqrt(np.einsum("ij,ij->i", out, out, dtype=np.float64))
+        out /= np.where(length > 0, length, 1.0).astype(np.float32)[:, None]
     return out
 
 
@@ -78,6 +84,7 @@ class Carrier:
         batch: int,
         payload: bool,
         drop_invalid: bool,
+        unit: bool,
         finish: Callable[[], None] | None,
         paused: Callable[[], bool],
         progress: Callable[[int], None],
@@ -86,6 +93,7 @@ class Carrier:
         self.source, self.shadow, self.bridge, self.journal = source, shadow, bridge, journal
         self.batch, self.payload, self.drop_invalid = batch, payload, drop_invalid
         self.finish, self.paused, self.progress, self.tell = finish, paused, progress, tell
+        self.unit = unit
         self.ledger = Ledger.of(journal.steps)
 
     def run(self) -> bool:
@@ -178,7 +186,7 @@ class Carrier:
         kept = rows if finite.all() else part(rows, finite)
         if len(kept):
             with np.errstate(over="ignore", invalid="ignore"):
-                moved = mapped(self.bridge, kept.vectors)
+                moved = mapped(self.bridge, kept.vectors, unit=self.unit)
             self.shadow.upsert(Rows(kept.ids, moved, kept.payload))
             self.ledger.indexed = False
         return len(kept), rejected.tolist()
@@ -209,7 +217,7 @@ class Carrier:
         sample = expected[chosen] if same else expected[:0]
         equal = close = np.ones(0, dtype=bool)
         if len(sample):
-            want = mapped(self.bridge, self.source.fetch(sample).vectors)
+            want = mapped(self.bridge, self.source.fetch(sample).vectors, unit=self.unit)
             got = self.shadow.fetch(sample).vectors
             if self.shadow.facts().normalised:
                 want = want / np.linalg.norm(want, axis=1, keepdims=True)

@@ -27,7 +27,8 @@ class Estimate:
 
     ``rows`` to carry from ``dim`` to ``new_dim`` dimensions, ``bytes`` of vectors to write,
     ``seconds`` to read and map them at the rate of the first batch (what the store takes to write
-    is not in it, since nothing was written), the ``metric`` of the new vectors, and ``warnings``.
+    is not in it, since nothing was written), the ``metric`` of the new vectors, whether they are
+    scaled to ``unit`` length, and ``warnings``.
     """
 
     rows: int
@@ -36,6 +37,7 @@ class Estimate:
     bytes: int
     seconds: float
     metric: str | None
+    unit: bool = False
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -83,7 +85,10 @@ def examine(
 
     """
     facts, rows = source.facts(), check_source(source, bridge, where=where)
-    metric = _metric(bridge.target.metric) or facts.metric
+    metric, unit = _metric(bridge.target.metric) or facts.metric, False
+    if metric == "cosine" and metric not in target.metrics and "inner" in target.metrics:
+        # Among vectors of unit length the inner product ranks as the cosine does.
+        metric, unit = "inner", True
     if metric is not None and target.metrics and metric not in target.metrics:
         raise InputError(
             f"upgrade {where}", f"the metric {metric!r} of the new vectors",
@@ -102,7 +107,8 @@ def examine(
         bytes=vector_bytes(rows, bridge.target.dim),
         seconds=_seconds(source, bridge, batch, payload) * rows,
         metric=metric,
-        warnings=tuple(_warnings(facts, bridge, metric, target, bare=copy and bare)),
+        unit=unit,
+        warnings=tuple(_warnings(facts, bridge, metric, target, bare=copy and bare, unit=unit)),
     )  # fmt: skip
 
 
@@ -163,11 +169,17 @@ def _metric(name: str | None) -> str | None:
 
 
 def _warnings(
-    facts: Facts, bridge: Bridge, metric: str | None, target: Traits, *, bare: bool
+    facts: Facts, bridge: Bridge, metric: str | None, target: Traits, *, bare: bool, unit: bool
 ) -> list[str]:
     said = []
     fitted = _metric(bridge.source.metric)
-    if None not in (facts.metric, fitted) and facts.metric != fitted:
+    if unit:
+        said.append(
+            f"{target.name} has no cosine: the new vectors are scaled to unit length and searched "
+            "by inner product, which ranks alike."
+        )
+    same = facts.metric == fitted or (unit and facts.metric == "inner")
+    if None not in (facts.metric, fitted) and not same:
         said.append(
             f"the collection is searched by {facts.metric}, and the bridge was fitted on vectors "
             f"compared by {fitted}."

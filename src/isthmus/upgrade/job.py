@@ -110,7 +110,8 @@ class Job:
         file = JobFile(
             id=secrets.token_hex(4), source=given.plain["source"], to=given.plain.get("to"),
             bridge={"method": loaded.name, "checksum": job_folder.checksum(data), **ends},
-            metric=found_out.metric, batch=batch, rows=found_out.rows, isthmus=version("isthmus"),
+            metric=found_out.metric, unit=found_out.unit, batch=batch, rows=found_out.rows,
+            isthmus=version("isthmus"),
         )  # fmt: skip
         page = job_folder.page(file, path.absolute())
         begun = cls(path, job_folder.write(path, file, data, page), given.full)
@@ -195,7 +196,7 @@ class Job:
                 with self._target(source, bridge, notes, ledger) as (shadow, finish, payload):
                     Carrier(
                         source, shadow, bridge, notes, batch=self.file.batch, payload=payload,
-                        drop_invalid=drop_invalid, finish=finish,
+                        drop_invalid=drop_invalid, unit=self.file.unit, finish=finish,
                         paused=(self.path / job_folder.PAUSE).exists,
                         progress=progress or (lambda done: None),
                         tell=tell or (lambda text: None),

@@ -31,7 +31,8 @@ class JobFile:
     """What a job is about; no secret is in it.
 
     ``id`` is what its shadow is named by; ``source`` and ``to`` are addresses without secrets, or
-    absolute paths; ``bridge`` says which map: method, both ends and the checksum of its file.
+    absolute paths; ``bridge`` says which map: method, both ends and the checksum of its file;
+    ``unit`` whether the new vectors are scaled to unit length.
     """
 
     id: str
@@ -39,6 +40,7 @@ class JobFile:
     to: str | None
     bridge: dict[str, Any]
     metric: str | None
+    unit: bool
     batch: int
     rows: int
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
@@ -183,6 +185,7 @@ def _check(job: JobFile) -> None:
         (all(_text(bridge.get(name)) for name in ("method", "checksum")), "bridge"),
         (all(isinstance(bridge.get(end), dict) for end in ("source", "target")), "bridge"),
         (job.metric is None or _text(job.metric), "metric"),
+        (isinstance(job.unit, bool), "unit"),
         (_count(job.batch, 1) and _count(job.rows, 0), "numbers"),
         (_text(job.created) and isinstance(job.isthmus, str), "texts"),
     )

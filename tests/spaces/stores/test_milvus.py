@@ -56,7 +56,9 @@ def server(folder):
 
 
 @pytest.mark.parametrize(
-    "check", [suite.check_round_trip, suite.check_shadow, suite.check_secrets], ids=str
+    "check",
+    [suite.check_round_trip, suite.check_shadow, suite.check_secrets],
+    ids=lambda check: check.__name__,
 )
 def test_contract_over_the_network(check, server):
     check(suite.Bench(Milvus, server))
