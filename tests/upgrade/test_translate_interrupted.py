@@ -287,7 +287,7 @@ def test_ctrl_c_leaves_a_job_to_go_on_with(tmp_path, bridge, old):
         "import isthmus.upgrade.translate as t\n"
         "real = t.translate\n"
         "def slowly(done):\n"
-        "    print(done, flush=True); time.sleep(0.05)\n"
+        "    print(done, flush=True, file=sys.__stdout__); time.sleep(0.05)\n"
         "isthmus.translate = lambda s, b, p, **o: real(\n"
         "    s, b, p, **{**o, 'progress': slowly, 'rows_per_shard': 10})\n"
         "sys.argv[0] = 'isthmus'\n"

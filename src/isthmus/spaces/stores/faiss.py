@@ -8,107 +8,20 @@ the index built anew, with the parameters that its file records.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from isthmus.core.errors import InputError, StorageError
 from isthmus.spaces.columns import ArrayColumn
-from isthmus.spaces.stores.address import Address
 from isthmus.spaces.stores.faiss_file import METRICS, Recipe, read
-from isthmus.spaces.stores.index_file import BLOCK, IndexFile, Library, Reader, create, open_file
+from isthmus.spaces.stores.index_file import BLOCK, Library, Reader
 from isthmus.spaces.stores.layout import Layout
-from isthmus.spaces.stores.store import Facts, Rows, Store
+from isthmus.spaces.stores.one_file import OneFile
+from isthmus.spaces.stores.store import Store
 
 #: Vectors a cell of an IVF is trained on at most, as FAISS itself would take.
 _A_CELL = 256
-
-
-class Faiss(Store):
-    """The handle of one index file."""
-
-    SCHEME = "faiss"
-
-    def __init__(self, address: Address) -> None:
-        super().__init__(address)
-        self._file = IndexFile(self, _LIBRARY)
-
-    @classmethod
-    def open(cls, address: Address) -> Self:
-        """The index at ``address``; InputError on one that keeps no exact vectors."""
-        open_file(address)
-        store = cls(address)
-        store._file.layout()
-        return store
-
-    @classmethod
-    def create(cls, address: Address, *, dim: int, metric: str | None, id_kind: str) -> Self:
-        """A new Flat index with an IDMap2; ``metric`` is euclidean (the default) or inner."""
-        if id_kind != "int":
-            raise InputError(f"create {address.redacted}", f"ids of kind {id_kind}", "integers")
-        store = cls(address)
-        create(store, _LIBRARY, Path(address.local), dim=dim, metric=metric)
-        return store
-
-    def facts(self) -> Facts:
-        """Rows, width, metric and the ANN index."""
-        return self._file.facts()
-
-    def ids(self) -> np.ndarray:
-        """Ids (n,) int64, ascending."""
-        return self._file.view().ids.copy()
-
-    def fetch(self, ids: np.ndarray, *, payload: bool = False) -> Rows:
-        """The rows of ``ids``, in that order; there is no payload."""
-        return self._file.fetch(ids)
-
-    def stamp(self) -> str:
-        """Size and time of the file and of what waits beside it."""
-        return self._file.stamp()
-
-    def upsert(self, rows: Rows) -> None:
-        """Write rows; other programs see them when this handle is closed."""
-        self._file.upsert(rows)
-
-    def delete(self, ids: np.ndarray) -> None:
-        """Remove rows; other programs see it when this handle is closed."""
-        self._file.delete(ids)
-
-    def shadow(self, job: str, *, dim: int, metric: str | None) -> "Faiss":
-        """A file beside this one, of flat vectors until ``finish``."""
-        return type(self)(self._file.shadow(job, dim=dim, metric=metric))
-
-    def finish(self, job: str) -> None:
-        """Build the index of this file's kind and parameters over the shadow's vectors."""
-        self._file.finish(job)
-
-    def cutover(self, job: str) -> None:
-        """Rename the shadow over this file, which keeps a name ending in ``_old``."""
-        self._file.cutover(job)
-
-    def rollback(self, job: str) -> None:
-        """Rename the old file over the new one, which keeps the shadow's name."""
-        self._file.rollback(job)
-
-    def state(self, job: str) -> str:
-        """What the names in the folder say of the job."""
-        return self._file.names.state(job)
-
-    def drop(self, job: str) -> None:
-        """Remove the job's files that do not serve."""
-        self._file.names.drop(job)
-
-    def jobs(self) -> tuple[str, ...]:
-        """The jobs of which files lie beside this one."""
-        return self._file.names.jobs()
-
-    def search(self, queries: np.ndarray, k: int) -> np.ndarray:
-        """Ids (q, k) by FAISS, searching as widely as the file says; if fewer, the last again."""
-        return self._file.search(queries, k)
-
-    def close(self) -> None:
-        """Build in what this handle wrote, and let go of the index."""
-        self._file.close()
 
 
 def _build(path: Path, layout: Layout, ids: np.ndarray, read: Reader) -> None:
@@ -193,4 +106,8 @@ def _fresh(dim: int, metric: str) -> Layout:
     return Layout(dim, metric, np.empty(0, np.int64), nothing, Recipe())
 
 
-_LIBRARY = Library(read, _build, _load, _fresh)
+class Faiss(OneFile, Store):
+    """The handle of one FAISS file; new ones are Flat with an IDMap2, Euclidean by default."""
+
+    SCHEME = "faiss"
+    LIBRARY = Library(read, _build, _load, _fresh)
