@@ -203,8 +203,10 @@ def _curves(plan: Any, key: str) -> tuple[Picture, ...]:
             )  # fmt: skip
         for o in plan.outcomes:
             if o.kind == "status quo" and o.ndcg is not None:
-                ax.axhline(o.ndcg.value, color=plots.PALETTE["ink"], lw=1.0, ls=(0, (4, 3)))
-                plots.write(ax, 101, o.ndcg.value, " status quo", ha="left", color="muted")
+                ax.axhline(
+                    o.ndcg.value, color=plots.PALETTE["ink"], lw=1.0, ls=(0, (4, 3)),
+                    label=f"status quo ({number(o.ndcg.value)})",
+                )  # fmt: skip
         ax.set_xlim(0, 100)
         ax.set_xlabel("documents re-embedded, %")
         ax.set_ylabel(f"nDCG@{plan.k}")
