@@ -1,9 +1,10 @@
 """FAISS: ``faiss:///data/corpus.faiss``, a Flat, HNSW or IVF-Flat index in a file.
 
 Ids are those of its IDMap, or of its inverted lists, or positions 0 .. n-1 where it has none.
-FAISS has no cosine: what is searched by it are unit vectors in an inner-product index. HNSW cannot
-take rows back and IVF cells fit the vectors they were trained on, so rows written are gathered and
-the index built anew, with the parameters that its file records.
+FAISS has no cosine: what is searched by it are unit vectors in an inner-product index, and that is
+how an upgrade writes vectors that are compared by cosine. HNSW cannot take rows back and IVF cells
+fit the vectors they were trained on, so rows written are gathered and the index built anew, with
+the parameters that its file records.
 """
 
 from collections.abc import Callable
