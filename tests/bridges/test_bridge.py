@@ -160,3 +160,19 @@ def test_a_bridge_is_made_of_its_parts(spaces):
     )
     assert bridge.scores == {}
     assert bridge.transform(x).shape == y.shape
+
+
+def test_its_translations_are_recognised():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(3000, 6)) @ rng.normal(size=(6, 24)) + 0.3 * rng.normal(size=(3000, 24))
+    # Only half of the target follows from the source, so that translations are not of the target.
+    y = np.hstack([x @ np.linalg.qr(rng.normal(size=(24, 24)))[0], rng.normal(size=(3000, 24))])
+    fitted = isthmus.fit(x[:2000], y[:2000], method="affine")
+    image = fitted.image()
+    assert image.matches(fitted.transform(x[2000:])).ok
+    assert not fitted.target.matches(fitted.transform(x[2000:])).ok
+    assert not image.matches(
+        fitted.transform(x[2000:]) @ np.linalg.qr(rng.normal(size=(48, 48)))[0]
+    )
+    fitted.familiarity = None
+    assert fitted.image() is None

@@ -95,6 +95,16 @@ class Bridge:
             )  # fmt: skip
         return self.map.inverse_transform(Y)
 
+    def image(self) -> Fingerprint | None:
+        """What its translations are recognised by, which are not quite vectors of the target.
+
+        The fingerprint of the fitted rows that it keeps, translated; None where it keeps none.
+        """
+        if self.familiarity is None:
+            return None
+        moved = to_numpy(self.map.transform(self.familiarity.rows))
+        return Fingerprint.of(moved, metric=self.target.metric)
+
     def confidence(self, X: Array) -> np.ndarray:
         """How much each source vector (n, dx) looks like those the bridge was fitted on, (n,).
 

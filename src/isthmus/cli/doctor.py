@@ -18,7 +18,7 @@ def doctor(
         Path | None,
         typer.Option(
             "--bridge", "-b", readable=False,
-            help="A bridge file: are a store's vectors of its source, or of its target?",
+            help="A bridge file: are a store's vectors of its source or its target, or its work?",
         ),
     ] = None,
     fingerprint: Annotated[
@@ -76,6 +76,8 @@ def _known(bridge: Path | None, fingerprint: str | None) -> dict[str, Any]:
         ends = isthmus.load(bridge)
         known[f"the source of {bridge.name}"] = ends.source
         known[f"the target of {bridge.name}"] = ends.target
+        if (image := ends.image()) is not None:
+            known[f"what {bridge.name} makes of its source"] = image
     if fingerprint is not None:
         if fingerprint.endswith(".json"):
             known[Path(fingerprint).name] = Fingerprint.from_dict(read_json(Path(fingerprint)))
