@@ -164,15 +164,14 @@ def test_a_bridge_is_made_of_its_parts(spaces):
 
 def test_its_translations_are_recognised():
     rng = np.random.default_rng(4)
-    x = rng.normal(size=(3000, 6)) @ rng.normal(size=(6, 24)) + 0.3 * rng.normal(size=(3000, 24))
-    # Only half of the target follows from the source, so that translations are not of the target.
-    y = np.hstack([x @ np.linalg.qr(rng.normal(size=(24, 24)))[0], rng.normal(size=(3000, 24))])
+    x = rng.exponential(size=(3000, 24)) @ (rng.normal(size=(24, 24)) * np.geomspace(3, 0.3, 24))
+    y = x @ np.linalg.qr(rng.normal(size=(24, 24)))[0] + 4 * rng.normal(size=(3000, 24))
+    y /= np.linalg.norm(y, axis=1, keepdims=True)
     fitted = isthmus.fit(x[:2000], y[:2000], method="affine")
+    moved = fitted.transform(x[2000:])
+    assert not fitted.target.matches(moved).ok  # its translations are not of unit length
     image = fitted.image()
-    assert image.matches(fitted.transform(x[2000:])).ok
-    assert not fitted.target.matches(fitted.transform(x[2000:])).ok
-    assert not image.matches(
-        fitted.transform(x[2000:]) @ np.linalg.qr(rng.normal(size=(48, 48)))[0]
-    )
+    assert image.matches(moved).ok
+    assert not image.matches(moved @ np.linalg.qr(rng.normal(size=(24, 24)))[0]).ok
     fitted.familiarity = None
     assert fitted.image() is None
