@@ -2,7 +2,8 @@
 
 After the rerun, ids and vectors are those of a run that was never disturbed, byte for byte.
 
-    ISTHMUS_FAULTS=20 pytest tests/faults    20 moments an engine (5 by default)
+    ISTHMUS_FAULTS=20 pytest tests/faults    20 moments an engine (on processes and Ray, which take
+                                             seconds to start, 10 and 5 by default)
     ISTHMUS_SEED=7 pytest tests/faults       other moments
 """
 
@@ -21,7 +22,10 @@ import isthmus
 from isthmus.spaces import durable
 from isthmus.upgrade.translate import translate
 
-MOMENTS = int(os.environ.get("ISTHMUS_FAULTS", "5"))
+MOMENTS = {
+    kind: int(os.environ.get("ISTHMUS_FAULTS", usual))
+    for kind, usual in (("threads", 20), ("processes", 10), ("ray", 5))
+}
 SEED = int(os.environ.get("ISTHMUS_SEED", "0"))
 N, SHARD = 600, 10
 ENGINES = ("threads", "processes", "ray")
@@ -139,8 +143,8 @@ def moments(draw, count):
 
 def shares(kind):
     """How many moments the driver and a worker are killed at; threads die with the driver."""
-    workers = 0 if kind == "threads" else MOMENTS * 2 // 5
-    return MOMENTS - workers, workers
+    workers = 0 if kind == "threads" else MOMENTS[kind] * 2 // 5
+    return MOMENTS[kind] - workers, workers
 
 
 @pytest.mark.parametrize("nursery", ENGINES, indirect=True)

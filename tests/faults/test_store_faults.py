@@ -2,7 +2,7 @@
 
 After the rerun, ids, vectors and other columns are those of a run that was never disturbed.
 
-    ISTHMUS_FAULTS=20 pytest tests/faults    20 moments a store (10 by default)
+    ISTHMUS_FAULTS=50 pytest tests/faults    50 moments a store (20 by default)
     ISTHMUS_SEED=7 pytest tests/faults       other moments
 """
 
@@ -27,7 +27,7 @@ from isthmus.spaces.stores import connect, create
 from isthmus.spaces.stores.store import Rows
 from isthmus.upgrade.job import Job
 
-MOMENTS = int(os.environ.get("ISTHMUS_FAULTS", "10"))
+MOMENTS = int(os.environ.get("ISTHMUS_FAULTS", "20"))
 SEED = int(os.environ.get("ISTHMUS_SEED", "0"))
 N, BATCH = 400, 20
 
