@@ -22,7 +22,18 @@ ROWS = np.random.default_rng(0).normal(size=(240, 6)) * np.linspace(3, 0.5, 6)
 
 
 def judge(read, path, sound, *, size=None):
-    """How reading ``path`` ended: ``read`` or ``refused``, or else what was wrong with it."""
+    """How reading ``path`` ended: ``read`` or ``refused``, or else what was wrong with it.
+
+    Threads that earlier tests left (Ray's) count in time and memory too; what a file costs, it
+    costs again.
+    """
+    outcome = judged(read, path, sound, size=size)
+    if outcome.startswith(("hang", "bloat")):
+        return judged(read, path, sound, size=size)
+    return outcome
+
+
+def judged(read, path, sound, *, size):
     size = path.stat().st_size if size is None else size
     tracemalloc.start()
     start = time.process_time()
@@ -256,13 +267,13 @@ def test_a_slow_and_a_wordy_reader_are_caught(tmp_path):
     path.write_bytes(b"x")
 
     def slow(_):
+        until = time.process_time() + 1.1 * SECONDS
         while time.process_time() < until:
             pass
 
     def wordy(_):
         raise FormatError("load", "x" * 10_000, "less")
 
-    until = time.process_time() + 1.1 * SECONDS
     assert judge(slow, path, bool).startswith("hang")
     assert judge(wordy, path, bool) == "an endless message"
 
