@@ -1,5 +1,3 @@
-import os
-
 import numpy as np
 import pytest
 
@@ -19,17 +17,3 @@ def collection(tmp_path_factory):
     bridge = isthmus.fit(folder / "old.npz", folder / "new.npz", method="affine")
     bridge.save(folder / "b.isthmus")
     return folder
-
-
-@pytest.fixture(scope="session")
-def ray_address():
-    """One Ray for all tests of a process: it takes seconds to start."""
-    ray = pytest.importorskip("ray", reason="the extra ray is not installed")
-    from isthmus.engine import Ray
-
-    outer = os.environ.pop("RAY_ADDRESS", None)
-    list(Ray(workers=2).map(abs, [1]))
-    yield ray.get_runtime_context().gcs_address
-    ray.shutdown()
-    if outer is not None:
-        os.environ["RAY_ADDRESS"] = outer

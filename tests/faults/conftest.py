@@ -1,27 +1,10 @@
-"""What all fault tests share: one Ray a process, and what they counted in the run's summary."""
+"""What fault tests counted, in the summary of the run."""
 
-import os
 import sys
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 sys.path.insert(0, str(Path(__file__).parent))
-
-
-@pytest.fixture(scope="session")
-def ray_address():
-    """One Ray for all tests of a process: it takes seconds to start."""
-    ray = pytest.importorskip("ray", reason="the extra ray is not installed")
-    from isthmus.engine import Ray
-
-    outer = os.environ.pop("RAY_ADDRESS", None)
-    list(Ray(workers=2).map(abs, [1]))
-    yield ray.get_runtime_context().gcs_address
-    ray.shutdown()
-    if outer is not None:
-        os.environ["RAY_ADDRESS"] = outer
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -15,14 +15,13 @@ import numpy as np
 
 from isthmus.bridges.familiarity import Familiarity
 from isthmus.bridges.fitting import fit
-from isthmus.core.arrays import to_numpy
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed
 from isthmus.spaces.open import open
 from isthmus.spaces.pairs import Pairs, pair
 from isthmus.upgrade.crossfit import folds
 from isthmus.upgrade.question import opened
-from isthmus.upgrade.strategies import Map, Route, Vectors
+from isthmus.upgrade.strategies import Map, Route, Vectors, mapped
 
 #: The bridge that carries queries.
 ROTATION = "orthogonal"
@@ -133,12 +132,6 @@ def confidence(old: np.ndarray, *, rng: Seed = 0) -> np.ndarray:
         known = Familiarity.of(old[fold != one], old[:0], rng=rng)
         found[fold == one] = known.confidence(old[fold == one])
     return found
-
-
-def mapped(move: Map, rows: np.ndarray) -> np.ndarray:
-    """Rows (n, d) carried by a bridge's map, as NumPy."""
-    wide = rows.astype(np.float32) if rows.dtype == np.float16 else rows
-    return np.asarray(to_numpy(move(wide)))
 
 
 def _most(answers: dict[int, float], fold: np.ndarray) -> int:

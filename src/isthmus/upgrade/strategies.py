@@ -177,7 +177,7 @@ def _bridged(route: Route, no_old: str) -> list[Strategy]:
                 "corpus side",
                 "new queries on the translated old documents",
                 _new_queries,
-                lambda v: _mapped(to_new, v.old_documents),
+                lambda v: mapped(to_new, v.old_documents),
                 in_new_space=True,
                 bridge=route.name,
             )
@@ -189,7 +189,7 @@ def _bridged(route: Route, no_old: str) -> list[Strategy]:
                 f"{route.name}, query side",
                 "query side",
                 "translated new queries on the untouched old documents",
-                lambda v: _mapped(to_old, v.new_queries),
+                lambda v: mapped(to_old, v.new_queries),
                 _old_documents,
                 in_new_space=False,
                 bridge=route.name,
@@ -200,7 +200,7 @@ def _bridged(route: Route, no_old: str) -> list[Strategy]:
                 f"{route.name}, fused",
                 "fused",
                 "mean of old and translated new query on the old documents",
-                lambda v: slerp(_need(v.old_queries), _mapped(to_old, v.new_queries), 0.5),
+                lambda v: slerp(_need(v.old_queries), mapped(to_old, v.new_queries), 0.5),
                 _old_documents,
                 in_new_space=False,
                 bridge=route.name,
@@ -264,14 +264,16 @@ def _joins(
 
 def _closeness(bridge: Any, start: np.ndarray, end: np.ndarray) -> float:
     try:
-        moved = _mapped(bridge.transform, start)
+        moved = mapped(bridge.transform, start)
     except SpaceMismatch:
         return -np.inf
     return float((unit(moved) * unit(end)).sum(axis=1).mean())
 
 
-def _mapped(move: Map, rows: np.ndarray) -> np.ndarray:
-    return np.asarray(to_numpy(move(rows)))
+def mapped(move: Map, rows: np.ndarray) -> np.ndarray:
+    """Rows (n, d) carried by a bridge's map, as NumPy."""
+    wide = rows.astype(np.float32) if rows.dtype == np.float16 else rows
+    return np.asarray(to_numpy(move(wide)))
 
 
 def _need(queries: np.ndarray | None) -> np.ndarray:

@@ -65,7 +65,7 @@ class IndexFile:
     """What a store of one file does; the store's own class says for which library."""
 
     def __init__(self, store: Store, library: Library) -> None:
-        self.store, self.library = store, library
+        self.store, self.index_library = store, library
         self.path = Path(store.address.local)
         self.where = store.address.redacted
         self.names = Names(self.path, self.where)
@@ -90,7 +90,7 @@ class IndexFile:
         state = self._state()[:3]
         if self._layout is None or self._layout[0] != state:
             with self._storing("read"):
-                self._layout = state, self.library.read(self.path)
+                self._layout = state, self.index_library.read(self.path)
         return self._layout[1]
 
     def facts(self) -> Facts:
@@ -145,8 +145,11 @@ class IndexFile:
         address = self.store.address.elsewhere(collection=shadow_name(self.path.name, job))
         path = self.names.of(job)
         if self.names.state(job) == "absent":
-            create(self.store, self.library, path, dim=dim, metric=metric or self.facts().metric)
-        if (found := self.library.read(path).dim) != dim:
+            create(
+                self.store, self.index_library, path, dim=dim, metric=metric or self.facts().metric
+            )
+        found = self.index_library.read(path).dim
+        if found != dim:
             raise StorageError(
                 f"shadow of {self.where}", f"one of {found} dimensions", f"{dim}",
                 f"Drop the job {job!r} first.",
@@ -195,7 +198,7 @@ class IndexFile:
             )  # fmt: skip
         if self._searcher is None or self._searcher[0] != view.state:
             with self._storing("search"):
-                self._searcher = view.state, self.library.load(self.path, view.layout)
+                self._searcher = view.state, self.index_library.load(self.path, view.layout)
         found = self._searcher[1](queries, k)
         last = np.maximum((found >= 0).sum(axis=1) - 1, 0)
         return np.where(found >= 0, found, found[np.arange(len(found)), last][:, None])
@@ -216,9 +219,9 @@ class IndexFile:
             _allowed(self.where, view.ids, positions=positions)
             self.names.begin_again()
             with new_file(self.path) as draft:
-                self.library.build(draft, layout, view.ids, view.take)
+                self.index_library.build(draft, layout, view.ids, view.take)
                 flush(draft)
-                if not np.array_equal(np.sort(self.library.read(draft).ids), view.ids):
+                if not np.array_equal(np.sort(self.index_library.read(draft).ids), view.ids):
                     raise StorageError(
                         f"build {self.where}", "a file that does not hold what was written",
                         "every row", "Check the disk, and run again.",
@@ -298,7 +301,7 @@ class IndexFile:
 
     def _other(self, path: Path) -> "IndexFile":
         address = self.store.address.elsewhere(collection=path.name)
-        return IndexFile(type(self.store)(address), self.library)
+        return IndexFile(type(self.store)(address), self.index_library)
 
     @contextlib.contextmanager
     def _storing(self, what: str) -> Iterator[None]:
