@@ -4,6 +4,8 @@ python docs/disagreements.py
 """
 
 import json
+from collections.abc import Iterable
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 
@@ -14,20 +16,39 @@ PAGE = HERE / "disagreements.md"
 HEAD = """\
 # Where public implementations differ
 
-Written by `make compare` from `{source}`; every number was
-measured in that run, on the same 60 rows of 5 columns unless the line says otherwise. The oracle is
-a few lines of NumPy in float64 written from the equation (`tests/comparison/oracles.py`), and it
-decides: Isthmus is held to it within 1e-6, as is every implementation in the last table (the few
-that compute in float32 within what that allows). A difference that is listed here is asserted, so
-that the day it is gone the comparison says so. netrep, ReSi, platonic-rep and LogME are on no
-package registry and were not run.
+Every number here was measured by `make compare`: {total} results of {peers} public packages, on
+the same 60 rows of 5 columns unless a line says otherwise. What is right is decided by an oracle,
+a few lines of NumPy in float64 written straight from the equation
+([tests/comparison](../tests/comparison)). Isthmus is held to it within 1e-6.
 
-{counts}
+- **{same} agree** with the equation within 1e-6, or within what float32 allows.
+- **{definition} follow another definition** under the same name. Both are right; the equation
+  named is the one that Isthmus follows.
+- **{defect} are wrong** by the equation that they are named after, or fail where it has a value.
+
+Options are in brackets. A bridge is compared by its translations of all rows, read as one weighted
+sum of their cells. Differences are asserted, and so are their explanations wherever one can be
+computed: the day a package changes, the comparison fails and this page follows.
+
 """
 
 TABLE = """\
-| implementation | theirs | Isthmus | oracle | difference | equation | why |
-|-|-|-|-|-|-|-|
+| implementation | gives | the equation gives | off by | |
+|-|-|-|-|-|
+"""
+
+VERDICT = {"defect": "**Wrong.** ", "definition": "**Another definition.** "}
+
+TAIL = """\
+## Not compared
+
+On no package registry: netrep, ReSi, platonic-rep, LogME, IMD's msid and the code of RTD.
+disentanglement_lib needs TensorFlow 1 (disent carries its measures on), scikit-hubness a
+scikit-learn of 2020 (kiez carries its own on), mini-vec2vec a Python above the one that this page
+was made with. For these measures no other implementation was found that a registry has; their
+oracles are in `tests/measures`:
+
+{alone}.
 """
 
 
@@ -39,48 +60,116 @@ def number(value: float | str) -> str:
     return f"{value:.2e}" if value else "0"
 
 
-def row(one: dict) -> str:
-    name = f"{one['peer']} {one['version']}, {one['function']}".replace("|", "\\|")
-    gap = "" if one["difference"] is None else number(one["difference"])
-    cells = [name, number(one["theirs"]), number(one["ours"]), number(one["oracle"]), gap]
-    return "| " + " | ".join([*cells, one["equation"].replace("|", "\\|"), one["why"]]) + " |\n"
+def cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
-def tables(rows: list[dict]) -> str:
-    parts = []
-    for measure, group in groupby(rows, key=lambda one: one["measure"]):
-        parts.append(f"### {measure}\n\n" + TABLE + "".join(map(row, group)))
-    return "\n".join(parts)
+@cache
+def comparisons() -> list[dict]:
+    return json.loads(FOUND.read_text())["comparisons"]
 
 
-def agreement(rows: list[dict]) -> str:
-    lines = ["| measure | implementation | value | difference from the oracle |\n|-|-|-|-|\n"]
+def base(one: dict) -> str:
+    """The method that a comparison is of, without its options."""
+    return one["measure"].split(",")[0].split(" (")[0]
+
+
+def sections() -> dict[str, list[dict]]:
+    """Comparisons by method."""
+    ordered = sorted(comparisons(), key=lambda one: (base(one), one["measure"]))
+    return {name: list(group) for name, group in groupby(ordered, key=base)}
+
+
+def variant(one: dict) -> str:
+    """What of its method it compares: options or a part, if any."""
+    return one["measure"].removeprefix(base(one)).strip(", ").strip("()")
+
+
+def package(one: dict) -> str:
+    return f"{one['peer']} {one['version']}"
+
+
+def functions(rows: Iterable[dict]) -> str:
+    """Packages with their functions, and what each function was asked for."""
+    named = {}
     for one in rows:
-        name = f"{one['peer']} {one['version']}, {one['function']}".replace("|", "\\|")
-        cells = [one["measure"], name, number(one["oracle"]), number(one["difference"])]
-        lines.append("| " + " | ".join(cells) + " |\n")
+        options = named.setdefault(package(one), {}).setdefault(one["function"], [])
+        options += [f" [{variant(one)}]"] if variant(one) else []
+    return cell("; ".join(
+        f"*{name}* " + ", ".join(each + "".join(options) for each, options in found.items())
+        for name, found in sorted(named.items())
+    ))  # fmt: skip
+
+
+def row(one: dict) -> str:
+    gap = "" if one["difference"] is None else number(one["difference"])
+    right = f"{number(one['oracle'])}, {one['equation']}"
+    cells = [
+        functions([one]),
+        number(one["theirs"]),
+        cell(right),
+        gap,
+        VERDICT[one["kind"]] + one["why"],
+    ]
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def section(name: str, rows: list[dict]) -> str:
+    same = [one for one in rows if one["kind"] == "same"]
+    rest = sorted((one for one in rows if one["kind"] != "same"), key=lambda one: one["kind"])
+    agree = f"Equal: {functions(same)}.\n\n" if same else ""
+    return f"### {name}\n\n{agree}{TABLE}{''.join(map(row, rest))}\n"
+
+
+def agreement(name: str, rows: list[dict]) -> str:
+    gap = number(max(one["difference"] for one in rows))
+    return f"| {name} | {functions(rows)} | {gap} |\n"
+
+
+def by_package(found: Iterable[dict]) -> str:
+    lines = ["| package | agree | another definition | wrong |\n|-|-|-|-|\n"]
+    for name, group in groupby(sorted(found, key=lambda one: package(one).lower()), key=package):
+        kinds = [one["kind"] for one in group]
+        counts = [str(kinds.count(kind) or "") for kind in ("same", "definition", "defect")]
+        lines.append(f"| {name} | {' | '.join(counts)} |\n")
     return "".join(lines)
 
 
-def page(found: list[dict]) -> str:
-    names = ("defect", "definition", "same")
-    kinds = {name: [one for one in found if one["kind"] == name] for name in names}
-    counts = (
-        f"{len(kinds['defect'])} results are wrong by the equation that they are named after, "
-        f"{len(kinds['definition'])} follow another one under the same name, and "
-        f"{len(kinds['same'])} agree."
-    )
-    head = HEAD.format(source="benchmarks/results/disagreements.json", counts=counts)
-    return (
-        f"{head}\n## Wrong by their own equation\n\nIsthmus is right.\n\n{tables(kinds['defect'])}"
-        "\n## Another definition under the same name\n\nBoth are right by the equation that each "
-        f"follows; the column says which one Isthmus follows.\n\n{tables(kinds['definition'])}"
-        f"\n## Equal\n\n{agreement(kinds['same'])}"
-    )
+def compared(name: str, room: str = "measures") -> str:
+    """Results of public implementations of a method, with a link; empty where there is none."""
+    known = sections()
+    own = f"{name} bridge" if room == "bridges" and f"{name} bridge" in known else name
+    rows = known.get(own, [])
+    if not rows:
+        return ""
+    apart = sum(one["kind"] != "same" for one in rows)
+    if not apart:
+        return f"[{len(rows)} equal](../../disagreements.md#equal-everywhere)"
+    return f"{len(rows) - apart} equal, [{apart} not](../../disagreements.md#{own})"
+
+
+def page() -> str:
+    from isthmus.core.registry import methods
+
+    found, known = comparisons(), sections()
+    kinds = [one["kind"] for one in found]
+    parts = [
+        HEAD.format(
+            total=len(found), peers=len({one["peer"] for one in found}),
+            **{kind: kinds.count(kind) for kind in ("same", "definition", "defect")},
+        ),
+        by_package(found), "\n## Measures and bridges that differ somewhere\n\n",
+    ]  # fmt: skip
+    apart = {name for name, rows in known.items() if {one["kind"] for one in rows} != {"same"}}
+    parts += [section(name, rows) for name, rows in known.items() if name in apart]
+    parts += ["## Equal everywhere\n\n| | implementations | largest difference |\n|-|-|-|\n"]
+    parts += [agreement(name, rows) for name, rows in known.items() if name not in apart]
+    alone = [f"`{one.name}`" for one in methods("measures") if one.name not in known]
+    return "".join([*parts, "\n", TAIL.format(alone=", ".join(alone))])
 
 
 def main() -> None:
-    PAGE.write_text(page(json.loads(FOUND.read_text())["comparisons"]))
+    PAGE.write_text(page())
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 A file is collected only where its peer is installed, so `make test` runs the few that need nothing
 more than Isthmus does. Each comparison states three numbers: the peer's, ours, and an oracle's
-(``oracles.py``); with ISTHMUS_DISAGREEMENTS set to a path, all of them are written there, and
+(``oracles*.py``); with ISTHMUS_DISAGREEMENTS set to a path, all of them are written there, and
 docs/disagreements.md is made of that file.
 """
 
@@ -30,13 +30,20 @@ PEERS = {
     "dcor": ("dcor", "dcor"),
     "deep_reps": ("deep_reps", "deep-reps"),
     "dimensionality": ("dimensionality", "dimensionality"),
+    "disent": ("disent", "disent"),
+    "graph_ricci": ("GraphRicciCurvature", "GraphRicciCurvature"),
+    "harness": ("isthmus", "isthmus"),
     "hyppo": ("hyppo", "hyppo"),
     "isoscore": ("IsoScore", "IsoScore"),
+    "kiez": ("kiez", "kiez"),
     "latentis": ("latentis", "latentis"),
+    "platonic_universe": ("pu", "platonic-universe"),
     "pot": ("ot", "POT"),
+    "pydrmetrics": ("pyDRMetrics", "pydrmetrics"),
     "pyriemann": ("pyriemann", "pyriemann"),
     "pytorch_cka": ("cka", "pytorch-cka"),
     "qc_procrustes": ("procrustes", "qc-procrustes"),
+    "rbo": ("rbo", "rbo"),
     "repsim": ("repsim", "repsim"),
     "ripser": ("ripser", "ripser"),
     "rsatoolbox": ("rsatoolbox", "rsatoolbox"),
@@ -46,8 +53,11 @@ PEERS = {
     "sklearn": ("sklearn", "scikit-learn"),
     "torch_cka": ("torch_cka", "torch-cka"),
     "torchdr": ("torchdr", "torchdr"),
+    "vecscope": ("vecscope", "vecscope"),
 }
 MISSING = [name for name, (module, _) in PEERS.items() if importlib.util.find_spec(module) is None]
+#: Peers that cannot be imported whole here: each one's test says why, and loads what it compares.
+IN_PARTS = ("deep_reps", "disent", "kiez", "platonic_universe")
 RECORD = os.environ.get("ISTHMUS_DISAGREEMENTS")
 
 collect_ignore = [f"test_{name}.py" for name in MISSING]
@@ -76,16 +86,18 @@ def _import_peers() -> None:
             _stand_in("dadapy.diff_imbalance", DiffImbalance=None)
             _stand_in("dadapy.causal_graph", CausalGraph=None)
     for name, (module, _) in PEERS.items():
-        # deep-reps cannot be imported whole; its test says so, and loads the parts.
-        if name not in MISSING and name != "deep_reps":
+        if name not in MISSING and name not in IN_PARTS:
             importlib.import_module(module)
 
 
-def _oracles() -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location("comparison_oracles", HERE / "oracles.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def _oracles() -> types.SimpleNamespace:
+    found = {}
+    for path in sorted(HERE.glob("oracles*.py")):
+        spec = importlib.util.spec_from_file_location(f"comparison_{path.stem}", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found |= vars(module)
+    return types.SimpleNamespace(**found)
 
 
 with warnings.catch_warnings():
@@ -119,6 +131,7 @@ class Comparison:
         """
         self._ours(ours, oracle)
         theirs = float(theirs)
+        assert math.isfinite(theirs), f"{function} gives {theirs}: say that it fails"
         same = abs(theirs - float(oracle)) <= 1e-6 * max(1, abs(float(oracle)))
         assert not same, f"{function} now agrees: take it off the list of disagreements"
         if explained is not None:
@@ -161,6 +174,20 @@ def compare(request):
 @pytest.fixture(scope="session")
 def oracle():
     return _oracles()
+
+
+@pytest.fixture
+def hollow():
+    """Packages whose own file is not run, so that one of their parts can be imported alone."""
+
+    def make(*names):
+        for name in names:
+            if name not in sys.modules:
+                module = types.ModuleType(name)
+                module.__path__ = list(importlib.util.find_spec(name).submodule_search_locations)
+                sys.modules[name] = module
+
+    return make
 
 
 @pytest.fixture

@@ -99,6 +99,17 @@ def cosine_of_shapes(x, y):
     return float(np.linalg.norm(x.T @ y, "nuc") / np.linalg.norm(x) / np.linalg.norm(y))
 
 
+def partly_whitened_angle(x, y, alpha):
+    """Williams et al. 2021, the plain and the whitened part each of size one."""
+    sides = []
+    for a in (centred(x), centred(y)):
+        u, _, vt = np.linalg.svd(a, full_matrices=False)
+        whole = u @ vt / np.sqrt(u.shape[1])
+        sides.append(alpha * a / np.linalg.norm(a) + (1 - alpha) * whole)
+    sizes = np.linalg.norm(sides[0]) * np.linalg.norm(sides[1])
+    return float(np.arccos(np.linalg.norm(sides[0].T @ sides[1], "nuc") / sizes))
+
+
 def procrustes(x, y):
     """Schönemann 1966: what the best rotation leaves, root mean square per row."""
     x, y = centred(x), centred(y)
@@ -219,45 +230,6 @@ def whitened_cosine(d, e):
     return float(d @ weight @ e / np.sqrt((d @ weight @ d) * (e @ weight @ e)))
 
 
-def two_nn(x, discard):
-    """Maximum likelihood of a Pareto ratio, the largest ratios censored."""
-    r = np.sort(cdist(x, x), axis=1)
-    logs = np.sort(np.log(r[:, 2] / r[:, 1]))
-    m = len(x) - int(discard * len(x))
-    return float((m - 1) / (logs[:m].sum() + (len(x) - m) * logs[m - 1]))
-
-
-def levina_bickel(x, k):
-    """Levina & Bickel 2004, inverses averaged (MacKay & Ghahramani 2005)."""
-    r = np.sort(cdist(x, x), axis=1)[:, 1 : k + 1]
-    return float(1 / np.mean(np.log(r[:, -1:] / r[:, :-1]).mean(axis=1)))
-
-
-def information_imbalance(x, y):
-    """Glielmo et al. 2022: the mean rank in y of the nearest in x."""
-    dx, dy = cdist(x, x), cdist(y, y)
-    np.fill_diagonal(dx, np.inf)
-    ranks = dy.argsort(axis=1).argsort(axis=1)
-    n = len(x)
-    return float(2 / n * ranks[np.arange(n), dx.argmin(axis=1)].mean())
-
-
-def neighbours(x, k):
-    d = cdist(x, x)
-    np.fill_diagonal(d, np.inf)
-    return d.argsort(axis=1)[:, :k]
-
-
-def mutual_knn(x, y, k):
-    pairs = zip(neighbours(x, k), neighbours(y, k), strict=True)
-    return float(np.mean([len(set(a) & set(b)) / k for a, b in pairs]))
-
-
-def jaccard(x, y, k):
-    pairs = zip(neighbours(x, k), neighbours(y, k), strict=True)
-    return float(np.mean([len(set(a) & set(b)) / len(set(a) | set(b)) for a, b in pairs]))
-
-
 def participation_ratio(x):
     values = np.linalg.eigvalsh(np.cov(x.T))
     return float(values.sum() ** 2 / np.sum(values**2))
@@ -281,15 +253,6 @@ def gromov_objective(a, b, plan):
     return float(np.sqrt(np.einsum("ijkl,ik,jl->", gap, plan, plan)))
 
 
-def trustworthiness(x, y, k):
-    """Venna & Kaski 2001: ranks in x of the neighbours that y adds."""
-    n = len(x)
-    ranks = cdist(x, x).argsort(axis=1).argsort(axis=1)
-    near = neighbours(y, k)
-    excess = np.maximum(np.take_along_axis(ranks, near, axis=1) - k, 0)
-    return float(1 - 2 / (n * k * (2 * n - 3 * k - 1)) * excess.sum())
-
-
 def read(a):
     """One number that depends on every cell of a matrix, so that two matrices can be compared."""
     return float(np.sum(a * np.random.default_rng(9).normal(size=a.shape)))
@@ -299,13 +262,6 @@ def rotation(x, y):
     """The orthogonal matrix that carries x (n, d) nearest to y (n, d)."""
     u, _, vt = np.linalg.svd(x.T @ y)
     return u @ vt
-
-
-def least_squares(x, y, new):
-    """Predictions for new rows of the regression of y on x and a constant."""
-    ones = np.ones((len(x), 1))
-    coef = np.linalg.pinv(np.hstack([x, ones])) @ y
-    return np.hstack([new, np.ones((len(new), 1))]) @ coef
 
 
 def cosines(x, anchors):

@@ -4,7 +4,7 @@ import dadapy
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from isthmus.measures import information_imbalance, two_nn
+from isthmus.measures import gride, information_imbalance, two_nn
 
 
 def test_two_nn(compare, oracle, spaces):
@@ -29,6 +29,18 @@ def test_two_nn(compare, oracle, spaces):
     # An error of exactly nothing when all rows are used, and none of an interval.
     assert error == 0.0
     assert two_nn(x).ci[0] < float(two_nn(x)) < two_nn(x).ci[1]
+
+
+def test_gride(compare, oracle, spaces):
+    x = spaces[0]
+    ids, _, _ = dadapy.Data(x, maxk=20, verbose=False).return_id_scaling_gride(range_max=16)
+    compare.differs(
+        "gride", "return_id_scaling_gride, ranks 2 and 4", theirs=ids[1], ours=gride(x),
+        oracle=oracle.gride(x, 2, 4), equation="Denti 2022, likelihood", right="both",
+        explained=oracle.gride(x, 2, 4, fewer=1, cut=True),
+        why="One row fewer counts in the term log d, as is unbiased at ranks 1 and 2 but not at "
+        "others, and far ratios are left out; ours is the maximum of the likelihood.",
+    )  # fmt: skip
 
 
 def test_information_imbalance(compare, oracle, spaces):

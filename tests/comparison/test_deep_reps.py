@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from isthmus.measures import (
+    alpha_shape,
     bures_similarity,
     cca,
     cka,
@@ -156,6 +157,16 @@ def test_shapes(compare, oracle, spaces, middle):
         why="Gradient steps from a random rotation towards the largest norm of the products, "
         "where the sum of the products is what the angle is made of; the best rotation is known "
         "in closed form.",
+    )  # fmt: skip
+
+
+def test_partial_whitening(compare, oracle, spaces, middle):
+    x, y = spaces
+    compare.fails(
+        "alpha_shape", "partial_whitening_shape_metric",
+        lambda: part("alignment_measures").partial_whitening_shape_metric(*middle), NameError,
+        ours=alpha_shape(x, y), oracle=oracle.partly_whitened_angle(x, y, 0.5),
+        equation="Williams 2021", why="It calls a function that is not there: it has never run.",
     )  # fmt: skip
 
 

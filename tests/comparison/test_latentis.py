@@ -83,7 +83,13 @@ def test_one_scale_moves_it(oracle, spaces):
 
 
 def test_relative_projections(compare, oracle, spaces):
-    from latentis.transform.projection import angular_proj, cosine_proj, euclidean_proj, l1_proj
+    from latentis.transform.projection import (
+        angular_proj,
+        cosine_proj,
+        euclidean_proj,
+        l1_proj,
+        lp_proj,
+    )
 
     x, anchors = spaces[0], spaces[0][:7]
     tx, ta = tensors((x, anchors))
@@ -97,6 +103,8 @@ def test_relative_projections(compare, oracle, spaces):
          1 - 2 * np.arccos(np.clip(cosines, -1, 1)) / np.pi),
         ("euclidean", "euclidean_proj, as -r", -euclidean_proj(tx, anchors=ta).numpy(),
          -np.sqrt(np.sum(gaps**2, axis=2))),
+        ("linf", "lp_proj(p=inf), as -r", -lp_proj(tx, anchors=ta, p=float("inf")).numpy(),
+         -np.abs(gaps).max(axis=2)),
         ("l1", "l1_proj, as -r", -l1_proj(tx, anchors=ta).numpy(), -np.abs(gaps).sum(axis=2)),
     ):  # fmt: skip
         ours = relative(x, anchors, similarity=name)

@@ -34,8 +34,8 @@ def test_rsa(compare, oracle, spaces, distance, comparison):
     }[distance]
     theirs = compared(rdm(x, name), rdm(y, name), METHODS[comparison])
     compare.same(
-        f"rsa, {distance}, {comparison}", f'calc_rdm("{name}"), compare("{METHODS[comparison]}")',
-        theirs=theirs, ours=rsa(x, y, distance=distance, comparison=comparison),
+        f"rsa, {distance}, {comparison}", "calc_rdm, then compare", theirs=theirs,
+        ours=rsa(x, y, distance=distance, comparison=comparison),
         oracle=oracle.rsa(x, y, metric, by), equation="correlation over pairs",
     )  # fmt: skip
 

@@ -1,11 +1,14 @@
-"""SciPy: Procrustes' disparity is the squared sine of the angle."""
+"""SciPy: Procrustes, whose disparity is the squared sine of the angle; best assignments."""
+
+import itertools
 
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
-from scipy.optimize import linear_sum_assignment
+from scipy.optimize import linear_sum_assignment, quadratic_assignment
 from scipy.spatial import procrustes
 
 from isthmus.bridges import Orthogonal
+from isthmus.bridges.assignment import quadratic_assignment as quadratic
 from isthmus.measures import permutation_procrustes, procrustes_angular
 
 
@@ -37,4 +40,21 @@ def test_assignment(compare, oracle, spaces):
         "permutation_procrustes", "optimize.linear_sum_assignment",
         theirs=np.linalg.norm(x[:, rows] - y[:, columns]), ours=permutation_procrustes(*spaces),
         oracle=oracle.permutation_procrustes(*spaces), equation="Williams 2021",
+    )  # fmt: skip
+
+
+def test_quadratic_assignment(compare, oracle, spaces):
+    """Which numbering of 7 rows makes their similarities those of the other side, all tried."""
+    a, b = (oracle.cosines(side[:7], side[:7]) for side in spaces)
+    starts = np.array([np.random.default_rng(i).permutation(7) for i in range(20)])
+    orders = [list(order) for order in itertools.permutations(range(7))]
+    found = [
+        quadratic_assignment(a, b, method="2opt", options={"maximize": True, "rng": i}).fun
+        for i in range(20)
+    ]
+    compare.same(
+        "quadratic assignment behind unpaired bridges", 'quadratic_assignment("2opt"), 20 starts',
+        theirs=max(found), ours=quadratic(a, b, starts)[1].max(),
+        oracle=max(np.sum(a * b[np.ix_(order, order)]) for order in orders),
+        equation="Koopmans & Beckmann 1957",
     )  # fmt: skip

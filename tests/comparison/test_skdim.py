@@ -4,7 +4,13 @@ import numpy as np
 import skdim
 from scipy.spatial.distance import cdist
 
-from isthmus.measures import local_pca_dimension, mle_dimension, two_nn
+from isthmus.measures import (
+    gride,
+    local_pca_dimension,
+    mle_dimension,
+    participation_ratio,
+    two_nn,
+)
 
 
 def test_two_nn(compare, oracle, spaces):
@@ -62,6 +68,26 @@ def test_lpca(compare, oracle, spaces):
         "local_pca_dimension", 'lPCA("FO").fit_pw', theirs=np.mean(theirs), ours=ours,
         oracle=right, equation="Fukunaga & Olsen 1971", right="both", explained=np.mean(counts),
         why="A row is left out of its own neighbourhood.",
+    )  # fmt: skip
+
+
+def test_gride(compare, oracle, spaces):
+    x = spaces[0]
+    compare.differs(
+        "gride", "GRIDE(n1=2)", theirs=skdim.id.GRIDE(n1=2).fit(x).dimension_, ours=gride(x),
+        oracle=oracle.gride(x, 2, 4), equation="Denti 2022, likelihood", right="both",
+        explained=oracle.gride(x, 2, 4, fewer=1, cut=True),
+        why="One row fewer counts in the term log d, as is unbiased at ranks 1 and 2 but not at "
+        "others, and far ratios are left out; ours is the maximum of the likelihood.",
+    )  # fmt: skip
+
+
+def test_participation_ratio(compare, oracle, spaces):
+    x = spaces[0]
+    compare.same(
+        "participation_ratio", 'lPCA("participation_ratio")', ours=participation_ratio(x),
+        theirs=skdim.id.lPCA(ver="participation_ratio").fit(x).dimension_,
+        oracle=oracle.participation_ratio(x), equation="tr(C)² / tr(C²)",
     )  # fmt: skip
 
 
