@@ -5,7 +5,9 @@ python benchmarks/plan.py [--folder CACHE] [--translations FILE] [--only CORPUS 
 Every corpus of ``plan_spaces.py`` under several changes of encoder. Per seed the queries are halved
 at random: on one half settings are cross-fitted and a strategy recommended as ``isthmus.plan`` does
 it; on the other half it is served with the setting chosen, beside every other strategy with its
-own. Nothing of the judged half is seen before. Figures, shares of the splits:
+own. Nothing of the judged half is seen before. Where there are thousands of queries, plans are also
+made on 112 of them, as many as half of Cranfield's, and judged on all others, which is as good as
+the truth. Figures, shares of the splits:
 
 reached          the recommended strategy reaches 0.99 of the best one there, found in hindsight
 reached_ends     ... of the better one of status quo and full re-embedding
@@ -14,13 +16,16 @@ ceiling          what ``reached`` would be if the strategy that is best on all q
                  taken: below 1, because the judged half is a sample too
 enough           of the splits whose plan says that the data decide: their share, and the first two
                  figures among them
-sure             the mean probability that the plans gave themselves
+sure             the mean probability that the plans gave themselves, of the truth
+shown            the mean probability that they would have given what the judged half shows, which
+                 is a sample with noise of its own
 
 Bridges are fitted in folds of the documents, once for all splits. Figures are kept cell by cell in
 benchmarks/results/plan.json, and shown between two marks of docs/plan.md.
 """
 
 import argparse
+import itertools
 import json
 import os
 from pathlib import Path
@@ -29,6 +34,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 import numpy as np  # noqa: E402
+from plan_page import page  # noqa: E402
 from plan_spaces import corpus  # noqa: E402
 from record import RESULTS  # noqa: E402
 
@@ -37,24 +43,45 @@ from isthmus.evidence.corpora import MissingData  # noqa: E402
 from isthmus.retrieval.bootstrap import paired  # noqa: E402
 from isthmus.retrieval.ndcg import per_query as ndcg_per_query  # noqa: E402
 from isthmus.upgrade.crossfit import crossfit, folds  # noqa: E402
-from isthmus.upgrade.crossing import crossed  # noqa: E402
+from isthmus.upgrade.crossing import Crossing, crossed  # noqa: E402
+from isthmus.upgrade.decide import believed, reaching  # noqa: E402
 from isthmus.upgrade.plan import tried  # noqa: E402
 from isthmus.upgrade.question import question  # noqa: E402
 from isthmus.upgrade.verdict import competes, lacking, race  # noqa: E402
 
 FILE = RESULTS / "plan.json"
-PAGE = Path(__file__).parents[1] / "docs" / "plan.md"
-MARKS = "<!-- figures of benchmarks/plan.py -->", "<!-- end of figures -->"
 CHANGES = (
     ("lsa256", "minilm"), ("lsa256", "static256"), ("static256", "minilm"), ("minilm", "static256"),
 )  # fmt: skip
 CORPORA = ("cranfield", "docstrings", "debian")
 K, GOAL = 10, 0.99
+#: Queries planned on where the truth is known, and how many times as many there must be.
+FEW, MANY = 112, 10
+#: Edges of the bins of probabilities.
+BINS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 #: Seed of the orders of re-embedding, none of the splits'.
 ORDERS = 1_000_003
 
 
-def measured(texts, old, new):
+def carried(name, old, new, pairs, truth, folder):
+    """Queries and documents carried across, fitted once in folds and kept in ``folder``."""
+    path = folder / f"{name}.{old}.{new}.npz"
+    if not path.exists():
+        here, there = crossed(
+            pairs, truth.vectors.new_queries, truth.relevance, asked_by=None, budget=None, seed=0
+        )
+        np.savez(
+            path, queries=here.queries, documents=there.documents, names=[here.name, there.name]
+        )
+    with np.load(path) as kept:
+        here, there = kept["names"].tolist()
+        return (
+            Crossing(name=here, documents=None, queries=kept["queries"], to_old=np.copy),
+            Crossing(name=there, documents=kept["documents"], queries=None, to_old=None),
+        )  # fmt: skip
+
+
+def measured(texts, old, new, folder):
     """Trials of one change, with nDCG of every query under every setting, (q, settings)."""
     sides = {
         (encoder, side): isthmus.open(getattr(texts, side)[encoder], ids=ids)
@@ -66,9 +93,7 @@ def measured(texts, old, new):
         pairs, np.ones(len(pairs), bool), sides[new, "queries"], sides[old, "queries"],
         texts.relevant, k=K, rng=0, operation="plan", old_name="old_queries",
     )  # fmt: skip
-    crossings = crossed(
-        pairs, truth.vectors.new_queries, truth.relevance, asked_by=None, budget=None, seed=0
-    )
+    crossings = carried(texts.name, old, new, pairs, truth, folder)
     # Queries stand in the order of their documents: an order of re-embedding drawn with the seed of
     # a split would re-embed the very answers of one half.
     trials, curves = tried(pairs, truth, crossings, k=K, candidates=(20, 100), rng=ORDERS)
@@ -80,27 +105,60 @@ def measured(texts, old, new):
     return trials, grids, curves, [c.name for c in crossings]
 
 
-def split(trials, grids, seed):
-    """Plan on one half, judge on the other."""
+def split(trials, grids, seed, some):
+    """Plan on ``some`` of the queries, at random, and judge on the others."""
     q = len(next(iter(grids.values())))
     order = np.random.default_rng(seed).permutation(q)
-    mine, theirs = order[: q // 2], order[q // 2 :]
+    mine, theirs = order[:some], order[some:]
     fold = folds(len(mine), rng=seed)
     planned, judged = {}, {}
     for trial in trials:
         grid = grids[trial.name]
-        chosen, best = crossfit(grid[mine], fold)
+        chosen, best = crossfit(grid[mine], fold, trial.settings)
         planned[trial.name] = grid[mine][np.arange(len(mine)), chosen]
         judged[trial.name] = float(grid[theirs, best].mean())
     took, sure = race(trials, planned, provisional=False, rng=seed)
     quo = planned["status quo"]
     over = None if took.kind == "status quo" else paired(planned[took.name], quo, rng=seed)
     missing = lacking(took.kind, over, sure, len(mine), provisional=False, unknown=False)
-    return took.name, sure, not missing, judged
+    names = racing(trials)
+    values = np.stack([planned[name] for name in names], axis=1)
+    again = believed(values, rng=np.random.default_rng([seed, 1])) - values.mean(axis=0)
+    seen = believed(values, rng=seed) + again * (len(mine) / len(theirs)) ** 0.5
+    shown = float(reaching(seen)[names.index(took.name)])
+    best = max(judged[name] for name in names)
+    ends = max(judged["status quo"], judged["full re-embedding"])
+    star = max(names, key=lambda name: grids[name].mean(axis=0).max())
+    return {
+        "seed": seed, "took": took.name, "sure": round(sure, 3), "shown": round(shown, 3),
+        "enough": not missing, "of_best": round(judged[took.name] / best, 4),
+        "of_ends": round(judged[took.name] / ends, 4),
+        "star_of_best": round(judged[star] / best, 4),
+    }  # fmt: skip
+
+
+def racing(trials):
+    return [t.name for t in trials if competes(t.kind, provisional=False)]
 
 
 def share(rows, key, least):
     return round(float(np.mean([row[key] >= least for row in rows])), 3) if rows else None
+
+
+def reliability(rows, key):
+    """By probability said: how many plans, the mean said, and the share that was true."""
+    said = np.array([row[key] for row in rows])
+    true = np.array([row["of_best"] >= GOAL for row in rows], dtype=float)
+    bins = []
+    for low, high in itertools.pairwise(BINS):
+        mine = (said >= low) & ((said < high) | (high == BINS[-1]))
+        if mine.any():
+            bins.append({
+                "from": low, "to": high, "plans": int(mine.sum()),
+                "said": round(float(said[mine].mean()), 3),
+                "true": round(float(true[mine].mean()), 3),
+            })  # fmt: skip
+    return {"brier": round(float(((said - true) ** 2).mean()), 4), "bins": bins}
 
 
 def shares(rows):
@@ -110,76 +168,32 @@ def shares(rows):
         "beats_both": share(rows, "of_ends", 1 + 1e-9),
         "ceiling": share(rows, "star_of_best", GOAL),
         "sure": round(float(np.mean([row["sure"] for row in rows])), 3),
+        "shown": round(float(np.mean([row["shown"] for row in rows])), 3),
         "enough": {
-            "share": len(decided) / len(rows), "reached": share(decided, "of_best", GOAL),
+            "share": round(len(decided) / len(rows), 3), "reached": share(decided, "of_best", GOAL),
             "reached_ends": share(decided, "of_ends", GOAL),
         },
     }  # fmt: skip
 
 
-def cell(texts, old, new, splits):
-    trials, grids, curves, bridges = measured(texts, old, new)
-    racing = [t.name for t in trials if competes(t.kind, provisional=False)]
+def cell(texts, old, new, splits, folder):
+    trials, grids, curves, bridges = measured(texts, old, new, folder)
     means = {name: float(grid.mean(axis=0).max()) for name, grid in grids.items()}
-    star = max(racing, key=means.get)
-    rows = []
-    for seed in range(splits):
-        took, sure, enough, judged = split(trials, grids, seed)
-        best = max(judged[name] for name in racing)
-        ends = max(judged["status quo"], judged["full re-embedding"])
-        rows.append({
-            "seed": seed, "took": took, "sure": round(sure, 3), "enough": enough,
-            "of_best": round(judged[took] / best, 4), "of_ends": round(judged[took] / ends, 4),
-            "star_of_best": round(judged[star] / best, 4),
-        })  # fmt: skip
+    queries = len(next(iter(grids.values())))
+    rows = [split(trials, grids, seed, queries // 2) for seed in range(splits)]
+    few = []
+    if queries >= MANY * FEW:
+        few = [split(trials, grids, splits + seed, FEW) for seed in range(splits)]
     return {
         "corpus": texts.name, "old": old, "new": new, "documents": len(texts.ids),
-        "queries": len(next(iter(grids.values()))), "bridges": bridges,
-        **shares(rows), "best_on_all": star,
+        "queries": queries, "bridges": bridges, **shares(rows),
+        **({"few": shares(few)} if few else {}),
+        "best_on_all": max(racing(trials), key=means.get),
         "took": {name: sum(r["took"] == name for r in rows) for name in {r["took"] for r in rows}},
         "ndcg_best_setting": {name: round(value, 4) for name, value in means.items()},
         "areas": {curve.order: round(curve.area, 4) for curve in curves},
-        "splits": rows,
+        "splits": rows, "few_splits": few,
     }  # fmt: skip
-
-
-def page(found):
-    """The figures as a table of the guide."""
-    decided = found["enough"]
-    lines = [
-        MARKS[0], "",
-        f"Planned on half of the queries, judged on the other half, {found['splits']} splits of "
-        f"{len(found['cells'])} changes of encoder (`benchmarks/plan.py`). Shares of the splits:",
-        "",
-        "| corpus, change | queries | nDCG@10 old, new | reached | ceiling | of both ends | "
-        "decided | sure | best on all queries |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
-    for name, one in found["cells"].items():
-        means = one["ndcg_best_setting"]
-        ends = f"{means['status quo']:.3f}, {means['full re-embedding']:.3f}"
-        cells = [
-            name, one["queries"], ends, one["reached"], one["ceiling"], one["reached_ends"],
-            one["enough"]["share"], one["sure"], one["best_on_all"],
-        ]  # fmt: skip
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    lines += [
-        "",
-        "*reached*: the recommended strategy reaches 0.99 of the best of all strategies on the "
-        "judged half, found in hindsight. *ceiling*: the same of the strategy that is best on all "
-        "queries, had one known it: the judged half is a sample too, and of so many strategies one "
-        "is always lucky there. *of both ends*: 0.99 of the better one of status quo and full "
-        "re-embedding. *decided*: the plan said that the data are enough.",
-        "",
-        f"Over all: reached {found['reached']}, ceiling {found['ceiling']}, of both ends "
-        f"{found['reached_ends']}; better than both ends {found['beats_both']}. Where the plan "
-        f"said that the data decide ({decided['share']:.2f}): reached {decided['reached']}, of "
-        f"both ends {decided['reached_ends']}.",
-        "", MARKS[1],
-    ]  # fmt: skip
-    text = PAGE.read_text()
-    start, rest = text.split(MARKS[0])
-    PAGE.write_text(start + "\n".join(lines) + rest.split(MARKS[1])[1])
 
 
 def main():
@@ -196,16 +210,22 @@ def main():
             print(f"{name} left out: {error}")
             continue
         for old, new in CHANGES:
-            found = cell(texts, old, new, options.splits)
+            found = cell(texts, old, new, options.splits, options.folder)
             # Read again for each cell: another run may have added its own.
             cells = json.loads(FILE.read_text())["cells"] if FILE.exists() else {}
+            cells = {name: one for name, one in cells.items() if "few_splits" in one}
             cells[f"{name}, {old} -> {new}"] = found
             told = ("reached", "reached_ends", "ceiling", "enough", "sure", "took")
             print(f"{name}, {old} -> {new}:", {key: found[key] for key in told}, flush=True)
             rows = [row for one in cells.values() for row in one["splits"]]
+            few = [row for one in cells.values() for row in one["few_splits"]]
             figures = {
                 "command": "python benchmarks/plan.py --translations FILE",
-                "splits": len(rows), "goal": GOAL, "k": K, **shares(rows), "cells": cells,
+                "splits": len(rows), "goal": GOAL, "k": K, **shares(rows),
+                "reliability": reliability(rows, "shown"),
+                **({"few": {"queries": FEW, "splits": len(few), **shares(few),
+                            "reliability": reliability(few, "sure")}} if few else {}),
+                "cells": cells,
             }  # fmt: skip
             FILE.write_text(json.dumps(figures, indent=1) + "\n")
             page(figures)

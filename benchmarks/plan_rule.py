@@ -6,7 +6,8 @@ In each world the true means of 14 strategies are drawn: status quo and full re-
 apart, some mixtures near the better one, some near the status quo, some bad. Queries differ in
 difficulty, which all share, and in three further ways that strategies share in parts. Per number of
 queries and rule: how often the strategy taken truly reaches 0.99 of the best, and of the better one
-of both ends, and what it loses against the best on average.
+of both ends, and what it loses against the best on average; for ours also how sure it was, and the
+Brier score of that.
 """
 
 import os
@@ -17,7 +18,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 from record import record  # noqa: E402
 
-from isthmus.upgrade.decide import decide, shrunken  # noqa: E402
+from isthmus.upgrade.decide import decide  # noqa: E402
 
 WORLDS, QUERIES = 200, (50, 112, 250, 1250)
 
@@ -42,30 +43,31 @@ def answers(means, queries, rng):
 
 
 def taken(values):
-    """What each rule takes."""
+    """How sure ours is, and what each rule takes."""
     means, price = values.mean(axis=0), np.arange(values.shape[1])
     top = int(means.argmax())
     behind = values[:, [top]] - values
     error = behind.std(axis=0, ddof=1) / len(values) ** 0.5
     gap = behind.mean(axis=0)
-    near = np.flatnonzero(gap <= 3 * error)
-    race = shrunken(values[:, near]).mean if len(near) > 1 else np.ones(1)
-    return {
-        "ours": decide(values, price).chosen,
+    ours = decide(values, price)
+    return ours.sure, {
+        "ours": ours.chosen,
         "highest mean": top,
         "one standard error": int(np.flatnonzero(gap <= error).min()),
-        "shrunken, leaders alone": int(near[np.flatnonzero(race >= 0.995 * race.max()).min()]),
+        "cheapest within half a percent": int(np.flatnonzero(means >= 0.995 * means[top]).min()),
     }
 
 
 def main():
     figures = {"worlds": WORLDS}
     for queries in QUERIES:
-        rows = {}
+        rows, told = {}, []
         for seed in range(WORLDS):
             rng = np.random.default_rng(seed)
             means = world(rng)
-            for rule, i in taken(answers(means, queries, rng)).items():
+            sure, took = taken(answers(means, queries, rng))
+            told.append(sure)
+            for rule, i in took.items():
                 of_best = means[i] / means.max()
                 of_ends = means[i] / max(means[0], means[-1])
                 rows.setdefault(rule, []).append((of_best >= 0.99, of_ends >= 0.99, 1 - of_best))
@@ -75,6 +77,11 @@ def main():
                 "reached": round(float(reached), 3), "reached_ends": round(float(ends), 3),
                 "lost": round(float(lost), 4),
             }  # fmt: skip
+        true = [row[0] for row in rows["ours"]]
+        figures[f"{queries} queries, ours"] |= {
+            "sure": round(float(np.mean(told)), 3),
+            "brier": round(float(np.mean(np.subtract(told, true, dtype=float) ** 2)), 4),
+        }
     record("plan-rule", figures)
 
 

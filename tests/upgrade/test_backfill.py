@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from isthmus.upgrade.backfill import FractionCurve, hits, mixed, orders
+from isthmus.upgrade.backfill import FractionCurve, hits, orders, part
 
 RNG = np.random.default_rng(0)
 OLD = RNG.normal(size=(200, 6))
@@ -38,13 +38,10 @@ def test_ties_are_not_settled_by_the_order_of_the_file():
     assert not (first == np.arange(50)).all()
 
 
-def test_a_part_is_new_and_the_rest_translated():
-    new, moved = np.ones((10, 2)), np.zeros((10, 2))
+def test_a_part_is_what_the_order_puts_first():
     order = RNG.permutation(10)
     for share in (0.0, 0.3, 1.0):
-        part = mixed(new, moved, order, share)
-        assert set(np.flatnonzero(part[:, 0])) == set(order[: round(share * 10)])
-    assert not moved.any()
+        assert set(np.flatnonzero(part(order, share))) == set(order[: round(share * 10)])
 
 
 def test_hits_by_id():

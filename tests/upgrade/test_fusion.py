@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from isthmus.core.errors import InputError
-from isthmus.upgrade.fusion import fused, reranked
+from isthmus.upgrade.fusion import WEIGHTS, fused, merged, reranked
 from isthmus.upgrade.view import View
 
 Q, N, DEPTH = 12, 80, 25
@@ -29,10 +29,16 @@ def all_scores(view):
     return q @ d.T
 
 
-def standard(view):
-    scores = all_scores(view)
-    # 80 documents are fewer than the background sample, so all of them are the background.
-    return (scores - scores.mean(axis=1, keepdims=True)) / scores.std(axis=1, keepdims=True)
+def rarity(scores, among):
+    """One query's scores as the formula of ``retrieval.calibration`` has it."""
+    ordered = np.sort(among)[::-1]
+    m = min(max(round(0.05 * len(among)), 10), len(among) // 2)
+    return (scores - ordered[m]) / (ordered[:m] - ordered[m]).mean() + np.log(len(among) / m)
+
+
+def calibrated(view):
+    # 80 documents are fewer than a reference, so all of them are the reference.
+    return np.array([rarity(row, row) for row in all_scores(view)])
 
 
 @pytest.mark.parametrize("metric", ["cosine", "inner", "euclidean"])
@@ -40,7 +46,7 @@ def test_a_views_scores_are_those_of_its_metric(views, metric):
     view = View(views[0].queries, views[0].documents, metric, depth=DEPTH)
     rows = np.tile(np.arange(N), (Q, 1))
     np.testing.assert_allclose(view.scores(rows), all_scores(view), atol=1e-12)
-    np.testing.assert_allclose(view.calibrated(rows), standard(view), atol=1e-9)
+    np.testing.assert_allclose(view.calibrated(rows), calibrated(view), atol=1e-9)
     assert (view.found == np.argsort(-all_scores(view), axis=1)[:, :DEPTH]).all()
 
 
@@ -48,17 +54,18 @@ def test_a_query_that_is_a_document_does_not_calibrate_by_itself():
     documents = np.random.default_rng(1).normal(size=(60, 4))
     view = View(documents[:5], documents, "cosine", depth=10, exclude=np.arange(5))
     assert not (view.found == np.arange(5)[:, None]).any()
-    scores = np.delete(all_scores(view)[0], 0)
     rows = np.arange(60)[None].repeat(5, axis=0)
-    expected = (all_scores(view)[0] - scores.mean()) / scores.std()
-    np.testing.assert_allclose(view.calibrated(rows)[0], expected, atol=1e-9)
+    for i in range(5):
+        scores = all_scores(view)[i]
+        expected = rarity(scores, np.delete(scores, i))
+        np.testing.assert_allclose(view.calibrated(rows)[i], expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("weight", [0.1, 0.5, 0.9])
 def test_fusion_equals_a_naive_sort_of_the_union(views, weight):
     one, two = views
     (found,) = fused(one, two, k=10, weights=(weight,))
-    mixed = (1 - weight) * standard(one) + weight * standard(two)
+    mixed = (1 - weight) * calibrated(one) + weight * calibrated(two)
     for i in range(Q):
         union = sorted(set(one.found[i].tolist()) | set(two.found[i].tolist()))
         expected = sorted(union, key=lambda d: -mixed[i, d])[:10]
@@ -83,8 +90,40 @@ def test_reranking_keeps_to_the_candidates(views):
         candidates = one.found[i, :15].tolist()
         expected = sorted(candidates, key=lambda d: -all_scores(two)[i, d])[:10]
         assert alone[i].tolist() == expected
-        mixed = 0.6 * standard(one)[i] + 0.4 * standard(two)[i]
+        mixed = 0.6 * calibrated(one)[i] + 0.4 * calibrated(two)[i]
         assert blended[i].tolist() == sorted(candidates, key=lambda d: -mixed[d])[:10]
+
+
+def test_both_ends_of_the_weight_are_one_view_alone(views):
+    one, two = views
+    assert (WEIGHTS[0], WEIGHTS[-1]) == (0.0, 1.0)
+    found = fused(one, two, k=10)
+    assert (found[0] == one.found[:, :10]).all()
+    assert (found[-1] == two.found[:, :10]).all()
+
+
+def test_merging_takes_each_document_from_the_view_that_holds_it(views):
+    one, two = views
+    second = np.random.default_rng(2).random(N) < 0.4
+    found = merged(one, two, second, k=10)
+    mixed = np.where(second, calibrated(two), calibrated(one))
+    scores = np.take_along_axis(mixed, found, axis=1)
+    np.testing.assert_allclose(scores, -np.sort(-mixed, axis=1)[:, :10])
+    # Scores as they are, where the second space's units would win every place.
+    raw = np.where(second, all_scores(two), all_scores(one))
+    assert not (found == np.argsort(-raw, axis=1)[:, :10]).all()
+    for share, whole in ((False, one), (True, two)):
+        assert (merged(one, two, np.full(N, share), k=10) == whole.found[:, :10]).all()
+
+
+def test_merging_never_finds_the_query_itself():
+    documents = np.random.default_rng(1).normal(size=(12, 4))
+    view = View(documents, documents, "cosine", depth=11, exclude=np.arange(12))
+    for share in (0.1, 0.5):
+        second = np.arange(12) < 12 * share
+        found = merged(view, view, second, k=11)
+        assert not (found == np.arange(12)[:, None]).any()
+        assert (np.sort(found, axis=1)[:, 1:] > np.sort(found, axis=1)[:, :-1]).all()
 
 
 def test_candidates_deeper_than_the_search(views):

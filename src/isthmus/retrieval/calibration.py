@@ -1,4 +1,8 @@
-"""Calibration: scores of different spaces on one scale, by how rare they are among documents."""
+"""Calibration: scores of different spaces on one scale, by how rare they are among documents.
+
+The one scale of the house: fused scores, reranking, a part re-embedded and mixed search all compare
+scores by it.
+"""
 
 from dataclasses import dataclass
 
@@ -7,6 +11,8 @@ import numpy as np
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import Metric, unit
 
+#: Reference documents that are enough.
+REFERENCE = 1000
 #: Share of the reference scores that counts as the tail, and how many at least.
 _TAIL, _LEAST = 0.05, 10
 

@@ -91,15 +91,14 @@ def orders(
     return found
 
 
-def mixed(new: np.ndarray, moved: np.ndarray, order: np.ndarray, fraction: float) -> np.ndarray:
-    """Documents (n, d): new vectors of the first ``fraction`` of ``order``, the others ``moved``.
+def part(order: np.ndarray, fraction: float) -> np.ndarray:
+    """Which documents (n,) are re-embedded once the first ``fraction`` of ``order`` is.
 
-    >>> mixed(np.ones((4, 1)), np.zeros((4, 1)), np.array([2, 0, 1, 3]), 0.5).ravel()
-    array([1., 0., 1., 0.])
+    >>> part(np.array([2, 0, 1, 3]), 0.5)
+    array([ True, False,  True, False])
     """
-    result = moved.copy()
-    first = order[: round(fraction * len(order))]
-    result[first] = new[first]
+    result = np.zeros(len(order), dtype=bool)
+    result[order[: round(fraction * len(order))]] = True
     return result
 
 

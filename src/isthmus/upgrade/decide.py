@@ -1,4 +1,4 @@
-"""Decide: one strategy out of many measured on the same few queries, without falling for luck."""
+"""Decide: one strategy out of many measured on the same few queries, and how surely."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,95 +9,72 @@ from isthmus.core.random import Seed, generator
 
 #: What a recommendation may cost against the best, as a share of it.
 PROMISE = 0.01
-#: The half of it that is spent on taking the cheaper one; noise takes the other half.
-GIVEN_UP = PROMISE / 2
+#: Strategies that keep the promise this probably are sure enough, and probabilities that lie no
+#: further apart are alike: in either case the price decides.
+SURE_ENOUGH, ALIKE = 0.95, 0.02
 _DRAWS = 4000
-#: Standard deviations of the true means among each other that are thought possible.
-SPREADS = np.geomspace(1e-4, 0.5, 60)
+#: Directions with less than this share of the largest variance are what rounding left.
+_ROUNDING = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Belief:
-    """What the queries say of each strategy's true mean: ``mean`` (s,) and ``covariance`` (s, s).
-
-    ``spread`` is the believed standard deviation of the true means among each other.
-    """
-
-    mean: np.ndarray
-    covariance: np.ndarray
-    spread: float
-
-
-@dataclass(frozen=True, slots=True)
 class Decision:
-    """The column chosen, the leader by believed mean, and how sure.
+    """The column chosen, how sure, and the same of every column: ``reaching`` (s,).
 
-    ``sure`` is the believed probability that the chosen one reaches 99 % of the best there is.
+    ``sure`` is the probability that the chosen strategy reaches 99 % of the best there is.
     """
 
     chosen: int
-    leader: int
     sure: float
+    reaching: np.ndarray
 
 
-def shrunken(values: np.ndarray) -> Belief:
-    r"""Means of many strategies over the same queries, drawn together as far as noise goes.
+def believed(values: np.ndarray, *, draws: int = _DRAWS, rng: Seed = 0) -> np.ndarray:
+    r"""What q queries say of the true means of s strategies: ``draws`` of them, (draws, s).
 
-    m = mean of the rows; m ~ N(θ, C), C = cov / q; θ ~ N(μ 1, τ² I), μ and τ uniform. Given τ, with
-    K = τ² I and the most likely μ, the belief is θ | m ~ N(μ + K (K + C)^-1 (m - μ), K - K (K +
-    C)^-1 K); it is averaged over τ by its likelihood, for one guess of τ would be too sure of
-    itself: at τ = 0 all strategies are equal. C knows which of them rise and fall together:
-    likeness makes a difference sure, and a lead that comes from queries which tell strategies apart
-    badly is drawn in.
+    θ | values ~ m + t, with m the means over the queries and t multivariate Student of q - r
+    degrees of freedom and scale (q - 1) / (q - r) C; C = cov / q is their covariance, of rank r.
+    That is what normal values leave to believe where neither means nor covariance were known
+    before. What queries share (some are hard for all) cancels in differences; strategies that
+    answer alike, or the same, differ as little in every draw. The covariance of many strategies
+    seen on few queries is itself a guess: a normal belief would be too sure.
 
     Parameters
     ----------
     values : (q, s) array
         A metric of q queries under s strategies.
+    draws : int
+    rng : int or numpy.random.Generator
 
     References
     ----------
-    Efron, Morris, *Data analysis using Stein's estimator and its generalizations*, JASA 1975;
-    Andrews, Kitagawa, McCloskey, *Inference on winners*, QJE 2024, on why a winner's own mean
-    flatters.
+    Geisser, Cornfield, *Posterior distributions for multivariate normal parameters*, JRSS B 1963.
 
     Examples
     --------
-    >>> noisy = np.random.default_rng(0).normal(size=(50, 4))
-    >>> belief = shrunken(noisy)
-    >>> bool(np.ptp(belief.mean) < np.ptp(noisy.mean(axis=0)))
+    >>> values = np.random.default_rng(0).normal(size=(50, 3)) + [0.0, 0.0, 5.0]
+    >>> bool((believed(values).argmax(axis=1) == 2).all())
     True
     """
-    q, s = values.shape
-    m, one = values.mean(axis=0), np.ones(s)
-    noise = np.atleast_2d(np.cov(values, rowvar=False)) / q
-    fits, means, covariances = [], [], []
-    for spread in SPREADS:
-        total = noise + spread**2 * np.eye(s)
-        inverse = np.linalg.inv(total)
-        weight = float(one @ inverse @ one)
-        centre = float(one @ inverse @ m) / weight
-        rest = m - centre
-        # Uniform in τ, on a grid of equal ratios.
-        fit = -0.5 * (np.linalg.slogdet(total)[1] + np.log(weight) + rest @ inverse @ rest)
-        fits.append(fit + np.log(spread))
-        gain = spread**2 * inverse
-        means.append(centre + gain @ rest)
-        covariances.append(spread**2 * (np.eye(s) - gain))
-    share = np.exp(np.array(fits) - max(fits))
-    share /= share.sum()
-    grid = np.array(means)
-    mean = share @ grid
-    apart = grid - mean
-    covariance = np.einsum("t,tij->ij", share, np.array(covariances))
-    covariance += np.einsum("t,ti,tj->ij", share, apart, apart)
-    return Belief(mean, (covariance + covariance.T) / 2, float(share @ SPREADS))
+    random, (q, s) = generator(rng), values.shape
+    powers, axes = np.linalg.eigh(np.atleast_2d(np.cov(values, rowvar=False)) / q)
+    powers = np.where(powers > _ROUNDING * powers.max(), powers, 0.0)
+    normal = (random.normal(size=(draws, s)) * np.sqrt(powers)) @ axes.T
+    free = max(q - np.count_nonzero(powers), 1)
+    wide = np.sqrt((q - 1) / random.chisquare(free, size=(draws, 1)))
+    return np.asarray(values.mean(axis=0) + normal * wide)
+
+
+def reaching(means: np.ndarray) -> np.ndarray:
+    """How often each of s strategies reaches 99 % of the best, (s,), over draws of means (n, s)."""
+    return np.asarray((means >= (1 - PROMISE) * means.max(axis=1, keepdims=True)).mean(axis=0))
 
 
 def decide(values: np.ndarray, price: Sequence[int], *, rng: Seed = 0) -> Decision:
-    """The cheapest strategy whose believed mean lies within half a percent of the best believed.
+    """The cheapest strategy that reaches 99 % of the best for all one knows, or else most probably.
 
-    Ties of price go to the better one.
+    Those with a probability of 0.95 or more will do; where there is none, those within 0.02 of the
+    highest. Ties of price go to the more probable one.
 
     Parameters
     ----------
@@ -106,7 +83,7 @@ def decide(values: np.ndarray, price: Sequence[int], *, rng: Seed = 0) -> Decisi
     price : sequence of s integers
         The order of the strategies by what they cost; smaller is cheaper.
     rng : int or numpy.random.Generator
-        Source of randomness of ``sure``.
+        Source of randomness of the draws.
 
     Examples
     --------
@@ -114,14 +91,7 @@ def decide(values: np.ndarray, price: Sequence[int], *, rng: Seed = 0) -> Decisi
     >>> decide(values, [0, 1, 2]).chosen
     0
     """
-    if values.shape[1] == 1:
-        return Decision(0, 0, 1.0)
-    belief = shrunken(values)
-    leader = int(belief.mean.argmax())
-    near = np.flatnonzero(belief.mean >= (1 - GIVEN_UP) * belief.mean[leader])
-    chosen = min(near.tolist(), key=lambda i: (price[i], -belief.mean[i]))
-    powers, axes = np.linalg.eigh(belief.covariance)
-    draws = generator(rng).normal(size=(_DRAWS, len(powers))) * np.sqrt(np.maximum(powers, 0))
-    draws = belief.mean + draws @ axes.T
-    sure = float((draws[:, chosen] >= (1 - PROMISE) * draws.max(axis=1)).mean())
-    return Decision(chosen, leader, sure)
+    share = reaching(believed(values, rng=rng))
+    near = np.flatnonzero(share >= min(share.max() - ALIKE, SURE_ENOUGH))
+    chosen = min(near.tolist(), key=lambda i: (price[i], -share[i]))
+    return Decision(chosen, float(share[chosen]), share)

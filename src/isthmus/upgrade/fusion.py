@@ -1,4 +1,4 @@
-"""Score fusion and reranking: two views of the same documents, their calibrated scores blended."""
+"""Score fusion, reranking and merging: two views of the same documents, their scores calibrated."""
 
 from collections.abc import Sequence
 
@@ -7,34 +7,33 @@ import numpy as np
 from isthmus.core.errors import InputError
 from isthmus.upgrade.view import View
 
-#: Shares of the second view that are tried, the one to take without knowledge first.
-WEIGHTS = (0.5, 0.3, 0.7, 0.1, 0.9)
-#: The same for reranking, where the second view may also decide alone.
-RERANK_WEIGHTS = (1.0, 0.7, 0.5, 0.3)
+#: Shares of the second view that are tried, both ends among them.
+WEIGHTS = tuple(i / 10 for i in range(11))
 
 
 def fused(
     one: View, two: View, *, k: int, weights: Sequence[float] = WEIGHTS
 ) -> tuple[np.ndarray, ...]:
-    """The first k documents (q, k) by (1 - w) z_one + w z_two, for each weight w.
+    """The first k documents (q, k) by (1 - w) r_one + w r_two, for each weight w.
 
     Both views are searched to their depth; the documents that either found are scored in both and
-    each score is calibrated in its own space (``View.calibrated``).
+    each score r is calibrated in its own space (``View.calibrated``). At w = 0 and 1 one view
+    decides alone.
 
     References
     ----------
-    Fox, Shaw, *Combination of multiple searches*, TREC-2 1994 (CombSUM); Montague, Aslam,
-    *Relevance score normalization for metasearch*, CIKM 2001 (zero mean, unit variance).
+    Fox, Shaw, *Combination of multiple searches*, TREC-2 1994 (CombSUM).
     """
     return _blended(one, two, np.concatenate([one.found, two.found], axis=1), k, weights)
 
 
 def reranked(
-    first: View, second: View, *, candidates: int, k: int, weights: Sequence[float] = RERANK_WEIGHTS
+    first: View, second: View, *, candidates: int, k: int, weights: Sequence[float] = WEIGHTS
 ) -> tuple[np.ndarray, ...]:
-    """The first k of the first view's ``candidates``, by (1 - w) z_first + w z_second, per w.
+    """The first k of the first view's ``candidates``, by (1 - w) r_first + w r_second, per w.
 
-    Only the candidates need vectors in the second view's space, which are made when asked for.
+    Only the candidates need vectors in the second view's space, which are made when asked for. At
+    w = 1 the new scores alone decide: reranking as it is usually done.
 
     Raises InputError when the first view was not searched that deep.
     """
@@ -43,6 +42,24 @@ def reranked(
             "rerank", f"{candidates} candidates of {first.found.shape[1]} found", "a deeper search"
         )
     return _blended(first, second, first.found[:, :candidates], k, weights)
+
+
+def merged(one: View, two: View, second: np.ndarray, *, k: int) -> np.ndarray:
+    """The first k documents (q, k), each by its calibrated score in the one view that holds it.
+
+    ``second`` (n,) marks the documents that ``two`` holds; ``one`` holds the others.
+    """
+    sides = [
+        # One more, for the document that a query must not find.
+        view.within(rows, k + 1)
+        for view, rows in ((one, np.flatnonzero(~second)), (two, np.flatnonzero(second)))
+        if len(rows)
+    ]
+    rows, scores = (np.concatenate(side, axis=1) for side in zip(*sides, strict=True))
+    if one.exclude is not None:
+        scores = np.where(rows == one.exclude[:, None], -np.inf, scores)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.asarray(np.take_along_axis(rows, order, axis=1))
 
 
 def _blended(

@@ -9,7 +9,7 @@ import numpy as np
 from isthmus.core.arrays import matrix, row_blocks, to_numpy
 from isthmus.core.errors import InputError, PairingError
 from isthmus.core.neighbors import METRICS, Metric
-from isthmus.retrieval.calibration import Rarity, all_scores
+from isthmus.retrieval.calibration import REFERENCE, Rarity, all_scores
 from isthmus.retrieval.search import search
 from isthmus.spaces.ids import normal
 from isthmus.spaces.open import open
@@ -19,8 +19,8 @@ from isthmus.spaces.space import Space
 from isthmus.upgrade.mixed_ends import Ends, in_new_space
 from isthmus.upgrade.mixed_part import Part
 
-#: Rows known in both spaces that calibrate, at most; and below which they cannot.
-_REFERENCE, _FEW = 1000, 100
+#: Rows known in both spaces below which they cannot calibrate.
+_FEW = 100
 _BLOCK = 8192
 _WHERE = "MixedSearch"
 
@@ -108,7 +108,7 @@ class MixedSearch:
             raise InputError(_WHERE, "no rows", "an old or a new part")
         self._grows = reference is None
         pairs = _common(left, right) if reference is None else reference
-        pairs = pairs and pairs.select(spread_rows(len(pairs), _REFERENCE))
+        pairs = pairs and pairs.select(spread_rows(len(pairs), REFERENCE))
         self.ends = Ends.of(bridge, left, right, pairs)
         self._new, self._old, self._known = Part(), Part(), (Part(), Part())
         if right is not None:
@@ -262,7 +262,7 @@ class MixedSearch:
     def _learn(self, old: np.ndarray, new: np.ndarray) -> None:
         """Take rows known in both spaces as reference, until there are enough."""
         first = len(self._known[0])
-        room = slice(max(_REFERENCE - first, 0))
+        room = slice(max(REFERENCE - first, 0))
         number = np.arange(first, first + len(old[room]))
         self._known[0].add(number, self._arriving(old[room]))
         self._known[1].add(number, _rows("reference", new[room]))
@@ -305,4 +305,4 @@ def _rows(name: str, rows: Any) -> np.ndarray:
 
 def _sample(rows: np.ndarray) -> np.ndarray:
     """Some rows of a part; a lone row twice, which says nothing and may be asked."""
-    return rows[spread_rows(len(rows), _REFERENCE)] if len(rows) > 1 else np.repeat(rows, 2, axis=0)
+    return rows[spread_rows(len(rows), REFERENCE)] if len(rows) > 1 else np.repeat(rows, 2, axis=0)

@@ -16,7 +16,7 @@ from isthmus.upgrade.interpolate import slerp
 from isthmus.upgrade.strategies import Vectors
 from isthmus.upgrade.view import View
 
-#: Shares of the arc from the old query to the bridged one, the one to take without knowledge first.
+#: Shares of the arc from the old query to the bridged one.
 ARCS = fusion.WEIGHTS
 #: Shares of the collection re-embedded that are strategies of their own.
 PARTS = (0.25, 0.5)
@@ -166,7 +166,7 @@ class Trials:
                     Trial(
                         name=f"{name}, rerank {count}", kind="reranked",
                         bridge=None if first is self.old else name,
-                        settings=fusion.RERANK_WEIGHTS, found=lists,
+                        settings=fusion.WEIGHTS, found=lists,
                         summary=f"the first {count} reranked by new vectors made when asked for",
                         cost=Cost(seconds=seconds, embed_per_query=again, needs=needs),
                     )
@@ -182,22 +182,21 @@ class Trials:
     ) -> tuple[list[Trial], list[backfill.FractionCurve]]:
         """A part re-embedded in each order, the rest translated; and the whole curves.
 
-        ``score`` gives the mean quality of ranked documents (q, k).
+        New and translated vectors lie at different distances from a query, so their scores are
+        calibrated before they are merged. ``score`` gives the mean quality of documents (q, k).
         """
         documents = translated.astype(self.v.new_documents.dtype)
+        rest = self._view(self.v.new_queries, documents, new=True)
         # Where nothing or everything is new, the order does not matter.
-        ends = {
-            0.0: self._top(self.v.new_queries, documents, new=True),
-            1.0: self.new.found[:, : self.ground.k],
-        }
+        ends = {0.0: rest.found[:, : self.ground.k], 1.0: self.new.found[:, : self.ground.k]}
         shown: dict[tuple[str, float], np.ndarray] = {}
         for order, rows in orders.items():
             for fraction in backfill.FRACTIONS:
                 if fraction in ends:
                     shown[order, fraction] = ends[fraction]
                     continue
-                part = backfill.mixed(self.v.new_documents, documents, rows, fraction)
-                shown[order, fraction] = self._top(self.v.new_queries, part, new=True)
+                part = backfill.part(rows, fraction)
+                shown[order, fraction] = fusion.merged(rest, self.new, part, k=self.ground.k)
         curves = [
             backfill.FractionCurve(
                 order=order, bridge=name, fractions=backfill.FRACTIONS,

@@ -9,7 +9,7 @@ import numpy as np
 
 from isthmus.core.random import Seed
 from isthmus.retrieval.bootstrap import Difference, paired
-from isthmus.upgrade.decide import GIVEN_UP, PROMISE, decide
+from isthmus.upgrade.decide import PROMISE, decide
 from isthmus.upgrade.planned import Outcome
 
 #: Kinds that may be recommended, by what they cost: nothing; a map per query; both encoders per
@@ -106,11 +106,7 @@ def verdict(
         Whether the new encoder's own neighbours are the relevance.
     rng : int or numpy.random.Generator
     """
-    racing = [
-        o
-        for o in outcomes
-        if o.name in ndcg and o.kind in PRICES and not (provisional and o.kind in _CIRCULAR)
-    ]
+    racing = [o for o in outcomes if o.name in ndcg and competes(o.kind, provisional=provisional)]
 
     def best(allowed: Callable[[Outcome], bool]) -> tuple[Outcome | None, float]:
         allowed_ones = [o for o in racing if allowed(o)]
@@ -165,8 +161,12 @@ def lacking(
             "it is the best guess, but the interval of its gain over the status quo, "
             f"[{over.ci[0]:+.3f}, {over.ci[1]:+.3f}], holds zero{cure}."
         )
-    if sure < _SURE and (kind == "status quo" or unknown):
-        return f"other strategies may be better: the probability is only {sure:.2f}."
+    if sure < _SURE:
+        gain = "" if kind == "status quo" or unknown else "it beats the status quo, but "
+        return (
+            f"{gain}others may be better by more than {PROMISE:.0%}: with a probability of "
+            f"{1 - sure:.2f}. More queries would tell."
+        )
     return ""
 
 
@@ -211,7 +211,7 @@ def _changes(
         )
     full = next((o for o in racing if o.kind == "full re-embedding"), None)
     if full is not None and PRICES[chosen.kind] < PRICES[full.kind]:
-        least = GIVEN_UP * (chosen.ndcg.value if chosen.ndcg else 0.0)
+        least = PROMISE * (chosen.ndcg.value if chosen.ndcg else 0.0)
         told.append(
             f"Full re-embedding, if it gained more than {least:.3f} {metric} over this; here it is "
             f"{_shown(gain(full, chosen))}."

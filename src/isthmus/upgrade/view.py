@@ -6,10 +6,9 @@ import numpy as np
 
 from isthmus.core.arrays import row_blocks
 from isthmus.core.neighbors import Metric, directions
+from isthmus.retrieval.calibration import REFERENCE, Rarity, all_scores
 from isthmus.retrieval.search import search
 
-#: Random documents whose scores say what a score means for a query.
-_BACKGROUND = 400
 #: Entries gathered at once when single scores are computed.
 _ENTRIES = 1 << 23
 
@@ -59,14 +58,20 @@ class View:
         return result
 
     def calibrated(self, rows: np.ndarray) -> np.ndarray:
-        """``scores`` in standard deviations above those of random documents, per query.
+        """``scores`` as rarities among random documents, the same ones in every view.
 
-        z = (s - mean s_r) / sd s_r over 400 random documents r: what makes scores of two spaces, or
-        of two queries, mean the same.
+        What makes scores of two spaces, or of two queries, mean the same
+        (``retrieval.calibration``).
         """
-        mean, spread = self._background
-        result: np.ndarray = (self.scores(rows) - mean) / spread
-        return result
+        return self._scale.of_scores(self.scores(rows))
+
+    def within(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k of the document ``rows`` (m,) closest to each query, and their rarities, (q, k).
+
+        All rows where there are fewer; nothing is excluded.
+        """
+        hits = search(self.queries, self.documents[rows], k, metric=self.metric)
+        return rows[hits.rows], self._scale.of_scores(hits.scores)
 
     @cached_property
     def _sides(self) -> tuple[np.ndarray, np.ndarray]:
@@ -76,12 +81,12 @@ class View:
         return sides[0].astype(np.float64), sides[1]
 
     @cached_property
-    def _background(self) -> tuple[np.ndarray, np.ndarray]:
-        n = len(self.documents)
-        some = np.random.default_rng(0).permutation(n)[:_BACKGROUND]
-        known = self.scores(np.broadcast_to(some, (len(self.queries), len(some))))
+    def _scale(self) -> Rarity:
+        some = np.random.default_rng(0).permutation(len(self.documents))[: REFERENCE + 1]
+        known = all_scores(self.queries, self.documents[some], self.metric)
         if self.exclude is not None:
             # A query that is a document must not count its own likeness to itself.
-            known = np.where(some == self.exclude[:, None], np.nan, known)
-        mean, spread = np.nanmean(known, axis=1), np.nanstd(known, axis=1)
-        return mean[:, None], np.where(spread > 0, spread, 1.0)[:, None]
+            drop = some == self.exclude[:, None]
+            drop[~drop.any(axis=1), -1] = True
+            known = known[~drop].reshape(len(known), -1)
+        return Rarity.of(known)
