@@ -19,6 +19,7 @@ from isthmus.core.registry import ROOMS, Method, methods
 from isthmus.spaces.stores import STORES, Traits, store_class
 
 sys.path.insert(0, str(Path(__file__).parent))
+from disagreements import compared
 from pictures import PICTURES
 
 FOLDER = Path(__file__).parent / "methods"
@@ -83,6 +84,8 @@ def page(entry: Method) -> str:
         facts.append(("Takes besides", ", ".join(f"`{name}`" for name in card.given)))
     if card.caveat:
         facts.append(("Mind", card.caveat))
+    if known := compared(card.name, entry.room):
+        facts.append(("Public implementations", known))
     facts.append(("Cost", f"`{card.cost}`" + (f", by {card.library}" if card.library else "")))
     facts.append(("Memory beyond the input", f"`{card.memory}`"))
     facts.append(("Streams from moments", "yes" if card.streams else "no"))

@@ -1,10 +1,10 @@
-"""Functional maps: the solve against a direct one, the spectrum, the extension, odd graphs."""
+"""Functional maps: the solve against a direct one, the spectrum, the matching, odd graphs."""
 
 import numpy as np
 import pytest
 
-from isthmus.bridges import FunctionalMap
-from isthmus.bridges.functional_map import _Graph, _solve
+from isthmus.bridges import FunctionalMap, Orthogonal
+from isthmus.bridges.functional_map import _Graph, _matched, _mutual, _solve
 from isthmus.core.errors import InputError
 
 
@@ -27,7 +27,7 @@ def test_solve_is_the_least_of_its_objective():
 def test_a_ring_has_fourier_modes():
     angle = np.linspace(0, 2 * np.pi, 240, endpoint=False)
     graph = _Graph(np.c_[np.cos(angle), np.sin(angle)], 6, 5)
-    phi = graph.embed(graph.rows)
+    phi = graph.functions
     assert graph.frequencies[0] == pytest.approx(0, abs=1e-12)
     # One constant, then sine and cosine in pairs.
     assert np.ptp(phi[:, 0]) < 1e-9
@@ -35,9 +35,19 @@ def test_a_ring_has_fourier_modes():
     waves = np.c_[np.cos(angle), np.sin(angle)]
     rest = phi[:, 1:3] - waves @ np.linalg.lstsq(waves, phi[:, 1:3])[0]
     assert np.abs(rest).max() < 1e-3
-    # Between two nodes the extension lies between their values.
-    middle = graph.embed(np.array([[np.cos(angle[:2].mean()), np.sin(angle[:2].mean())]]))
-    np.testing.assert_allclose(middle[0], phi[:2].mean(axis=0), atol=0.02)
+    np.testing.assert_allclose((phi**2).mean(axis=0), 1)
+
+
+def test_mutual_is_what_every_pair_of_rows_says():
+    rng = np.random.default_rng(5)
+    a, b = rng.normal(size=(40, 4)), rng.normal(size=(30, 4))
+    cosines = (a @ b.T) / np.linalg.norm(a, axis=1)[:, None] / np.linalg.norm(b, axis=1)
+    expected = [
+        (i, int(cosines[i].argmax()))
+        for i in range(40) if cosines[:, cosines[i].argmax()].argmax() == i
+    ]  # fmt: skip
+    assert list(zip(*map(np.ndarray.tolist, _mutual(a, b)), strict=True)) == expected
+    assert [len(side) for side in _mutual(a[:0], b)] == [0, 0]
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +59,31 @@ def swirl():
     return x, x @ np.linalg.qr(rng.normal(size=(5, 5)))[0][:3]
 
 
-def test_rows_without_partner_help(swirl):
+def test_zoomout_finds_partners_of_rows_without_one(swirl):
+    """From 12 pairs the graphs of a space and of its copy match all other rows."""
     x, y = swirl
-    few = np.arange(12)
-    rows = np.arange(300)
-    alone = FunctionalMap().fit(x[few], y[few]).score(x[300:], y[300:])
-    more = FunctionalMap(alpha=100).fit(x[rows], y[rows[::-1]], pairs=(few, 299 - few))
-    assert more.score(x[300:], y[300:]) > 2 * alone
-    assert more.functional_map_.shape[1] == more.basis_.shape[1]
+    order = np.r_[np.arange(12), 12 + np.random.default_rng(6).permutation(288)]
+    source, echo = _Graph(x[:300], 15, 80), _Graph(y[:300][order], 15, 80)
+    _, (here, there) = _matched(source, echo, np.arange(12), 1.0)
+    assert len(here) > 250
+    assert np.mean(order[there] == here) > 0.95
+    # Told wrong pairs, they match next to none.
+    wrong = _Graph(y[:300][np.r_[np.roll(np.arange(12), 5), order[12:]]], 15, 80)
+    _, (near, other) = _matched(source, wrong, np.arange(12), 1.0)
+    assert np.sum(order[other] == near) < 30
+
+
+def test_rows_without_partner_help():
+    """Pairs fewer than dims leave a rotation open; matched rows settle what they leave."""
+    rng = np.random.default_rng(7)
+    x = np.repeat(rng.normal(size=(40, 12)), 10, axis=0) + 0.3 * rng.normal(size=(400, 12))
+    y = x @ np.linalg.qr(rng.normal(size=(12, 12)))[0] + 0.05 * rng.normal(size=(400, 12))
+    known, order = np.arange(8), rng.permutation(300)
+    where = np.argsort(order)[known]
+    bridge = FunctionalMap().fit(x[:300], y[order], pairs=(known, where))
+    assert bridge.matched_ > 50
+    alone = Orthogonal().fit(x[known], y[known]).score(x[300:], y[300:])
+    assert bridge.score(x[300:], y[300:]) > alone + 0.1
 
 
 def test_wrong_pairs_give_a_wrong_map(swirl):
@@ -93,7 +120,13 @@ def test_duplicates_constant_spaces_and_two_rows():
 def test_nodes_bound_the_graph(swirl):
     x, y = swirl
     bridge = FunctionalMap(nodes=50).fit(x, y, pairs=(np.arange(20), np.arange(20)))
-    assert bridge.nodes_.shape == (50, 3)
+    assert max(bridge.functional_map_.shape) <= 50 // 3
+    assert bridge.matched_ <= 30
+    # Pairs that are no nodes serve the rotation all the same.
+    every = FunctionalMap(nodes=5).fit(x, y)
+    ratio = np.sqrt(y.var(axis=0).sum() / x.var(axis=0).sum())
+    np.testing.assert_allclose(every.coef_, ratio * Orthogonal().fit(x, y).coef_)
+    np.testing.assert_allclose(every.transform(x).mean(axis=0), y.mean(axis=0), atol=1e-9)
 
 
 def test_refusals(swirl):

@@ -36,3 +36,27 @@ def test_inverse_refuses_a_wrong_width(turned):
     x, y, _ = turned
     with pytest.raises(InputError, match="6 columns"):
         Orthogonal().fit(x, y).inverse_transform(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("zero", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_that_are_not_finite_are_named_from_the_product(turned, bad, zero, dtype):
+    x, y, _ = turned
+    bridge = Orthogonal().fit(x, y)
+    if zero:  # where a BLAS may leave an entry out, the rows themselves are looked at
+        bridge.coef_[:, 0] = 0
+    x = x.astype(dtype)
+    for column in range(x.shape[1]):
+        spoilt = x.copy()
+        spoilt[7, column] = bad
+        with pytest.raises(InputError, match="1 of .* rows .first rows: 7"):
+            bridge.transform(spoilt)
+
+
+def test_finite_rows_that_overflow_are_no_error_of_theirs(turned):
+    x, y, _ = turned
+    bridge = Orthogonal().fit(x, y)
+    bridge.coef_ *= 1e200
+    with np.errstate(over="ignore"):
+        assert np.isinf(bridge.transform(x * 1e150)).any()

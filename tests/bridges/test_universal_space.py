@@ -102,8 +102,8 @@ def test_the_alternation_reaches_a_fixed_point_of_the_textbook_algorithm():
 
 
 def test_fits_from_moments_what_it_fits_from_rows(world):
-    small = {name: x[:8] for name, x in world.items()}  # fewer than ten: nothing is held out
-    rows = UniversalSpace().fit(small)
+    small = {name: x[:60] for name, x in world.items()}
+    rows = UniversalSpace(holdout=1e-9).fit(small)
     links = {(a, b): Moments.of(small[a][:4], small[b][:4], keeps="cross")
              + Moments.of(small[a][4:], small[b][4:], keeps="cross")
              for a, b in combinations(small, 2)}  # fmt: skip
@@ -288,3 +288,101 @@ def test_an_item_given_twice_counts_once(world):
     np.testing.assert_allclose(
         two.transform(world["a"], "a", "b"), one.transform(world["a"], "a", "b"), atol=1e-12
     )
+
+
+# -- confidence, and what a hub says of itself -----------------------------------------------------
+
+
+def test_confidence_is_calibrated_on_held_out_items(world, hub, tmp_path):
+    """Held-out rows, of which it is told by the rule of the split, have uniform p-values."""
+    train = hub.items_
+    new = np.setdiff1d(np.arange(600), train)
+    found = hub.confidence(world["a"][new], "a")
+    for level in (0.1, 0.3, 0.6):
+        assert abs(np.mean(found <= level) - level) < 0.05
+    # A row far out, and a row of another space of the same width, are strange.
+    assert hub.confidence(world["a"][:5] + 50, "a").max() < 0.02
+    turned = world["b"] @ np.linalg.qr(np.random.default_rng(7).normal(size=(8, 8)))[0]
+    assert np.median(hub.confidence(turned, "b")) < 0.1
+    # The check can fail: calibrated on the fitted rows themselves, fresh rows look strange.
+    from isthmus.bridges.familiarity import Familiarity
+
+    rows = world["a"][train]
+    naive = Familiarity(rows.astype(np.float32), np.sort(hub.familiarities_["a"].distance(rows)))
+    assert abs(np.mean(naive.confidence(world["a"][new]) <= 0.3) - 0.3) > 0.05
+    bridge = hub.bridge("a", "c")
+    np.testing.assert_array_equal(bridge.confidence(world["a"][new]), found)
+    path = bridge.save(tmp_path / "a-c.isthmus")
+    np.testing.assert_array_equal(isthmus.load(path).confidence(world["a"][new]), found)
+    again = UniversalSpace.load(hub.save(tmp_path / "hub.isthmus"))
+    np.testing.assert_array_equal(again.confidence(world["a"][new], "a"), found)
+    with pytest.raises(InputError, match=r"expected \(rows, 6\)"):
+        hub.confidence(world["b"], "a")
+
+
+def test_a_space_that_joined_has_confidence_too(world):
+    hub = UniversalSpace().fit({s: world[s] for s in "abc"})
+    some = hub.items_[:80]
+    hub.add("d", world["d"][some], some)
+    rest = np.setdiff1d(np.arange(600), some)
+    assert np.median(hub.confidence(world["d"][rest], "d")) > 0.2
+    assert hub.confidence(world["d"][rest] + 50, "d").max() < 0.1
+    assert hub.missing_["d"] == len(hub.items_) - 80
+    streamed = UniversalSpace().fit_moments({("a", "b"): Moments.of(world["a"], world["b"])})
+    with pytest.raises(InputError, match="no vectors of 'a' seen"):
+        streamed.confidence(world["a"], "a")
+
+
+def test_rows_that_are_masked_do_not_join(world):
+    hub = UniversalSpace().fit({s: world[s] for s in "abc"})
+    some, x = hub.items_[:80], world["d"].copy()
+    there = np.isin(np.arange(600), some)
+    x[~there] = np.nan
+    hub.add("d", x, np.arange(600), mask=there)
+    other = UniversalSpace().fit({s: world[s] for s in "abc"}).add("d", world["d"][some], some)
+    np.testing.assert_array_equal(hub.encoders_["d"][0], other.encoders_["d"][0])
+
+
+@pytest.mark.parametrize(("form", "dim"), [("ridge", None), ("orthogonal", 7)])
+def test_the_worst_cycle_is_the_worst_of_all_paths(world, form, dim):
+    from isthmus.bridges.hub_proof import worst_cycle
+
+    hub = UniversalSpace(form=form, dim=dim).fit(world)
+    error, path = worst_cycle(hub.encoders_, hub.decoders_)
+    every = {p: hub.cycle_error(p) for p in permutations(world, 3)}
+    assert error == pytest.approx(max(every.values()), rel=1e-6) == pytest.approx(every[path])
+    assert error > 1e-3
+
+
+def test_what_it_says_of_itself(world):
+    masks = {"a": np.arange(600) < 500}
+    hub = UniversalSpace().fit(world, mask=masks)
+    told = hub.as_dict()
+    json.dumps(told)
+    by_name = {s["name"]: s for s in told["spaces"]}
+    gone = np.isin(hub.items_, np.arange(500, 600)).sum()
+    assert by_name["a"]["missing"] == hub.missing_["a"] == gone > 0
+    assert by_name["b"]["missing"] == 0
+    assert len(told["directions"]) == 12
+    assert told["worst_cycle"]["error"] < 1e-12
+    text = str(hub)
+    assert max(map(len, text.splitlines())) <= 80
+    assert f"{hub.direction_scores_['c', 'a']['mrr'].value:.3f}" in text
+    assert f"{gone:>11}" in text
+    assert str(UniversalSpace()) == "UniversalSpace()"
+
+
+def test_a_table_of_many_spaces_stays_80_columns_wide(world):
+    spaces = {f"a space with quite a long name {i}": world["abcd"[i % 4]] for i in range(9)}
+    hub = UniversalSpace().fit(spaces)
+    some = hub.items_[:50]
+    text = str(hub.add("new", world["a"][some], some))
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.count("  1 a space with quite") == 3  # once a space, twice a block of columns
+    assert "      -" in text  # what joined was not held out
+
+
+def test_too_few_common_items_are_refused(world):
+    few = (np.r_[np.arange(9), np.arange(9000, 9500)], world["c"][:509])
+    with pytest.raises(InputError, match=r"space 'c', which shares 9 items.*at least 10"):
+        UniversalSpace().fit({"a": world["a"], "b": world["b"], "c": few})

@@ -25,7 +25,7 @@ def process(*arguments, code=ENTRY + "main()", **options):
 
 
 def test_the_verbs_are_those_of_the_guide():
-    wanted = ["info", "doctor", "compare", "fit", "translate", "evaluate", "plan", "upgrade"]
+    wanted = ["info", "doctor", "compare", "fit", "hub", "translate", "evaluate", "plan", "upgrade"]
     assert [*wanted, "jobs", "anchors", "methods", "reproduce", "demo"] == NAMES
 
 

@@ -7,7 +7,7 @@ from scipy.linalg import subspace_angles
 
 from isthmus.core.errors import InputError
 from isthmus.measures import cca
-from isthmus.measures.canonical import overlap_moments
+from isthmus.measures.canonical import correlations, overlap_moments
 
 
 def related(n=60, dx=4, dy=3, seed=0):
@@ -102,3 +102,17 @@ def test_rows_no_more_than_dimensions_are_refused_with_the_cure():
     with pytest.raises(InputError, match="all equal"):
         cca(np.full((10, 2), 0.1), y[:, :2])
     assert "read 0.89" in cca(x[:, :8], y[:, :8]).warnings[0]
+
+
+@pytest.mark.parametrize("shape", [(9, 5), (5, 9)])
+def test_correlations_of_float32_are_the_singular_values(shape):
+    cross = (np.random.default_rng(0).normal(size=shape) / 6).astype(np.float32)
+    expected = np.linalg.svd(cross.astype(np.float64), compute_uv=False)
+    np.testing.assert_allclose(correlations(cross), np.minimum(expected, 1.0), atol=1e-7)
+
+
+def test_float32_far_from_the_origin_keeps_its_digits():
+    x, y = np.random.default_rng(0).normal(size=(2, 300, 4))
+    x, y = (x + 1000).astype(np.float32), (y + x).astype(np.float32)
+    wide = cca(x.astype(np.float64), y.astype(np.float64))
+    assert float(cca(x, y)) == pytest.approx(float(wide), abs=1e-6)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isthmus.core.errors import InputError
-from isthmus.measures import debiased_cka, distance_correlation
+from isthmus.measures import debiased_cka, distance_correlation, rdm
 
 
 def u_centred(x):
@@ -48,6 +48,23 @@ def test_interval_equals_brute_force_leave_one_out():
     half = 1.959963984540054 * np.sqrt(18 / 19 * np.sum((left - left.mean()) ** 2))
     score = distance_correlation(x, y)
     np.testing.assert_allclose(score.ci, [score.value - half, score.value + half], atol=1e-11)
+
+
+@pytest.mark.parametrize(("dtype", "value", "ends"), [("f8", 1e-12, 1e-11), ("f4", 1e-7, 1e-6)])
+def test_many_blocks_are_one(monkeypatch, dtype, value, ends):
+    x, y = (side.astype(dtype) for side in related(n=61, d=9))
+    whole = distance_correlation(*(side.astype(np.float64) for side in (x, y)))
+    monkeypatch.setattr(rdm, "_SIDE", 8)
+    parts = distance_correlation(x, y)
+    assert parts.value == pytest.approx(whole.value, abs=value)
+    np.testing.assert_allclose(parts.ci, whole.ci, atol=ends)
+
+
+def test_without_its_interval_the_value_is_the_same():
+    x, y = related()
+    score = distance_correlation(x, y, ci=False)
+    assert score.ci is None
+    assert score.value == distance_correlation(x, y).value
 
 
 def test_null_moments_hold_over_all_permutations():

@@ -36,6 +36,26 @@ def test_blocks_do_not_change_it(samples, monkeypatch):
     assert parts.ci == pytest.approx(whole.ci, abs=1e-12)
 
 
+@pytest.mark.parametrize(("dtype", "rel"), [("f4", 1e-5), ("f8", 1e-10)])
+def test_close_rows_keep_their_digits(dtype, rel, monkeypatch):
+    rng = np.random.default_rng(0)
+    x = 100 + rng.normal(size=(60, 30)).astype(dtype)
+    # Copies, and rows at a hundred-thousandth of the radius, whose distance a product loses.
+    y = np.concatenate([x[:30], x[30:] + 1e-5 * rng.normal(size=(30, 30)).astype(dtype)])
+    both = np.concatenate([x, y])
+    every, apart = slice(0, 120), cdist(both, both)
+    found = np.sqrt(two_sample.SquaredDistances(both - both.mean(axis=0)).tile(every, every))
+    far = apart > (1e-3 if dtype == "f4" else 0)
+    np.testing.assert_allclose(found[far], apart[far], rtol=rel)
+    assert found[apart == 0].max() == 0
+    # The product alone, which is what this guards against, is off.
+    monkeypatch.setattr(two_sample, "_NEAR", dict.fromkeys(two_sample._NEAR, -1.0))
+    bare = two_sample.SquaredDistances(both - both.mean(axis=0)).tile(every, every)
+    assert np.abs(bare[apart == 0]).max() > 0
+    monkeypatch.undo()
+    assert energy_distance(x, y).value == pytest.approx(naive(x, y)[0], rel=1e-4)
+
+
 def test_interval_is_the_jackknife_of_both_samples(samples):
     x, y = samples
     left_x = [naive(np.delete(x, i, 0), y)[0] for i in range(len(x))]

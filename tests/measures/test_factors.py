@@ -4,6 +4,7 @@ import torch
 from sklearn.metrics import mutual_info_score
 
 from isthmus.core.errors import InputError
+from isthmus.measures import factors as measured
 from isthmus.measures.factors import Information, against_shuffles, levels, table
 
 
@@ -21,13 +22,17 @@ def case(n=150):
     return np.column_stack([factors[:, 0] + rng.normal(size=n), rng.normal(size=n)]), factors
 
 
-def test_information_is_that_of_scikit_learn_in_any_order():
+def test_information_is_that_of_scikit_learn_in_any_order(monkeypatch):
     x, factors = case()
     shared = Information(x, factors, 10)
     order = np.random.default_rng(1).permutation(150)
     for rows, found in ((np.arange(150), shared.matrix()), (order, shared.matrix(order))):
         expected = [[mutual_info_score(levels(c, 10), v[rows]) for v in factors.T] for c in x.T]
         assert found == pytest.approx(np.array(expected), abs=1e-12)
+    monkeypatch.setattr(measured, "_ENTRIES", 2 * 150 * 6)  # two orders at a time
+    orders = [order, order[::-1], np.arange(150)]
+    for one, found in zip(orders, shared.matrices(iter(orders)), strict=True):
+        np.testing.assert_allclose(found, shared.matrix(one), atol=1e-12)
     entropy = [mutual_info_score(v, v) for v in factors.T]
     assert shared.entropy == pytest.approx(np.array(entropy))
     assert shared.surprise(1).mean() == pytest.approx(entropy[1])
@@ -40,7 +45,8 @@ def test_shuffles_do_not_depend_on_the_order_of_rows():
 
     def standing(x, factors):
         return against_shuffles(
-            0.3, lambda i: float(np.abs(np.corrcoef(x[:, 0], factors[i, 0])[0, 1])),
+            0.3,
+            lambda orders: [np.abs(np.corrcoef(x[:, 0], factors[i, 0])[0, 1]) for i in orders],
             np.column_stack([factors, x]), 0,
         )  # fmt: skip
 

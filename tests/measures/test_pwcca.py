@@ -71,3 +71,10 @@ def test_deficient_far_and_narrow_input():
         pwcca(x[:5], y[:5])
     with pytest.raises(InputError, match="all equal"):
         pwcca(x, np.ones((300, 2)))
+
+
+def test_float32_agrees_with_float64():
+    x, y = np.random.default_rng(0).normal(size=(2, 300, 6)).astype(np.float32)
+    y[:, :3] += x[:, :3]
+    wide = pwcca(x.astype(np.float64), y.astype(np.float64))
+    assert float(pwcca(x, y)) == pytest.approx(float(wide), abs=1e-6)

@@ -37,8 +37,8 @@ class Affine(LinearMap, Map, TransformerMixin, BaseEstimator):
 
     α is unit-free. When None, it is the one of 21 values from 1e-8 to 1e2 with the smallest exact
     leave-one-out error e_i = (y_i - ŷ_i)/(1 - h_i), downhill from the choice of generalised
-    cross-validation; averaged over the rows, or over 1,024 of them spread evenly when there are
-    more. From moments alone, generalised cross-validation decides.
+    cross-validation; averaged over the rows, or over 512 of them spread evenly when there are more
+    than 1,024. From moments alone, generalised cross-validation decides.
 
     Parameters
     ----------

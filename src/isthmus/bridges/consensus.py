@@ -53,6 +53,19 @@ def check_connected(names: Sequence[str], links: Links) -> None:
         )  # fmt: skip
 
 
+def widths_of(links: Links) -> dict[str, int]:
+    """The width of every space in ``links``; InputError unless each pair and width is told once."""
+    widths: dict[str, set[int]] = {name: set() for link in links for name in link}
+    for (a, b), moments in links.items():
+        widths[a].add(moments.dims[0])
+        widths[b].add(moments.dims[1])
+    known = {tuple(sorted(link)) for link in links}
+    if len(widths) < 2 or len(known) < len(links) or any(len(w) > 1 for w in widths.values()):
+        raise InputError("UniversalSpace.fit_moments", f"moments of {list(links)}",
+                         "one of each two spaces, each space of one width")  # fmt: skip
+    return {name: width.pop() for name, width in widths.items()}
+
+
 def frames(names: Sequence[str], links: Links, dim: int) -> tuple[dict[str, Frame], float, int]:
     r"""One frame a space, the agreement they reach, and the sweeps it took.
 

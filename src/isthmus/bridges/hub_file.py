@@ -8,6 +8,7 @@ import numpy as np
 
 from isthmus.bridges import file
 from isthmus.bridges.bridge import score_from
+from isthmus.bridges.familiarity import Familiarity
 from isthmus.core.errors import FormatError
 from isthmus.spaces.fingerprint import Fingerprint
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _METHOD = "universal_space"
 #: The arrays of a space, each named so with the space's number behind it.
 _PARTS = ("encoder", "encoder_offset", "decoder", "decoder_offset", "centre")
+#: What a space looks like, where the hub was fitted on rows: a fingerprint and these arrays.
+_KNOWN = ("rows", "distances")
 
 
 def write_hub(hub: "UniversalSpace", path: Path) -> Path:
@@ -27,12 +30,16 @@ def write_hub(hub: "UniversalSpace", path: Path) -> Path:
         arrays |= {f"{part}.{i}": array for part, array in zip(_PARTS, parts, strict=True)}
         if name in hub.fingerprints_:
             arrays[f"fingerprint.{i}"] = _packed(hub.fingerprints_[name].as_dict())
+        if name in hub.familiarities_:
+            known = hub.familiarities_[name].arrays()
+            arrays |= {f"{part}.{i}": known[part] for part in _KNOWN}
     if len(hub.items_):
         arrays |= {"items": hub.items_, "codes": hub.codes_}
     description = {
         "method": _METHOD, "params": hub.get_params(), "names": list(hub.names_),
         "dim": hub.dim_, "agreement": hub.agreement_, "sweeps": hub.sweeps_, "text": hub.text_,
         "spreads": hub.spreads_, "alphas": hub.alphas_, "counts": hub.counts_,
+        "missing": hub.missing_,
         "scores": {name: score.as_dict() for name, score in hub.scores_.items()},
         "directions": [
             [*ends, {name: score.as_dict() for name, score in kept.items()}]
@@ -68,6 +75,7 @@ def _restore(hub: "UniversalSpace", said: dict[str, Any], arrays: dict[str, np.n
     hub.names_, hub.dim_, hub.text_ = names, k, bool(said["text"])
     hub.agreement_, hub.sweeps_ = float(said["agreement"]), int(said["sweeps"])
     hub.encoders_, hub.decoders_, hub.centres_, hub.fingerprints_ = {}, {}, {}, {}
+    hub.familiarities_ = {}
     for i, name in enumerate(names):
         parts = [arrays.pop(f"{part}.{i}") for part in _PARTS]
         d = len(parts[0])
@@ -81,9 +89,13 @@ def _restore(hub: "UniversalSpace", said: dict[str, Any], arrays: dict[str, np.n
             if found.dim != d:
                 raise ValueError(f"a fingerprint of space {name!r} of another width")
             hub.fingerprints_[name] = found
+        if f"rows.{i}" in arrays:
+            known = {part: arrays.pop(f"{part}.{i}") for part in _KNOWN}
+            hub.familiarities_[name] = Familiarity.from_arrays(known, d)
     hub.spreads_ = {name: float(said["spreads"][name]) for name in names}
     hub.alphas_ = {name: float(said["alphas"][name]) for name in names}
     hub.counts_ = {name: int(said["counts"][name]) for name in names}
+    hub.missing_ = {str(name): int(count) for name, count in said.get("missing", {}).items()}
     hub.scores_ = {name: score_from(score) for name, score in said["scores"].items()}
     hub.direction_scores_ = {
         (a, b): {name: score_from(score) for name, score in kept.items()}

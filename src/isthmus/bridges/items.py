@@ -71,7 +71,8 @@ def rows_of(name: str, given: Any, *, mask: Any = None, seed: int, operation: st
         bad = ids[~np.isfinite(x).all(axis=1)]
         raise InputError(
             operation, f"space {name!r}: NaN or infinity in {len(bad)} rows (first ids: "
-            f"{named(bad)})", "finite vectors", "Say what a space lacks: mask={name: bools}.",
+            f"{named(bad)})", "finite vectors",
+            "Leave them out: --drop-invalid, or mask={name: bools}.",
         )  # fmt: skip
     if len(x) < 2:
         raise InputError(operation, f"space {name!r} of {len(x)} rows", "at least 2 rows")
@@ -118,6 +119,17 @@ def shared_items(rows: Mapping[str, Rows]) -> np.ndarray:
     keys, counts = np.unique(np.concatenate([r.keys for r in rows.values()]), return_counts=True)
     found: np.ndarray = keys[counts > 1]
     return found
+
+
+def check_shared(rows: Mapping[str, Rows], least: int) -> None:
+    """InputError that names a space which shares fewer than ``least`` items with the others."""
+    shared = shared_items(rows)
+    for name, r in rows.items():
+        if (count := int(np.isin(r.keys, shared).sum())) < least:
+            raise InputError(
+                "link spaces", f"space {name!r}, which shares {count} items with the others",
+                f"at least {least}", "Give more common ids, or leave that space out.",
+            )  # fmt: skip
 
 
 def mean_codes(rows: Mapping[str, Rows], encode: Encode) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,13 @@ _MANY = 1000
 _ALPHAS = (0.001, 0.01, 0.1, 1.0)
 
 
+def scatter_of(x: np.ndarray) -> np.ndarray:
+    """The covariance (d, d) of the rows x (n, d)."""
+    centred = x - x.mean(axis=0)
+    found: np.ndarray = centred.T @ centred / len(x)
+    return found
+
+
 def ridge(x: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
     """The map (d, k) of least |x W - y|² + α t |W|², from centred pairs; t the mean eigenvalue."""
     few = len(x) <= x.shape[1]

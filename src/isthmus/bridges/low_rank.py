@@ -86,7 +86,7 @@ class LowRank(LinearMap, Map, TransformerMixin, BaseEstimator):
         known = x is not None and y is not None
         self.alpha_ = path.best_alpha(x, y) if known else path.best_alpha_gcv()  # type: ignore[arg-type]
         coef = path.coef(self.alpha_)
-        values, q = symmetric_eigen(coef.T @ moments.scatter_xx @ coef)
+        values, q = symmetric_eigen(path.fitted_scatter(self.alpha_))
         if self.rank is not None:
             self.rank_ = int(self.rank)
         elif x is not None and y is not None:
@@ -107,7 +107,7 @@ def _rank_by_leave_one_out(
     truth = (y - path.mean_y) @ q
     predicted = truth - path.leave_one_out(x, y, alpha) @ q
     # Keeping direction j replaces its error truth² by (truth - predicted)².
-    gain = (truth - predicted) ** 2 - truth**2
+    gain = predicted * (predicted - 2 * truth)
     errors = np.cumsum(gain, axis=1)  # (m, dy): row errors at rank 1..dy, up to a constant
     mean = errors.mean(axis=0)
     best = int(np.argmin(mean))

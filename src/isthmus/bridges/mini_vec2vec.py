@@ -11,6 +11,7 @@ from isthmus.bridges.clusters import k_means
 from isthmus.bridges.linear import LinearMap
 from isthmus.bridges.map import Map
 from isthmus.bridges.matching import neighbour_means
+from isthmus.bridges.pair_growth import compared_by_anchors
 from isthmus.bridges.rows import Pairing, all_rows
 from isthmus.bridges.self_training import unit_rows
 from isthmus.core.arrays import Array
@@ -41,8 +42,14 @@ CARD = Card(
 
 #: Rows a side that each run clusters, target rows a pseudo-pair averages, source rows per round.
 _SAMPLE, _NEAREST, _ROUND = 10_000, 50, 10_000
-#: Random starts of one assignment, and clusters of the last refinement.
-_STARTS, _FINE = 30, 500
+#: Random starts of one assignment, clusters of the last refinement, and the rows it clusters.
+_STARTS, _FINE, _FINE_ROWS = 30, 500, 20_000
+#: Rows a side of the rounds while W still turns, and the fewest that a pseudo-pair then averages.
+_EARLY, _FEWEST = (2048, 10_000), 8
+#: Rounds on more rows than that, among all of the target's.
+_LAST = 8
+#: Mean change of a direction by one round, in radians, at which rounds have settled.
+_SETTLED = 2e-3
 
 
 @register(CARD)
@@ -53,9 +60,12 @@ class MiniVec2vec(LinearMap, Map, TransformerMixin, BaseEstimator):
     Σ_kl g^x_kl g^y_p(k)p(l) is large, g the Gram matrices of the centred centres: the best of 30
     descents by 2-opt. All matched centres are anchors, and rows are described by their cosines to
     them. A row's pseudo-partner is the mean of the 50 target rows with the nearest description,
-    and Procrustes gives W. Then ``refinements`` rounds average W with the Procrustes map from
-    10,000 rows to the mean of the 50 target rows nearest to x W; last, 500 source clusters carried
-    across by W start those of the target, and W is averaged with the map between the two.
+    and Procrustes gives W. Then up to ``refinements`` rounds average W with the Procrustes map
+    from 10,000 rows to the mean of the 50 target rows nearest to x W, until W stays as it is. While
+    W turns, rounds see the same 2,048 source and 10,000 target rows and take the whole step instead
+    of two averaged ones; where there are more rows, 8 averaged rounds follow. Last, 500 source
+    clusters carried across by W start those of the target, and W is averaged with the map between
+    the two.
 
     Known pairs stand beside the pseudo-pairs of every step; where all rows are pairs the map is
     Procrustes on them alone. Sides of unequal width are padded with zeros. All this is done once
@@ -66,7 +76,7 @@ class MiniVec2vec(LinearMap, Map, TransformerMixin, BaseEstimator):
     ----------
     runs : clusterings that give anchors
     clusters : per run
-    refinements : rounds of the first refinement
+    refinements : rounds of the first refinement, at most
     least : confidence below which it refuses, unless there are more known pairs than dims
     rng : seed or Generator
 
@@ -166,11 +176,9 @@ class MiniVec2vec(LinearMap, Map, TransformerMixin, BaseEstimator):
         anchors_b = np.concatenate(
             [*(c[p, : b.shape[1]] for c, p in zip(centres[:, 1], best, strict=True)), known[1]]
         )
-        codes_a, codes_b = (
-            unit_rows(side @ unit_rows(anchors).T)
-            for side, anchors in ((a, anchors_a), (b, anchors_b))
-        )
-        return _turn(a, neighbour_means(codes_a, codes_b, b, _NEAREST), known)
+        rows = _some(a, _ROUND, rng)
+        codes = compared_by_anchors(rows, b, unit_rows(anchors_a), unit_rows(anchors_b))
+        return _turn(rows, neighbour_means(*codes, b, _NEAREST), known)
 
     def _refined(
         self,
@@ -180,14 +188,35 @@ class MiniVec2vec(LinearMap, Map, TransformerMixin, BaseEstimator):
         known: tuple[np.ndarray, np.ndarray],
         rng: np.random.Generator,
     ) -> np.ndarray:
-        for _ in range(self.refinements):
-            rows = _some(a, _ROUND, rng)
-            carried = unit_rows(rows @ w.astype(np.float32))
-            w = (w + _turn(rows, neighbour_means(carried, b, b, _NEAREST), known)) / 2
-        k = max(1, min(_FINE, len(a) // 4, len(b) // 4))
-        ours = k_means(a, k, rng=rng)
-        theirs = k_means(b, k, rng=rng, start=(ours @ w).astype(np.float32))
-        return (w + _turn(ours, theirs, known)) / 2
+        few, among = (_some(s, most, rng) for s, most in zip((a, b), _EARLY, strict=True))
+        sampled = len(few) < len(a) or len(among) < len(b)
+        last = min(_LAST, self.refinements) if sampled else 0
+        near = max(_FEWEST, round(_NEAREST * len(among) / len(b)))
+        # The same rows every time leave no noise to average away, and a whole step turns W about as
+        # far as two averaged ones.
+        for _ in range((self.refinements - last + 1) // 2):
+            before, w = w, _turned(few, among, w, near, known)
+            if np.linalg.norm(w - before) < _SETTLED * np.sqrt(min(w.shape)):
+                break
+        for _ in range(last):
+            w = (w + _turned(_some(a, _ROUND, rng), b, w, _NEAREST, known)) / 2
+        ours, theirs = (_some(side, _FINE_ROWS, rng) for side in (a, b))
+        k = max(1, min(_FINE, len(ours) // 4, len(theirs) // 4))
+        centres = k_means(ours, k, rng=rng)
+        partners = k_means(theirs, k, rng=rng, start=(centres @ w).astype(np.float32))
+        return (w + _turn(centres, partners, known)) / 2
+
+
+def _turned(
+    rows: np.ndarray,
+    among: np.ndarray,
+    w: np.ndarray,
+    near: int,
+    known: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """The turn from rows to the means of those of ``among`` that are nearest to rows W."""
+    carried = unit_rows(rows @ w.astype(np.float32))
+    return _turn(rows, neighbour_means(carried, among, among, near), known)
 
 
 def _turn(x: np.ndarray, y: np.ndarray, known: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

@@ -71,7 +71,23 @@ def compared(
         kept = values > 1e-10 * max(float(values[0]), np.finfo(float).tiny)
         return unit(x @ u[:, kept]), unit(y @ vt[kept].T)
     own = b if weights is None else b * weights[:, None]
-    return x @ cross / _lengths(x, weighted.T @ a)[:, None], y / _lengths(y, own.T @ b)[:, None]
+    return _by_codes(x, y, cross, weighted.T @ a, own.T @ b)
+
+
+def compared_by_anchors(
+    x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """``compared`` by codes, the cosines to anchors a (p, dx) and b (p, dy) that need be no rows.
+
+    It costs as many dims as the spaces have, however many anchors there are.
+    """
+    return _by_codes(x, y, a.T @ b, a.T @ a, b.T @ b)
+
+
+def _by_codes(
+    x: np.ndarray, y: np.ndarray, cross: np.ndarray, own_x: np.ndarray, own_y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    return x @ cross / _lengths(x, own_x)[:, None], y / _lengths(y, own_y)[:, None]
 
 
 def mutual_partners(a: np.ndarray, b: np.ndarray, *, neighbours: int = 10) -> Partners:

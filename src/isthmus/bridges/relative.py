@@ -200,8 +200,13 @@ class Relative(Map, TransformerMixin, BaseEstimator):
 
     def transform(self, X: Array) -> Array:
         """Translate X (n, dx) into the target space, (n, dy), of X's own kind and precision."""
-        x = to_translate(self, X)
-        found = decoded(self._codes(x, "source"), self.decoder_, self.offset_, self.norm_)
+        x = to_translate(self, X, finite=False)
+        found = decoded(
+            self._codes(x, "source", operation="Relative.transform"),
+            self.decoder_,
+            self.offset_,
+            self.norm_,
+        )
         return unframed(found, self.target_origin_, self.target_units_)
 
     def _check(self) -> None:
@@ -218,15 +223,17 @@ class Relative(Map, TransformerMixin, BaseEstimator):
     def _encode(self, rows: Array, side: str) -> Array:
         check_is_fitted(self)
         operation = f"Relative.encode_{side}"
-        rows = matrix("rows", rows, operation=operation)
+        rows = matrix("rows", rows, operation=operation, finite=False)
         dims = getattr(self, f"{side}_anchors_").shape[1]
         if rows.shape[1] != dims:
             raise InputError(
                 operation, f"rows {tuple(rows.shape)}", f"{dims} columns, the {side}'s dims"
             )
-        return self._codes(rows, side)
+        return self._codes(rows, side, operation=operation)
 
-    def _codes(self, rows: Array, side: str, *, inside: bool = False) -> Array:
+    def _codes(
+        self, rows: Array, side: str, *, inside: bool = False, operation: str = "Relative.fit"
+    ) -> Array:
         """Codes of rows of that side; ``inside``: of rows already in its frame."""
         anchors, origin, units, width = (
             getattr(self, f"{side}_{name}_") for name in ("anchors", "origin", "units", "width")
@@ -235,6 +242,7 @@ class Relative(Map, TransformerMixin, BaseEstimator):
             rows if inside else framed(rows, origin, units),
             like(framed(anchors, origin, units), rows),
             similarity=self.similarity, width=width, top=self.top, power=self.power,
+            operation=operation,
         )  # fmt: skip
 
     @property

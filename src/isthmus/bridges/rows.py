@@ -15,10 +15,13 @@ Pairing = Any
 _CURE = "Give pairs=(i, j), or take a bridge that needs none: isthmus methods --room bridges."
 
 
-def to_translate(estimator: BaseEstimator, x: Any) -> Array:
-    """X (n, dx), to be translated by a fitted ``estimator``, as a matrix of its own kind."""
+def to_translate(estimator: BaseEstimator, x: Any, *, finite: bool = True) -> Array:
+    """X (n, dx), to be translated by a fitted ``estimator``, as a matrix of its own kind.
+
+    With ``finite=False`` the caller sees to rows that are not.
+    """
     check_is_fitted(estimator)
-    return _source(estimator, x, fitting=False)
+    return _source(estimator, x, fitting=False, finite=finite)
 
 
 def paired_rows(
@@ -130,7 +133,7 @@ def _both(estimator: BaseEstimator, x: Any, y: Any) -> tuple[Array, Array]:
     return x, y
 
 
-def _source(estimator: BaseEstimator, x: Any, *, fitting: bool) -> Array:
+def _source(estimator: BaseEstimator, x: Any, *, fitting: bool, finite: bool = True) -> Array:
     """X as a checked floating matrix of its own kind.
 
     scikit-learn judges what is NumPy-like (lists, frames, sparse input, feature names); other array
@@ -138,7 +141,7 @@ def _source(estimator: BaseEstimator, x: Any, *, fitting: bool) -> Array:
     """
     operation = f"{type(estimator).__name__}.{'fit' if fitting else 'transform'}"
     if _foreign(x):
-        x = matrix("x", x, operation=operation)
+        x = matrix("x", x, operation=operation, finite=finite)
         if fitting:
             estimator.n_features_in_ = x.shape[1]
         elif x.shape[1] != estimator.n_features_in_:
@@ -153,7 +156,7 @@ def _source(estimator: BaseEstimator, x: Any, *, fitting: bool) -> Array:
         )  # fmt: skip
     except ValueError as error:
         raise InputError(operation, str(error), "a numeric (rows, dim) matrix") from error
-    return matrix("X", x, operation=operation)
+    return matrix("X", x, operation=operation, finite=finite)
 
 
 def _fit(estimator: BaseEstimator) -> str:

@@ -6,13 +6,22 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from isthmus.core.arrays import Array, is_numpy, like, matrix, namespace, row_blocks, to_numpy
+from isthmus.bridges.similarity_products import BY_PRODUCT, by_product
+from isthmus.core.arrays import (
+    Array,
+    check_finite,
+    is_numpy,
+    like,
+    matrix,
+    namespace,
+    row_blocks,
+    to_numpy,
+)
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import directions
 
 #: Rows a block, and differences held at a time, of distances that are no product.
-_BLOCK = 1024
-_CELLS = 1 << 20
+_BLOCK, _CELLS = 1024, 1 << 20
 #: Similarities that are large where two vectors are alike and near zero where they are not.
 BOUNDED = ("cosine", "angular", "kernel")
 #: Anchors whose distances decide the kernel's width, at most.
@@ -74,7 +83,7 @@ def relative(
     >>> relative(np.array([[2.0, 1.0]]), anchors, top=1).tolist()
     [[0.7071067811865475, 0.0, -0.7071067811865475]]
     """
-    x = matrix("x", x, operation=_OPERATION)
+    x = matrix("x", x, operation=_OPERATION, finite=False)
     a = matrix("anchors", anchors, operation=_OPERATION)
     namespace(x, a)
     if x.shape[1] != a.shape[1]:
@@ -113,11 +122,22 @@ def check(
 
 
 def codes(
-    x: Array, anchors: Array, *, similarity: str, width: float, top: int | None, power: float
+    x: Array,
+    anchors: Array,
+    *,
+    similarity: str,
+    width: float,
+    top: int | None,
+    power: float,
+    operation: str = _OPERATION,
 ) -> Array:
-    """``relative`` of what was checked before."""
+    """``relative`` of what was checked before, but for x being finite."""
     xp = namespace(x)
-    found = _SIMILARITIES[similarity](xp, x, anchors, width)
+    if is_numpy(x) and similarity in BY_PRODUCT:
+        found = by_product(x, anchors, similarity, width, operation)
+    else:
+        check_finite("x", x, operation=operation)
+        found = _SIMILARITIES[similarity](xp, x, anchors, width)
     if top is None and power == 1:
         return found
     kept = strongest(found, top)
@@ -180,30 +200,15 @@ def unframed(x: Array, origin: np.ndarray, units: np.ndarray) -> Array:
 
 
 def _cosine(xp: Any, x: Array, a: Array, width: float) -> Array:
-    columns = directions(a).T
-    # Dividing the products by the norms costs less than dividing the rows first. Norms whose
-    # squares leave the number format (or vanish) go the long way round.
-    least = float(xp.finfo(x.dtype).smallest_normal) / float(xp.finfo(x.dtype).eps)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        if is_numpy(x):
-            squares = np.einsum("ij,ij->i", x, x)[:, None]
-            found = x @ columns
-            found *= 1 / np.sqrt(squares)
-        else:
-            squares = xp.sum(x * x, axis=1, keepdims=True)
-            found = (x @ columns) / xp.sqrt(squares)
-    sound = xp.isfinite(squares) & (squares > least)
-    if bool(xp.all(sound)):
-        return found
-    return xp.where(sound, found, directions(x) @ columns)
+    return directions(x) @ directions(a).T
 
 
 def _angular(xp: Any, x: Array, a: Array, width: float) -> Array:
     cosines = _cosine(xp, x, a, width)
-    # At a right angle's distance from the ends, where the slope of arccos is infinite.
+    # At a right angle's distance from the ends, where the slope of arcsin is infinite.
     inside = xp.abs(cosines) < 1
-    angles = xp.acos(xp.where(inside, cosines, xp.zeros_like(cosines)))
-    return xp.where(inside, 1 - angles * (2 / np.pi), xp.sign(cosines))
+    angles = xp.asin(xp.where(inside, cosines, xp.zeros_like(cosines)))
+    return xp.where(inside, angles * (2 / np.pi), xp.sign(cosines))
 
 
 def _squared(xp: Any, x: Array, a: Array) -> Array:

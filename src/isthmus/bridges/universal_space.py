@@ -1,7 +1,7 @@
 """A hub of N spaces: one universe that each is mapped to and from, N fits instead of N²."""
 
 from collections.abc import Iterable, Mapping
-from itertools import combinations, permutations
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -11,17 +11,27 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.bridges.affine import Affine
 from isthmus.bridges.bridge import Bridge
-from isthmus.bridges.choice import check_relation, pair_score
-from isthmus.bridges.consensus import Frame, Links, check_connected, frames
+from isthmus.bridges.choice import pair_score
+from isthmus.bridges.consensus import Frame, Links, check_connected, frames, widths_of
+from isthmus.bridges.familiarity import Familiarity
 from isthmus.bridges.hub_file import read_hub, write_hub
-from isthmus.bridges.items import Rows, all_items, mean_codes, rows_of, shared_items, with_others
-from isthmus.bridges.joining import joined
+from isthmus.bridges.hub_proof import familiar, path_error, prove
+from isthmus.bridges.hub_summary import as_text, facts
+from isthmus.bridges.items import (
+    Rows,
+    all_items,
+    check_shared,
+    mean_codes,
+    rows_of,
+    shared_items,
+    with_others,
+)
+from isthmus.bridges.joining import joined, scatter_of
 from isthmus.bridges.orthogonal import Orthogonal
-from isthmus.core.arrays import Array
+from isthmus.core.arrays import Array, matrix, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
-from isthmus.core.neighbors import partner_ranks
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.spaces.fingerprint import Fingerprint
@@ -38,8 +48,8 @@ CARD = Card(
 
 Form = Literal["orthogonal", "ridge"]
 
-#: Held-out items that a score rests on at most, and items below which nothing is held out.
-_HELD_OUT, _FEW, _PROOF = 1000, 10, 20
+#: Items that every space must share with the others, and others' items to tell a joining one from.
+_FEW, _HELD_OUT = 10, 1000
 #: A mean this many spreads from zero is shifted away before a product, as ``LinearMap`` does.
 _FAR = 100.0
 
@@ -80,6 +90,8 @@ class UniversalSpace(BaseEstimator):
     scores_ : by name, how well a held-out item finds itself among the other spaces' mean codes
     direction_scores_ : by (source, target), how well its translation finds the true partner
     items_ : (n,) int64 keys of the fitted items;  codes_ : (n, k) float32, their mean codes
+    missing_ : by name, how many of these items a space does not have
+    familiarities_ : by name, what ``confidence`` judges by
 
     Raises
     ------
@@ -88,7 +100,8 @@ class UniversalSpace(BaseEstimator):
     NoRelationFound
         When a space's held-out items are not found better than by chance.
     InputError
-        On values that cannot be used, an id with two vectors, or a strange name.
+        On values that cannot be used, an id with two vectors, a strange name, or a space that
+        shares fewer than 10 items with the others.
 
     References
     ----------
@@ -120,6 +133,8 @@ class UniversalSpace(BaseEstimator):
     text_: bool
     items_: np.ndarray
     codes_: np.ndarray
+    missing_: dict[str, int]
+    familiarities_: dict[str, Familiarity]
 
     def __init__(
         self, *, form: Form = "orthogonal", dim: int | None = None, holdout: float = 0.2,
@@ -137,20 +152,26 @@ class UniversalSpace(BaseEstimator):
         """
         rows = all_items(spaces, mask, seed=self.seed, operation="UniversalSpace.fit")
         self._check_parameters([r.vectors.shape[1] for r in rows.values()])
-        limit = self.holdout * 2.0**64 if len(shared_items(rows)) >= _FEW else 0.0
-        held = {s: r.lots < np.uint64(limit) for s, r in rows.items()}
+        held = {s: r.lots < np.uint64(self.holdout * 2.0**64) for s, r in rows.items()}
         train = {s: r.select(~held[s]) for s, r in rows.items()}
         links = {}
         for a, b in combinations(train, 2):
             i, j = train[a].common(train[b])
             if len(i):
                 links[a, b] = Moments.of(train[a].vectors[i], train[b].vectors[j], keeps="cross")
+        check_connected(tuple(rows), links)
+        check_shared(rows, _FEW)
         self._settle(tuple(rows), links, {s: r.fingerprint for s, r in rows.items()})
         if self.form == "ridge":
             self._regress(train)
         self.items_, self.codes_ = mean_codes(train, self._encode_rows)
         self.text_ = next(iter(rows.values())).text
-        self._prove({s: r.select(held[s]) for s, r in rows.items()})
+        away = {s: r.select(held[s]) for s, r in rows.items()}
+        self.scores_, self.direction_scores_ = prove(away, self._encode_rows, self.transform)
+        shared = shared_items(rows)
+        for s, r in train.items():
+            self.missing_[s] = len(self.items_) - int(np.isin(r.keys, self.items_).sum())
+            self.familiarities_[s] = familiar(r, away[s], shared, seed=self.seed)
         return self
 
     def fit_moments(self, links: Links) -> Self:
@@ -162,31 +183,25 @@ class UniversalSpace(BaseEstimator):
         if self.form != "orthogonal":
             raise InputError("UniversalSpace.fit_moments", f"form={self.form!r}",
                              "'orthogonal': regressions need the items", "Use fit.")  # fmt: skip
-        names = tuple(dict.fromkeys(name for link in links for name in link))
-        widths: dict[str, set[int]] = {name: set() for name in names}
-        for (a, b), moments in links.items():
-            widths[a].add(moments.dims[0])
-            widths[b].add(moments.dims[1])
-        known = {tuple(sorted(link)) for link in links}
-        if len(names) < 2 or len(known) < len(links) or any(len(w) > 1 for w in widths.values()):
-            raise InputError("UniversalSpace.fit_moments", f"moments of {list(links)}",
-                             "one of each two spaces, each space of one width")  # fmt: skip
-        self._check_parameters([w.pop() for w in widths.values()])
-        self._settle(names, links, {})
+        widths = widths_of(links)
+        self._check_parameters(list(widths.values()))
+        self._settle(tuple(widths), links, {})
         self.items_, self.codes_ = np.empty(0, np.int64), np.empty((0, self.dim_), np.float32)
         return self
 
-    def add(self, name: str, X: Any, ids: Any = None) -> Self:
+    def add(self, name: str, X: Any, ids: Any = None, *, mask: Any = None) -> Self:
         """Let a new encoder join from the items it shares with the hub; no other space changes.
 
-        X (n, d) under ``ids`` (n,), or a Space. Rows of items that the hub does not know help
-        to place and weigh the new space. About 50 common items are enough to begin with.
+        X (n, d) under ``ids`` (n,), or a Space; rows where ``mask`` (n,) is False are not read.
+        Rows of items that the hub does not know help to place and weigh the new space. About 50
+        common items are enough to begin with.
         """
         check_is_fitted(self)
         where = f"UniversalSpace.add {name!r}"
         if not isinstance(name, str) or not name or name in self.names_:
             raise InputError(where, f"the name {name!r}", f"a new one, not of {list(self.names_)}")
-        rows = rows_of(name, X if ids is None else (ids, X), seed=self.seed, operation=where)
+        given = X if ids is None else (ids, X)
+        rows = rows_of(name, given, mask=mask, seed=self.seed, operation=where)
         if len(self.items_) and rows.text != self.text_:
             raise InputError(
                 where, "ids of another kind", f"{'text' if self.text_ else 'integers'}"
@@ -198,7 +213,7 @@ class UniversalSpace(BaseEstimator):
         x, codes = rows.vectors, self.codes_.astype(np.float64)
         mean = x.mean(axis=0)
         spread = float(np.sqrt(np.mean(np.sum((x - mean) ** 2, axis=1)))) or 1.0
-        x, known, scatter = (x - mean) / spread, codes[j], _scatter(codes)
+        x, known, scatter = (x - mean) / spread, codes[j], scatter_of(codes)
         rest = codes[np.setdiff1d(np.arange(len(codes)), j)[:_HELD_OUT]]
         # Codes count by what becomes of them in the spaces of the hub.
         view = np.concatenate(
@@ -214,7 +229,7 @@ class UniversalSpace(BaseEstimator):
         else:
             unknown = x[np.setdiff1d(np.arange(len(x)), i)[:_HELD_OUT]]
             back, _, _ = joined(
-                known, x[i], _scatter(x), others=unknown, view=np.eye(x.shape[1]),
+                known, x[i], scatter_of(x), others=unknown, view=np.eye(x.shape[1]),
                 orthogonal=False, rng=self.seed,
             )  # fmt: skip
             self.encoders_[name] = turn / spread, place - mean @ turn / spread
@@ -223,6 +238,8 @@ class UniversalSpace(BaseEstimator):
         self.names_ = (*self.names_, name)
         self.centres_[name], self.spreads_[name], self.alphas_[name] = mean, spread, alpha
         self.fingerprints_[name], self.counts_[name] = rows.fingerprint, len(i)
+        self.missing_[name] = len(self.items_) - len(i)
+        self.familiarities_[name] = Familiarity.of(rows.vectors, rows.vectors[:0], rng=self.seed)
         self.scores_[name] = pair_score(ranks, len(i) + len(rest))
         return self
 
@@ -253,7 +270,19 @@ class UniversalSpace(BaseEstimator):
             target=self.fingerprints_[target], scores=scores,
             pairs=min(self.counts_[source], self.counts_[target]),
             holdout={"test": self.holdout, "seed": self.seed} if scores else None,
+            familiarity=self.familiarities_.get(source),
         )  # fmt: skip
+
+    def confidence(self, X: Array, space: str) -> np.ndarray:
+        """How much each vector of X (n, d) looks like those of ``space``, (n,), as bridges say it.
+
+        A conformal p-value in (0, 1], calibrated on held-out items.
+        """
+        if self._known(space) not in self.familiarities_:
+            raise InputError("UniversalSpace.confidence", f"no vectors of {space!r} seen",
+                             "a hub fitted on rows")  # fmt: skip
+        x = to_numpy(matrix("X", X, operation="UniversalSpace.confidence"))
+        return self.familiarities_[space].confidence(x)
 
     def cycle_error(self, path: Iterable[str]) -> float:
         """How far going along ``path`` (three names or more) ends from going straight.
@@ -263,12 +292,7 @@ class UniversalSpace(BaseEstimator):
         path = [self._known(name) for name in path]
         if len(path) < 3:
             raise InputError("UniversalSpace.cycle_error", f"path {path}", "at least three names")
-        way = self.encoders_[path[0]][0]
-        for middle in path[1:-1]:
-            way = way @ (self.decoders_[middle][0] @ self.encoders_[middle][0])
-        last = self.decoders_[path[-1]][0]
-        straight = self.encoders_[path[0]][0] @ last
-        return float(np.linalg.norm(way @ last - straight) / np.linalg.norm(straight))
+        return path_error(self.encoders_, self.decoders_, path)
 
     def save(self, path: str | Path) -> Path:
         """Write the hub as one file (safetensors and JSON), atomically; returns its path."""
@@ -279,6 +303,14 @@ class UniversalSpace(BaseEstimator):
     def load(cls, path: str | Path) -> "UniversalSpace":
         """Read a hub's file; raises FormatError on anything that ``save`` did not write."""
         return read_hub(cls, Path(path))
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the hub is and how well it does, as plain data for JSON; no weights."""
+        check_is_fitted(self)
+        return facts(self)
+
+    def __str__(self) -> str:
+        return as_text(facts(self)) if hasattr(self, "names_") else repr(self)
 
     def _check_parameters(self, widths: list[int]) -> None:
         if self.form not in ("orthogonal", "ridge"):
@@ -305,6 +337,7 @@ class UniversalSpace(BaseEstimator):
         self.alphas_ = dict.fromkeys(names, 0.0)
         self.counts_ = {s: max(m.n for pair, m in links.items() if s in pair) for s in names}
         self.scores_, self.direction_scores_ = {}, {}
+        self.missing_, self.familiarities_ = {}, {}
 
     def _put(self, name: str, frame: Frame) -> None:
         turn, place = frame.turn, frame.place
@@ -330,22 +363,6 @@ class UniversalSpace(BaseEstimator):
         centre = self.centres_[name]
         coded: np.ndarray = (x - centre) @ coef + (offset + centre @ coef)
         return coded
-
-    def _prove(self, held: dict[str, Rows]) -> None:
-        """Held-out scores of every space in the universe, and of every direction."""
-        for s, (x, others) in with_others(held, self._encode_rows):
-            if len(x) > 1:
-                own = self._encode_rows(s, x[:_HELD_OUT])
-                ranks = 1 / partner_ranks(own, others[:_HELD_OUT])
-                self.scores_[s] = pair_score(ranks, len(ranks))
-                if len(ranks) >= _PROOF:
-                    check_relation(self.scores_[s], f"space {s!r} into the hub")
-        for a, b in permutations(held, 2):
-            i, j = (side[:_HELD_OUT] for side in held[a].common(held[b]))
-            if len(i) > 1:
-                translated = self.transform(held[a].vectors[i], a, b)
-                ranks = 1 / partner_ranks(translated, held[b].vectors[j])
-                self.direction_scores_[a, b] = {"mrr": pair_score(ranks, len(ranks))}
 
     def _map(self, source: str, target: str) -> Any:
         """The map from source to target folded into one linear map."""
@@ -379,9 +396,3 @@ class UniversalSpace(BaseEstimator):
 def _ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     fitted = Affine().fit(x, y)
     return fitted.coef_, fitted.intercept_ - fitted.origin_ @ fitted.coef_, fitted.alpha_
-
-
-def _scatter(x: np.ndarray) -> np.ndarray:
-    centred = x - x.mean(axis=0)
-    found: np.ndarray = centred.T @ centred / len(x)
-    return found

@@ -16,7 +16,7 @@ def evaluate(
     bridge: Annotated[
         list[Path],
         typer.Option(
-            "--bridge", "-b", readable=False, help="A bridge file, either direction; repeat."
+            "--bridge", "-b", readable=False, help="A bridge, either direction, or a hub; repeat."
         ),
     ],
     queries: Annotated[
@@ -41,6 +41,7 @@ def evaluate(
     result is marked provisional.
     """
     import isthmus
+    from isthmus.bridges.hub_bridge import bridge_from
     from isthmus.report.html import report as write_report
     from isthmus.spaces.files import check_folder
 
@@ -49,7 +50,7 @@ def evaluate(
     old, new = isthmus.open(source), isthmus.open(target)
     stems = [path.stem for path in bridge]
     bridges = {
-        path.stem if stems.count(path.stem) == 1 else str(path): isthmus.load(path)
+        path.stem if stems.count(path.stem) == 1 else str(path): bridge_from(path, old, new)
         for path in bridge
     }
     result = isthmus.evaluate(

@@ -12,6 +12,7 @@ from isthmus.cli.demo import demo
 from isthmus.cli.doctor import doctor
 from isthmus.cli.evaluate import evaluate
 from isthmus.cli.fit import fit
+from isthmus.cli.hub import hub
 from isthmus.cli.info import info
 from isthmus.cli.jobs import jobs
 from isthmus.cli.methods import methods
@@ -38,6 +39,11 @@ VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
     ),
     (compare, "How do two spaces relate?", "isthmus compare old.parquet new.npz"),
     (fit, "Fit a bridge from one space to another, and prove it.", _FIT),
+    (
+        hub,
+        "Fit one hub over many spaces, and prove it.",
+        "isthmus hub de.parquet fr.npz en.npz -o hub.isthmus",
+    ),
     (
         translate,
         "Carry a collection across a bridge.",

@@ -25,7 +25,7 @@ def plan(
     bridge: Annotated[
         list[Path] | None,
         typer.Option(
-            "--bridge", "-b", readable=False, help="A bridge file; repeat. Fitted here when none."
+            "--bridge", "-b", readable=False, help="A bridge or hub; repeat. Fitted here when none."
         ),
     ] = None,
     k: Annotated[int, typer.Option(help="Places of the ranking that count.")] = 10,
@@ -47,6 +47,7 @@ def plan(
     the new encoder's own neighbours count as relevant, and the result is marked provisional.
     """
     import isthmus
+    from isthmus.bridges.hub_bridge import bridge_from
     from isthmus.spaces.files import atomic_write, check_folder
 
     for path in (report, save):
@@ -55,7 +56,7 @@ def plan(
     spaces = isthmus.open(old), isthmus.open(new)
     found = isthmus.plan(
         *spaces, qrels=qrels, k=k, budget=budget, rng=seed,
-        bridges=[isthmus.load(path) for path in bridge] if bridge else None,
+        bridges=[bridge_from(path, *spaces) for path in bridge] if bridge else None,
         queries=None if queries is None else isthmus.open(queries),
         old_queries=None if old_queries is None else isthmus.open(old_queries),
     )  # fmt: skip

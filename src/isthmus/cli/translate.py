@@ -13,9 +13,21 @@ from isthmus.cli.console import Json, note, progress, show
 def translate(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="The collection to translate.")],
     bridge: Annotated[
-        Path, typer.Option("--bridge", "-b", readable=False, help="A file written by fit.")
+        Path, typer.Option("--bridge", "-b", readable=False, help="A file written by fit or hub.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", readable=False, help="The folder to write.")],
+    source_name: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NAME",
+            show_default="recognised",
+            help="Of a hub: which of its spaces SOURCE is of.",
+        ),
+    ] = None,
+    target_name: Annotated[
+        str | None, typer.Option("--to", metavar="NAME", help="Of a hub: into which of its spaces.")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="float32, float16 or float64.")] = "float32",
     scale: Annotated[float | None, typer.Option(help="Scale of int8 vectors.")] = None,
     drop_invalid: Annotated[
@@ -36,14 +48,16 @@ def translate(
     run again, and ends with the same bytes, on any engine. Ray joins the cluster at RAY_ADDRESS.
     """
     import isthmus
+    from isthmus.bridges.hub_bridge import bridge_from
     from isthmus.engine import named
 
     place = named(engine, workers=workers)
     space = isthmus.open(source, scale=scale)
+    across = bridge_from(bridge, source_name or space, target_name)
     # Ray tells of workers that died on stdout, which is the answer's.
     with contextlib.redirect_stdout(sys.stderr), progress("translate", len(space)) as advance:
         moved = isthmus.translate(
-            space, isthmus.load(bridge), out,
+            space, across, out,
             dtype=dtype, drop_invalid=drop_invalid, progress=advance, engine=place,
         )  # fmt: skip
     if drop_invalid:

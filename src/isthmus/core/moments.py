@@ -31,8 +31,11 @@ from isthmus.core.errors import InputError
 
 Keeps = Literal["all", "source", "cross"]
 
-#: Rows per block: large enough for the matrix product to run at full rate, small enough for cache.
-BLOCK = 4096
+#: Rows per block: large enough for the matrix product to run at full rate and for adding its result
+#: up to cost little beside it.
+BLOCK = 8192
+#: Rows whose norms and sums are taken at once: they stay in a core's own cache.
+_STRIP = 512
 
 #: A column whose squared mean exceeds its variance by this factor loses too many digits in an
 #: unshifted float32 product; below it the shift would only cost a pass over the data.
@@ -315,13 +318,16 @@ def _accumulate(
                 if i == j and (keeps == "cross" or (keeps == "source" and i)):
                     continue
                 m[place[i], place[j]] += to_numpy(left.T @ sides[j])
-        # Norms and the constant 1 ride along as three thin rows.
-        thin = _thin(sides)
-        for i, left in enumerate(sides):
-            m[place[i], d:] += to_numpy(thin @ left).T
-        # Fourth powers are summed in float64: |x|⁴ leaves float32's range long before |x|² does.
-        corner = to_numpy(thin).astype(np.float64)
-        m[d:, d:] += corner @ corner.T
+        # Norms and the constant 1 ride along as three thin rows, strip by strip while in cache.
+        count = sides[0].shape[0]
+        for strip in row_blocks(count, _STRIP if is_numpy(x) else count):
+            parts = [side[strip, :] for side in sides]
+            thin = _thin(parts)
+            for i, part in enumerate(parts):
+                m[place[i], d:] += to_numpy(_thin_products(thin, part)).T
+            # Fourth powers are summed in float64: |x|⁴ leaves float32's range long before |x|².
+            corner = to_numpy(thin).astype(np.float64)
+            m[d:, d:] += corner @ corner.T
     for upper, lower in combinations([*place, slice(d, None)], 2):
         m[lower, upper] = m[upper, lower].T
     return m
@@ -336,6 +342,11 @@ def _shifted(block: Array, origin: np.ndarray, buffers: dict[int, np.ndarray], k
     if key not in buffers:
         buffers[key] = np.empty((BLOCK, block.shape[1]), dtype=block.dtype)
     return np.subtract(block, origin.astype(block.dtype), out=buffers[key][: len(block)])
+
+
+def _thin_products(thin: Array, block: Array) -> Array:
+    """``thin`` (3, rows) times ``block`` (rows, d): NumPy is faster row by row."""
+    return np.stack([row @ block for row in thin]) if is_numpy(block) else thin @ block
 
 
 def _thin(sides: list[Array]) -> Array:

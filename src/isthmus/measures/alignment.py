@@ -8,10 +8,10 @@ import numpy as np
 from isthmus.core.arrays import Array, matrix, namespace, paired, row_blocks, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
-from isthmus.core.moments import Moments
+from isthmus.core.moments import BLOCK, Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import BLOCK, Z95, squares, unit_rows, upper_tail
+from isthmus.measures.rows import Z95, squares, unit_rows, upper_tail
 
 CARD = Card(
     name="alignment",

@@ -4,14 +4,14 @@ import math
 
 import numpy as np
 
-from isthmus.core.arrays import Array, paired
+from isthmus.core.arrays import Array, paired, row_blocks
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.canonical import check_room, span
-from isthmus.measures.procrustes_angular import LARGE_BIAS, few_rows, procrustes_angular
-from isthmus.measures.rows import influence_interval
+from isthmus.measures.procrustes_angular import LARGE_BIAS, angle_and_error, few_rows
+from isthmus.measures.rows import BLOCK, Form, along, influence_interval
 
 CARD = Card(
     name="alpha_shape",
@@ -88,8 +88,10 @@ def alpha_shape(x: Array, y: Array | None = None, *, alpha: float = 0.5) -> Scor
         bases.append(u)
         spreads.append((s / math.sqrt(float(s @ s))).astype(u.dtype))
         mixed.append(alpha * spreads[-1] + (1 - alpha) / math.sqrt(len(s)))
-    angle = procrustes_angular(bases[0] * mixed[0], bases[1] * mixed[1])
-    influences = _influence(bases, spreads, mixed, alpha)
+    angle, _, turn = angle_and_error(
+        bases[0] * mixed[0], bases[1] * mixed[1], operation="alpha_shape"
+    )
+    influences = _influence(bases, spreads, mixed, turn, alpha)
     slope = max(math.sin(angle.value), np.finfo(float).tiny)
     ci = influence_interval(angle.value, [influences / slope])
     bias = angle.parts["bias"]
@@ -117,36 +119,41 @@ def alpha_shape(x: Array, y: Array | None = None, *, alpha: float = 0.5) -> Scor
 
 
 def _influence(
-    bases: list[np.ndarray], spreads: list[np.ndarray], mixed: list[np.ndarray], alpha: float
+    bases: list[np.ndarray],
+    spreads: list[np.ndarray],
+    mixed: list[np.ndarray],
+    polar: np.ndarray,
+    alpha: float,
 ) -> np.ndarray:
     r"""Influence (n,) of each row on minus the similarity N / (A_x A_y).
 
     In the axes of each side, rows are a = √n u, covariances σ² with sum one, and the map to X^φ
     is T = α + (1-α) / (σ √r), of size A² = Σ φ², φ = σT. The numerator N = |P|_* with P = φ_x M φ_y
-    moves by G : dP, G = polar factor of P. A row moves the covariance, hence T, by divided
-    differences of 1/√λ, and the total variance, by which α is divided.
+    moves by G : dP, G = ``polar``, that factor of P. A row moves the covariance, hence T, by
+    divided differences of 1/√λ, and the total variance, by which α is divided.
     """
     n = len(bases[0])
-    a, b = (math.sqrt(n) * u for u in bases)
     product = (mixed[0][:, None] * (bases[0].T @ bases[1])) * mixed[1]
-    u, singular, vt = np.linalg.svd(product, full_matrices=False)
-    polar, size = u @ vt, float(singular.sum())
-    total = np.einsum("ij,ij->i", (a * mixed[0]) @ polar, b * mixed[1]) / size
-    for rows, s, phi, half in (
-        (a, spreads[0], mixed[0], product @ polar.T),
-        (b, spreads[1], mixed[1], product.T @ polar),
+    size = float(np.vdot(polar, product))
+    forms = [Form(n / size * mixed[0][:, None] * polar * mixed[1])]
+    linear = []
+    for s, phi, half in (
+        (spreads[0], mixed[0], product @ polar.T),
+        (spreads[1], mixed[1], product.T @ polar),
     ):
         white = (1 - alpha) / math.sqrt(len(s))
         h = (s / phi)[:, None] * half
         h = (h + h.T) / 2
-        square = rows**2
-        variance = square @ s**2
         # What the row does to the map, through its shape and through the total variance ...
-        quadratic = -white * h / np.add.outer(s, s)
-        total += np.einsum("ij,ij->i", rows @ quadratic, rows) / size
-        total -= alpha / 2 * float(np.trace(h)) * variance / size
+        forms.append(Form(-n / size * white * h / np.add.outer(s, s), symmetric=True))
+        variance = -alpha / 2 * float(np.trace(h)) / size * s**2
         # ... and to the size of what comes out.
-        grown = alpha * white * (square @ s - float(s.sum()) * variance)
-        total -= grown / (2 * float(phi @ phi))
+        variance -= alpha * white * (s - float(s.sum()) * s**2) / (2 * float(phi @ phi))
+        linear.append(n * variance)
+    total = np.empty(n)
+    for rows in row_blocks(n, BLOCK):
+        a, b = (side[rows] for side in bases)
+        total[rows] = forms[0].of(a, b) + forms[1].of(a, a) + forms[2].of(b, b)
+        total[rows] += along(a**2, linear[0]) + along(b**2, linear[1])
     similarity = size / math.sqrt(float(mixed[0] @ mixed[0]) * float(mixed[1] @ mixed[1]))
     return np.asarray(-similarity * total, dtype=np.float64)

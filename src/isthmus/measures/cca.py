@@ -2,13 +2,17 @@ r"""CCA: how well the best-correlated directions of two spaces agree."""
 
 import math
 
-import numpy as np
-
 from isthmus.core.arrays import Array, paired
 from isthmus.core.card import Card, Paper
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.canonical import check_room, overlap_influence, overlap_test, span
+from isthmus.measures.canonical import (
+    check_room,
+    correlations,
+    overlap_influence,
+    overlap_test,
+    span,
+)
 from isthmus.measures.rows import influence_interval
 
 CARD = Card(
@@ -75,7 +79,7 @@ def cca(x: Array, y: Array | None = None) -> Score:
     u, v = bases
     cross = u.T @ v
     rank = min(cross.shape)
-    rho = np.minimum(np.linalg.svd(cross, compute_uv=False), 1.0)
+    rho = correlations(cross)
     value = float(rho @ rho) / rank
     mean, z, p = overlap_test(u, v, cross)
     chance = mean / rank

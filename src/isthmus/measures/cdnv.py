@@ -1,17 +1,19 @@
 r"""CDNV: how wide classes are for the distance between them, and what that allows few shots."""
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
-from isthmus.core.arrays import Array, like, matrix, namespace, to_numpy
+from isthmus.core.arrays import Array, like, matrix, namespace, row_blocks, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.classes import codes, indicators
-from isthmus.measures.rows import influence_interval
+from isthmus.measures.classes import class_sums, codes
+from isthmus.measures.rows import influence_interval, squares
 
 CARD = Card(
     name="cdnv",
@@ -28,6 +30,9 @@ CARD = Card(
     "of classes moves it more.",
     rough=(100, 50),
 )
+
+#: Rows of a block that stays in cache.
+_ROWS = 512
 
 
 @register(CARD)
@@ -77,10 +82,9 @@ def cdnv(x: Array, labels: Any, *, shots: int | None = None) -> Score:
             "cdnv", f"{int((sizes < 2).sum())} of {len(sizes)} classes with one row",
             "at least 2 rows a class", "Leave these classes out.",
         )  # fmt: skip
-    rest, means, member = centred_classes(x, numbers, sizes)
-    xp = namespace(rest)
-    squares = to_numpy(xp.sum(rest * rest, axis=1))
-    spread = np.bincount(numbers, squares) / (sizes - 1)
+    seen = Classes.of(x, numbers, sizes)
+    means, own = seen.means, seen.squares()
+    spread = np.bincount(numbers, own) / (sizes - 1)
     apart = np.array([np.sum((means - mean) ** 2, axis=1) for mean in means])
     scale = float(np.trace(means @ means.T)) + float(spread.sum())
     np.fill_diagonal(apart, np.inf)
@@ -95,8 +99,10 @@ def cdnv(x: Array, labels: Any, *, shots: int | None = None) -> Score:
     inverse = 1 / apart
     pull = pairs * inverse
     lean = 2 * (pull.sum(axis=1)[:, None] * means - pull @ means)
-    along = to_numpy(xp.sum(rest * (member @ like(lean, rest)), axis=1))
-    change = (inverse.sum(axis=1) / 2)[numbers] * (squares - spread[numbers]) - along
+    along = np.empty(len(numbers))
+    for rows, rest in seen.rests():
+        along[rows] = np.einsum("ij,ij->i", rest, lean.astype(rest.dtype)[numbers[rows]])
+    change = (inverse.sum(axis=1) / 2)[numbers] * (own - spread[numbers]) - along
     influence = change * (len(numbers) / sizes)[numbers] / count
     error = 4 * (len(sizes) - 1) * (1 + (shots or math.inf) ** -0.5) ** 2 * value
     noise = (spread / sizes)[:, None] + spread / sizes
@@ -113,18 +119,49 @@ def cdnv(x: Array, labels: Any, *, shots: int | None = None) -> Score:
     )  # fmt: skip
 
 
-def centred_classes(
-    x: Array, numbers: np.ndarray, sizes: np.ndarray
-) -> tuple[Array, np.ndarray, Array]:
-    """Rows minus the mean of their class (n, d), the means about their middle, and indicators.
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Rows (n, d) seen from the means of their classes, block by block and in one unit of length.
 
-    All in float64, the rows and the indicators (n, g) of x's own kind, in one unit of length.
+    Rows in their own precision, sums over them in float64. ``means`` (g, d) are about ``middle``
+    (d,), the mean of all rows; ``numbers`` (n,) are the classes.
     """
-    xp = namespace(x)
-    wide = xp.astype(x, xp.float64)
-    # The first mean takes the offset away; the second pass sees small numbers alone.
-    wide = wide - xp.mean(wide, axis=0)
-    wide = wide / (float(xp.max(xp.abs(wide))) or 1.0)
-    member = like(indicators(numbers), wide)
-    means = to_numpy(member.T @ wide) / sizes[:, None]
-    return wide - member @ like(means, wide), means - means.mean(axis=0), member
+
+    x: Array
+    numbers: np.ndarray
+    means: np.ndarray
+    middle: np.ndarray
+    unit: float
+
+    @classmethod
+    def of(cls, x: Array, numbers: np.ndarray, sizes: np.ndarray) -> Self:
+        """Of checked rows and their class numbers; ``sizes`` (g,) are positive."""
+        xp = namespace(x)
+        peak = max(float(xp.max(x)), -float(xp.min(x))) or 1.0
+        # Squares stay within range.
+        unit = 1.0 if 1e-12 < peak < 1e12 else peak
+        # From one of the rows everything lies near, however far off they all are.
+        origin = to_numpy(x[:1, :])[0]
+        sums = np.zeros((len(sizes), len(origin)))
+        for rows in row_blocks(len(numbers), _ROWS):
+            near = x[rows, :] - like(origin, x)
+            if unit != 1.0:
+                near = near / unit
+            sums += class_sums(to_numpy(near), numbers[rows], len(sizes))
+        means = sums / sizes[:, None]
+        middle = sizes @ means / len(numbers)
+        return cls(x, numbers, means - middle, origin + middle * unit, unit)
+
+    def rests(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Blocks of rows less the mean of their class, and which rows they are."""
+        xp, table = namespace(self.x), like(self.middle + self.means * self.unit, self.x)
+        numbers = xp.asarray(self.numbers, device=getattr(self.x, "device", None))
+        for rows in row_blocks(len(self.numbers), _ROWS):
+            rest = self.x[rows, :] - xp.take(table, numbers[rows], axis=0)
+            if self.unit != 1.0:
+                rest = rest / self.unit
+            yield rows, to_numpy(rest)
+
+    def squares(self) -> np.ndarray:
+        """The squared distance of every row from the mean of its class, (n,) float64."""
+        return np.concatenate([squares(rest) for _, rest in self.rests()])

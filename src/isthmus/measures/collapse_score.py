@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaincc
 
-from isthmus.core.arrays import Array, like, matrix, namespace, to_numpy
+from isthmus.core.arrays import Array, matrix
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
+from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.cdnv import centred_classes
+from isthmus.measures.cdnv import Classes
 from isthmus.measures.classes import codes
-from isthmus.measures.rows import jackknife
+from isthmus.measures.rows import jackknife, squares
 
 CARD = Card(
     name="collapse_score",
@@ -70,20 +71,20 @@ def collapse_score(x: Array, labels: Any) -> Score:
     numbers, sizes = codes(labels, x.shape[0], operation="collapse_score")
     if sizes.max() < 2:
         raise InputError("collapse_score", "roles of one row each", "a role with 2 rows or more")
-    rest, means, member = centred_classes(x, numbers, sizes)
-    xp, n = namespace(rest), len(numbers)
-    own = to_numpy(xp.sum(rest * rest, axis=1))  # squared distance from the role's mean
-    middle = sizes @ means / n
-    placed = rest + member @ like(means - middle, rest)
-    a = to_numpy(xp.sum(placed * placed, axis=1))  # and from that of all rows
-    scatter = to_numpy(placed.T @ placed)
+    seen, n = Classes.of(x, numbers, sizes), len(numbers)
+    means, own, a = seen.means, np.empty(n), np.empty(n)
+    for rows, rest in seen.rests():
+        own[rows] = squares(rest)  # squared distance from the role's mean
+        rest += means.astype(rest.dtype)[numbers[rows]]
+        a[rows] = squares(rest)  # and from that of all rows
+    scatter = Moments.of(x).scatter_xx / seen.unit**2
     role = np.bincount(numbers, own)
     inside = sizes * role  # Σ over pairs i < j within a role
     # Between roles every term is positive: nothing cancels where roles have collapsed.
     apart = np.array([np.sum((means - mean) ** 2, axis=1) for mean in means])
     outside = float(np.outer(role, sizes).sum() - role @ sizes + sizes @ apart @ sizes / 2)
     within, between = sizes * (sizes - 1) / 2, (n**2 - int(sizes @ sizes)) / 2
-    if not outside > 1e-24 * n**2:
+    if not outside > 0:
         raise InputError("collapse_score", f"x whose {n} rows are all equal", "rows that vary")
     typical = outside / between
     value = math.sqrt(inside.sum() / within.sum() / typical)

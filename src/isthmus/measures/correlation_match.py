@@ -1,6 +1,5 @@
 r"""Correlation match: how well single columns of two spaces correlate with their best partners."""
 
-import math
 from typing import Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.permutation_procrustes import against_shuffles
-from isthmus.measures.rows import centred, influence_interval
+from isthmus.measures.rows import influence_interval, pairs_influence
 
 CARD = Card(
     name="correlation_match",
@@ -98,7 +97,7 @@ def correlation_match(
     rho = np.clip(moments.scatter_xy / scale, -1.0, 1.0)
     rows, columns, weights = _partners(rho, hard=hard)
     value = float(rho[rows, columns] @ weights)
-    influences = _influence(x, y, moments, units, (rows, columns, weights), rho)
+    influences = pairs_influence(x, y, moments, (rows, columns), rho[rows, columns], weights)
     ci = influence_interval(value, [influences])
 
     def matched(cross: np.ndarray) -> float:
@@ -169,22 +168,3 @@ def _numbers(
     of_x, of_y = np.full(dx, -1), np.full(dy, -1)
     of_x[rows], of_y[columns] = columns, rows
     return of_x, of_y
-
-
-def _influence(
-    x: Array,
-    y: Array,
-    moments: Moments,
-    units: tuple[np.ndarray, np.ndarray],
-    pairs: tuple[np.ndarray, np.ndarray, np.ndarray],
-    rho: np.ndarray,
-) -> np.ndarray:
-    """Influence (n,) of each row: Σ w (a b - ρ (a² + b²) / 2) over pairs of standardised a, b."""
-    rows, columns, weights = pairs
-    found = rho[rows, columns]
-    root = math.sqrt(moments.n)
-    parts = []
-    for u, v in zip(centred(x, moments.mean_x), centred(y, moments.mean_y), strict=True):
-        a, b = (u * (root / units[0]))[:, rows], (v * (root / units[1]))[:, columns]
-        parts.append((a * b - found / 2 * (a**2 + b**2)) @ weights)
-    return np.concatenate(parts)

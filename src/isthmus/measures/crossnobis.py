@@ -4,14 +4,14 @@ from itertools import combinations
 
 import numpy as np
 
-from isthmus.core.arrays import Array, like, matrix, to_numpy
+from isthmus.core.arrays import Array, like, matrix, row_blocks, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.classes import class_sums
-from isthmus.measures.rows import check_varied, jackknife_error
+from isthmus.measures.rows import BLOCK, along, check_varied, fits_narrow, jackknife_error, squares
 
 CARD = Card(
     name="crossnobis",
@@ -81,24 +81,25 @@ def crossnobis(x: Array, *, labels: Array, groups: Array) -> Score:
 
     classes, means, root = cells(x, labels, groups, operation="crossnobis")
     width = means.shape[2]
-    # As one product: of a stack there would be one for every group.
-    whitened = (means.reshape(-1, width) @ root).reshape(means.shape) / np.sqrt(width)
-    rdm, groups_used = _distances(whitened, classes, operation="crossnobis")
+    # Absent cells stay NaN; the others as one product.
+    held = np.isfinite(means[:, :, 0])
+    whitened = np.full_like(means, np.nan)
+    whitened[held] = means[held] @ (root / np.sqrt(width)).astype(means.dtype)
+    rdm, left, used = _distances(whitened, classes, operation="crossnobis")
     above = np.triu_indices(len(classes), 1)
     value = float(rdm[above].mean())
     ci, z, p = None, None, None
-    left = _left_out(whitened, above) if len(groups_used) > 2 else None
     error = None if left is None else jackknife_error(value, [left])
     if error is not None:
         # A handful of groups: Student's t, as for p.
-        half = float(stdtrit(len(groups_used) - 1, 0.975)) * error
+        half = float(stdtrit(used - 1, 0.975)) * error
         ci = value - half, value + half
         if error > 0:
             z = value / error
-            p = float(stdtr(len(groups_used) - 1, -z))
+            p = float(stdtr(used - 1, -z))
     warnings: tuple[str, ...] = ()
-    if len(groups_used) < 10:
-        warnings = (f"{len(groups_used)} groups: interval and z are rough below 10",)
+    if used < 10:
+        warnings = (f"{used} groups: interval and z are rough below 10",)
     return Score(
         value=value,
         method=CARD.name,
@@ -117,6 +118,7 @@ def cells(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Classes (c,), their means in each group (g, c, d), NaN where absent, and W, W Wᵀ = Σ⁻¹.
 
+    The means are in the precision of x, unless that would leave its range.
     Raises InputError as ``crossnobis`` does.
     """
     x = matrix("x", x, operation=operation)
@@ -135,9 +137,15 @@ def cells(
             "Project onto fewer dimensions first (PCA).",
         )
     held = to_numpy(x).astype(np.float64)
-    held = held - held.mean(axis=0)
-    centres = _cell_means(held, own, len(classes))
-    moments = Moments.of(like(held - centres[own], x))
+    held -= held.mean(axis=0)
+    # Sums of cells, whose sums are those of classes.
+    cell = place * len(classes) + own
+    sums = class_sums(held, cell, len(names) * len(classes))
+    centres = sums.reshape(len(names), len(classes), d).sum(axis=0)
+    centres /= np.bincount(own)[:, None]
+    moments = Moments()
+    for rows in row_blocks(n, BLOCK):
+        moments.update(like(held[rows] - centres[own[rows]], x))
     check_varied("x", x, moments.scatter_xx, moments.mean_x, operation=operation)
     sigma = moments.scatter_xx / (n - len(classes))
     scale = np.sqrt(np.diag(sigma))
@@ -151,15 +159,10 @@ def cells(
             "Project onto fewer dimensions first (PCA).",
         )
     root = vectors / np.sqrt(values) / scale[:, None]
-    means = _cell_means(held, place * len(classes) + own, len(names) * len(classes))
-    return classes, means.reshape(len(names), len(classes), d), root
-
-
-def _cell_means(rows: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
-    """Mean row of every cell, (cells, d), NaN where a cell has none."""
-    sizes = np.bincount(cell, minlength=cells)[:, None]
+    kind = to_numpy(x[:1, :]).dtype if fits_narrow(moments) else np.float64
     with np.errstate(invalid="ignore"):
-        return np.asarray(class_sums(rows, cell, cells) / sizes)
+        means = (sums / np.bincount(cell, minlength=len(sums))[:, None]).astype(kind)
+    return classes, means.reshape(len(names), len(classes), d), root
 
 
 def _codes(name: str, values: Array, n: int, operation: str) -> tuple[np.ndarray, np.ndarray]:
@@ -172,44 +175,34 @@ def _codes(name: str, values: Array, n: int, operation: str) -> tuple[np.ndarray
     return found, codes
 
 
-def _products(whitened: np.ndarray, k: int, l: int) -> np.ndarray:  # noqa: E741
-    """Differences of the means of classes k and l, in groups that have both, (groups, d)."""
-    differences = whitened[:, k] - whitened[:, l]
-    return np.asarray(differences[np.isfinite(differences[:, 0])])
-
-
 def _distances(
     whitened: np.ndarray, classes: np.ndarray, *, operation: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """The matrix of distances, (c, c), and the groups that hold two classes at least."""
-    rdm = np.zeros((len(classes), len(classes)))
+) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """Distances (c, c), their mean without each group, and how many groups hold two classes.
+
+    The means are None where without some group a pair of classes is lost, or there are but two.
+    """
+    present = np.isfinite(whitened[:, :, 0])
+    several = present.sum(axis=1) > 1
+    whitened, present = whitened[several], present[several]
+    rdm, left = np.zeros((len(classes), len(classes))), np.zeros(len(whitened))
+    fewest = len(whitened)
     for k, l in combinations(range(len(classes)), 2):  # noqa: E741
-        found = _products(whitened, k, l)
-        g = len(found)
+        both = present[:, k] & present[:, l]
+        apart = whitened[both, k] - whitened[both, l]
+        g = len(apart)
         if g < 2:
             raise InputError(
                 operation,
                 f"classes {classes[k]} and {classes[l]} together in {g} groups",
                 "2 or more groups that hold both",
             )
-        total = found.sum(axis=0)
-        rdm[k, l] = rdm[l, k] = (total @ total - np.sum(found**2)) / (g * (g - 1))
-    held = np.isfinite(whitened[:, :, 0]).sum(axis=1) > 1
-    return rdm, np.flatnonzero(held)
-
-
-def _left_out(whitened: np.ndarray, above: tuple[np.ndarray, ...]) -> np.ndarray | None:
-    """The mean distance without group g, for each group; None where a pair of classes is lost."""
-    groups = np.flatnonzero(np.isfinite(whitened[:, :, 0]).sum(axis=1) > 1)
-    totals = np.zeros(len(groups))
-    for k, l in zip(*above, strict=True):  # noqa: E741
-        differences = whitened[groups, k] - whitened[groups, l]
-        has = np.isfinite(differences[:, 0])
-        differences = np.where(has[:, None], differences, 0.0)
-        left = int(has.sum()) - has
-        if left.min() < 2:
-            return None
-        total, norms = differences.sum(axis=0), np.sum(differences**2, axis=1)
-        rest = total - differences
-        totals += (np.sum(rest**2, axis=1) - (norms.sum() - norms)) / (left * (left - 1))
-    return totals / len(above[0])
+        fewest = min(fewest, g)
+        total, own = apart.sum(axis=0, dtype=np.float64), squares(apart)
+        between = float(total @ total - own.sum())
+        rdm[k, l] = rdm[l, k] = between / (g * (g - 1))
+        if fewest > 2:
+            left[both] += (between - 2 * (along(apart, total) - own)) / ((g - 1) * (g - 2))
+            left[~both] += rdm[k, l]
+    pairs = len(classes) * (len(classes) - 1) / 2
+    return rdm, left / pairs if fewest > 2 else None, len(whitened)

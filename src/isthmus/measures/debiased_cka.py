@@ -83,7 +83,7 @@ def debiased_cka(x: Array, y: Array | None = None, *, ci: bool = True) -> Score:
     check_varied("y", y, moments.scatter_yy, moments.mean_y, operation="debiased_cka")
     score = from_moments(moments)
     # Leaving one of four rows out would leave fewer rows than the estimator needs.
-    interval = jackknife(score.value, _left_out(x, y, moments)) if ci and moments.n > 4 else None
+    interval = jackknife(score.value, left_out(x, y, moments)) if ci and moments.n > 4 else None
     return Score(
         value=score.value, method=score.method, n=score.n, ci=interval, chance=score.chance,
         z=score.z, p=score.p,
@@ -161,8 +161,8 @@ def row_products(
         )  # fmt: skip
 
 
-def _left_out(x: Array, y: Array, moments: Moments) -> Iterator[np.ndarray]:
-    """The n values with one row left out, block by block."""
+def left_out(x: Array, y: Array, moments: Moments) -> Iterator[np.ndarray]:
+    """The n values of ``debiased_cka`` with one row left out, block by block."""
     n, sums = moments.n, moments.norm_sums()
     dx, d = moments.dims[0], sum(moments.dims)
     # Σa_i y_i and its kin turn every sum over a Gram row into one product.

@@ -1,14 +1,18 @@
 r"""Deconfounded CKA: what two spaces share beyond what the input already gives them both."""
 
+from collections.abc import Iterator
+from itertools import combinations
+
 import numpy as np
 
 from isthmus.core.arrays import Array, matrix, namespace, paired
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
+from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.gram import correlation, hsic, points, products
-from isthmus.measures.rows import Z95, jackknife, upper_tail
+from isthmus.measures.debiased_cka import from_moments, left_out
+from isthmus.measures.rows import Z95, check_varied, jackknife, upper_tail
 
 CARD = Card(
     name="deconfounded_cka",
@@ -17,8 +21,8 @@ CARD = Card(
         "Deconfounded Representation Similarity for Comparison of Neural Networks", "Cui et al.",
         2022,
     ),
-    cost="n^2 d + n^2",
-    memory="n d",
+    cost="n d^2",
+    memory="d^2 + n",
     invariant=("orthogonal", "isotropic_scale", "translation"),
     symmetric=True,
     given=("confound",),
@@ -31,7 +35,8 @@ CARD = Card(
     rough=ALWAYS,
 )  # fmt: skip
 
-#: Share of a space that the confound must leave for the rest to be more than rounding.
+#: Share of a space that the confound must leave for the rest to be more than rounding; more where
+#: products in float32 round.
 _LEFT = 1e-9
 #: Debiased CKA with the confound above which what is left of a side is mostly a bent confound.
 _MOST = 0.7
@@ -91,28 +96,27 @@ def deconfounded_cka(x: Array, y: Array | None = None, *, confound: Array) -> Sc
             f"confound {tuple(c.shape)} beside x {tuple(x.shape)}",
             "equally many rows, paired by position",
         )
-    sides = [
-        products(points(name, side, operation="deconfounded_cka"))
-        for name, side in (("x", x), ("y", y), ("confound", c))
-    ]
-    values, left_out = hsic(sides, x, operation="deconfounded_cka")
-    n, r = x.shape[0], correlation(values)
-    for name, shared in (("x", r[0, 2]), ("y", r[1, 2])):
-        if not 1.0 - shared**2 > _LEFT:
+    n, sides = x.shape[0], {"x": x, "y": y, "confound": c}
+    found = [_debiased(one, two, sides) for one, two in combinations(sides, 2)]
+    r = np.array([value for value, _ in found])
+    eps = float(namespace(x).finfo(x.dtype).eps)
+    for name, shared in (("x", r[1]), ("y", r[2])):
+        if not 1.0 - shared**2 > max(_LEFT, 8 * eps):
             raise InputError(
                 "deconfounded_cka",
                 f"{name} whose geometry is the confound's own",
                 "a space that differs from the confound",
             )
     value = float(_partial(r))
-    ci = jackknife(value, [_partial(correlation(left_out))]) if n > 4 else None
+    left = (np.concatenate(list(values)) for _, values in found)
+    ci = jackknife(value, [_partial(np.stack(list(left), axis=-1))]) if n > 4 else None
     error = 0.0 if ci is None else (ci[1] - value) / Z95
     z = value / error if error > 0 else None
     warnings: tuple[str, ...] = ()
-    if min(r[0, 2], r[1, 2]) > _MOST:
+    if min(r[1], r[2]) > _MOST:
         warnings = (
-            f"the confound explains most of both sides (debiased CKA {r[0, 2]:.2f} and "
-            f"{r[1, 2]:.2f}): what is left may be how they stretch or bend it",
+            f"the confound explains most of both sides (debiased CKA {r[1]:.2f} and "
+            f"{r[2]:.2f}): what is left may be how they stretch or bend it",
         )
     return Score(
         value=value,
@@ -124,16 +128,34 @@ def deconfounded_cka(x: Array, y: Array | None = None, *, confound: Array) -> Sc
         p=None if z is None else upper_tail(z),
         warnings=warnings,
         parts={
-            "unadjusted": float(r[0, 1]),
-            "x_with_confound": float(r[0, 2]),
-            "y_with_confound": float(r[1, 2]),
+            "unadjusted": float(r[0]),
+            "x_with_confound": float(r[1]),
+            "y_with_confound": float(r[2]),
         },
     )
 
 
+def _debiased(one: str, two: str, sides: dict[str, Array]) -> tuple[float, Iterator[np.ndarray]]:
+    """Debiased CKA of two sides, and its leave-one-out values."""
+    x, y = sides[one], sides[two]
+    moments, operation = Moments.of(x, y), "deconfounded_cka"
+    check_varied(one, x, moments.scatter_xx, moments.mean_x, operation=operation)
+    check_varied(two, y, moments.scatter_yy, moments.mean_y, operation=operation)
+    n, (hxx, _, hyy) = moments.n, moments.hsics()
+    for name, own, scatter in (
+        (one, hxx, moments.scatter_xx), (two, hyy, moments.scatter_yy)
+    ):  # fmt: skip
+        # What rounding leaves of a Gram matrix that centring empties.
+        if not own > 64 * np.finfo(float).eps * float(np.vdot(scatter, scatter)) / (n * (n - 3)):
+            raise InputError(
+                operation, f"{name} whose rows are all equally far apart", "varied distances"
+            )
+    return from_moments(moments).value, left_out(x, y, moments)
+
+
 def _partial(r: np.ndarray) -> np.ndarray:
-    """Correlation of x and y given the confound, from (..., 3, 3) correlations."""
-    xy, xc, yc = r[..., 0, 1], r[..., 0, 2], r[..., 1, 2]
+    """Correlation of x and y given the confound c, from those (..., 3) of xy, xc and yc."""
+    xy, xc, yc = r[..., 0], r[..., 1], r[..., 2]
     with np.errstate(invalid="ignore", divide="ignore"):
         result: np.ndarray = (xy - xc * yc) / np.sqrt((1 - xc**2) * (1 - yc**2))
     return result

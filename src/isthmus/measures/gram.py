@@ -125,26 +125,40 @@ def hsic(
             sums[rows, i] = to_numpy(xp.sum(one, axis=1))
             for j, two in enumerate(block[: i + 1]):
                 shared[rows, i, j] = shared[rows, j, i] = to_numpy(xp.sum(one * two, axis=1))
-    trace, total, cross = shared.sum(axis=0), sums.sum(axis=0), sums.T @ sums
-    values = unbiased(n, trace, np.outer(total, total), cross)
+    values = all_rows(sums, shared, operation=operation, names=names)
+    if not leave_out or n == 4:
+        return values, np.empty((0, m, m))
+    weights = like(sums, xp.astype(reference, xp.float64))
+    through = np.empty((n, m, m))
+    for rows in blocks(n):
+        for i, matrix in enumerate(matrices):
+            through[rows, i] = to_numpy(matrix(rows) @ weights)
+    return values, one_left_out(sums, shared, through)
+
+
+def all_rows(
+    sums: np.ndarray, shared: np.ndarray, *, operation: str, names: Sequence[str] = ("x", "y")
+) -> np.ndarray:
+    """The values of ``hsic`` from row sums (n, m) and t (n, m, m); refuses what it refuses."""
+    n, m = sums.shape
+    trace, total = shared.sum(axis=0), sums.sum(axis=0)
+    values = unbiased(n, trace, np.outer(total, total), sums.T @ sums)
     for i in range(m):
         # What rounding leaves of a matrix that centring empties.
         if not values[i, i] > 64 * np.finfo(float).eps * trace[i, i] / (n * (n - 3)):
             raise InputError(
                 operation, f"{names[i]} whose rows are all equally far apart", "varied distances"
             )
-    if not leave_out or n == 4:
-        return values, np.empty((0, m, m))
-    weights = like(sums, xp.astype(reference, xp.float64))
-    through = np.empty((n, m, m))  # (K_i k_j), row by row
-    for rows in blocks(n):
-        for i, matrix in enumerate(matrices):
-            through[rows, i] = to_numpy(matrix(rows) @ weights)
-    rest = total - 2 * sums
-    left_cross = cross - sums[:, :, None] * sums[:, None, :] + shared
-    left_cross -= through + through.transpose(0, 2, 1)
-    left_total = rest[:, :, None] * rest[:, None, :]
-    return values, unbiased(n - 1, trace - 2 * shared, left_total, left_cross)
+    return values
+
+
+def one_left_out(sums: np.ndarray, shared: np.ndarray, through: np.ndarray) -> np.ndarray:
+    """Those without row i, from ``through``, (n, m, m): row i of each matrix with all row sums."""
+    rest = sums.sum(axis=0) - 2 * sums
+    cross = sums.T @ sums - sums[:, :, None] * sums[:, None, :] + shared
+    cross -= through + through.transpose(0, 2, 1)
+    totals = rest[:, :, None] * rest[:, None, :]
+    return unbiased(len(sums) - 1, shared.sum(axis=0) - 2 * shared, totals, cross)
 
 
 def unbiased(n: int, trace: np.ndarray, totals: np.ndarray, cross: np.ndarray) -> np.ndarray:

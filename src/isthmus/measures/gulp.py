@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
-from isthmus.core.arrays import Array, paired
+from isthmus.core.arrays import Array, paired, row_blocks
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.canonical import check_room, overlap_test, span
-from isthmus.measures.rows import influence_interval
+from isthmus.measures.rows import BLOCK, along, influence_interval
 
 CARD = Card(
     name="gulp",
@@ -121,8 +121,11 @@ def _apart(u: np.ndarray, h: np.ndarray, v: np.ndarray, g: np.ndarray, cross: np
     With M = Uᵀ V = ``cross`` and G = WᵀW of the rest W = V - U M it is, squared,
     |h - M g Mᵀ|² + 2 tr(M g G g Mᵀ) + tr(g G g G).
     """
-    rest = v - u @ cross
-    gram = rest.T @ rest
+    gram = np.zeros((len(g), len(g)))
+    for rows in row_blocks(len(u), BLOCK):
+        rest = v[rows] - u[rows] @ cross
+        gram += rest.T @ rest
+    gram = gram.astype(cross.dtype)
     forth = cross * g
     within = np.sum((np.diag(h) - forth @ cross.T) ** 2)
     beyond = 2 * np.vdot(forth @ gram, forth) + np.vdot((gram * g) @ gram, np.diag(g))
@@ -139,15 +142,18 @@ def _influence(
     With a = √n u_i: Σ h² moves by 2 Σ a² h²(1-h), the overlap by 2 (ah)ᵀM(bg) - |g^½ Mᵀ(ah)|² -
     |h^½ M(bg)|², and the scaling to a total variance of 1 moves each h by -h(1-h) per unit.
     """
-    total = np.zeros(len(one[0]))
-    for (u, h, share), (_, g, _), m in ((one, two, cross), (two, one, cross.T)):
-        n = len(u)
-        a = math.sqrt(n) * u
-        through = (a * h) @ m
-        excess = a**2 @ share - 1  # of the row's squared norm over the mean
-        damped = h * (1 - h)
-        total += 2 * (a**2 @ (h * damped) - excess * float(h @ damped))
-        total += 2 * (through**2 @ g + excess * float(damped @ m**2 @ g))
-        if m is cross:
-            total -= 4 * math.sqrt(n) * np.einsum("ij,ij->i", through * g, two[0])
+    n = len(one[0])
+    total = np.zeros(n)
+    for (u, h, share), (v, g, _), m in ((one, two, cross), (two, one, cross.T)):
+        damped, forth = h * (1 - h), h[:, None] * m
+        # Of the excess of the row's squared norm over the mean, by n as all else here.
+        pull = float(damped @ m**2 @ g) - float(h @ damped)
+        own = 2 * (h * damped + pull * share)
+        for rows in row_blocks(n, BLOCK):
+            through = u[rows] @ forth
+            total[rows] += n * along(u[rows] ** 2, own) - 2 * pull
+            if m is cross:
+                total[rows] -= 4 * n * np.einsum("ij,ij,j->i", through, v[rows], g)
+            through *= through
+            total[rows] += 2 * n * along(through, g)
     return total

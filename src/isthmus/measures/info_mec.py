@@ -87,17 +87,16 @@ def info_mec(x: Array, factors: Any, *, bins: int = 20, rng: Seed = 0) -> Score:
             "2 or more of both", "Standardise columns of unlike units.",
         )  # fmt: skip
     shared = Information(x[:, active], known, bins)
-
-    def information(order: np.ndarray | None = None) -> np.ndarray:
-        return shared.matrix(order) / shared.entropy
-
-    found = information()
+    found = shared.matrix() / shared.entropy
     modularity, compactness = _purity(found), _purity(found.T)
     keys = np.column_stack([shared.factors, shared.codes.sum(axis=1)])
     draw = generator(rng)
     explicitness = _explicitness(x[:, active], shared, np.lexsort(keys.T), draw)
     chance, z, p = against_shuffles(
-        modularity, lambda order: _purity(information(order)), keys, draw
+        modularity,
+        lambda orders: (_purity(one / shared.entropy) for one in shared.matrices(orders)),
+        keys,
+        draw,
     )
     whole = np.zeros((x.shape[1], known.shape[1]))
     whole[active] = found

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix
+from isthmus.core.arrays import Array, matrix, row_blocks
 from isthmus.core.card import Card, Paper
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.canonical import span
 from isthmus.measures.classes import codes, indicators
+from isthmus.measures.rows import BLOCK, squares
 
 CARD = Card(
     name="log_me",
@@ -79,15 +80,19 @@ def log_me(x: Array, labels: Any, *, rng: Seed = 0) -> Score:
     u, s = span("x", x, operation="log_me", centre=False)
     power = (s / s[0]) ** 2
     y = indicators(numbers)
-    value = float(_evidences(u.astype(np.float64), power, y).mean()) / len(y)
+    # Few columns, with all digits, block by block.
+    projected = sum(u[rows].T.astype(np.float64) @ y[rows] for rows in row_blocks(len(y), BLOCK))
+    value = float(_evidences(projected, power, sizes, len(y)).mean()) / len(y)
     # Rows in an order of their own before they are shuffled: by leverage, then by class.
-    order = np.lexsort((numbers, np.einsum("ij,ij->i", u * power, u)))
-    draw, first, counts = generator(rng), u[order], y[order].astype(u.dtype)
-    shuffles = [draw.permutation(len(y)) for _ in range(_SHUFFLES)]
-    null = np.concatenate(
-        [_null(first, power, counts, shuffles[i : i + _AT_ONCE])
-         for i in range(0, _SHUFFLES, _AT_ONCE)]
-    )  # fmt: skip
+    order = np.lexsort((numbers, squares(u * np.sqrt(power).astype(u.dtype))))
+    draw, null = generator(rng), np.empty(_SHUFFLES)
+    for part in row_blocks(_SHUFFLES, _AT_ONCE):
+        shuffled = np.zeros((len(y), part.stop - part.start, len(sizes)), u.dtype)
+        for j in range(shuffled.shape[1]):
+            shuffled[order, j, numbers[order[draw.permutation(len(y))]]] = 1.0
+        projected = (u.T @ shuffled.reshape(len(y), -1)).astype(np.float64)
+        found = _evidences(projected, power, np.tile(sizes, shuffled.shape[1]), len(y))
+        null[part] = found.reshape(-1, len(sizes)).mean(axis=1) / len(y)
     spread = float(null.std(ddof=1))
     warnings: tuple[str, ...] = ()
     if len(sizes) > len(y) // 2:
@@ -103,19 +108,9 @@ def log_me(x: Array, labels: Any, *, rng: Seed = 0) -> Score:
     )
 
 
-def _null(
-    u: np.ndarray, power: np.ndarray, y: np.ndarray, shuffles: list[np.ndarray]
-) -> np.ndarray:
-    """The score of each shuffle of the rows of y."""
-    found = _evidences(u, power, np.hstack([y[order] for order in shuffles]))
-    return np.asarray(found.reshape(len(shuffles), -1).mean(axis=1) / len(u))
-
-
-def _evidences(u: np.ndarray, power: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The greatest log evidence (m,) of each column of y (n, m)."""
-    n = len(u)
-    total = np.sum(y**2, axis=0, dtype=np.float64)
-    z2 = (u.T @ y).T.astype(np.float64) ** 2  # (m, r)
+def _evidences(projected: np.ndarray, power: np.ndarray, total: np.ndarray, n: int) -> np.ndarray:
+    """The greatest log evidence (m,) of each of m columns y, from Uᵀ y (r, m) and |y|² (m,)."""
+    z2 = np.ascontiguousarray(projected.T) ** 2  # (m, r)
     outside = np.maximum(total - z2.sum(axis=1), 0.0)
     outside[outside < 1e-12 * total] = 0.0
 

@@ -1,6 +1,5 @@
 r"""MCC: how well single columns recover single latents, up to order, sign and scale."""
 
-import math
 from typing import Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.permutation_procrustes import against_shuffles
-from isthmus.measures.rows import centred, influence_interval
+from isthmus.measures.rows import influence_interval, pairs_influence
 
 CARD = Card(
     name="mcc",
@@ -103,7 +102,10 @@ def mcc(
         return float(drawn[j, k].mean())
 
     chance, z, p = against_shuffles(moments, matched, rng)
-    ci = influence_interval(value, [_influence(x, y, moments, units, rows, columns, found)])
+    weights = np.sign(found) / len(found)
+    ci = influence_interval(
+        value, [pairs_influence(x, y, moments, (rows, columns), found, weights)]
+    )
     partners = np.full(rho.shape[0], -1), np.full(rho.shape[1], -1)
     partners[0][rows], partners[1][columns] = columns, rows
     warnings: tuple[str, ...] = ()
@@ -145,21 +147,3 @@ def _deviations(name: str, array: Array, scatter: np.ndarray, mean: np.ndarray) 
             "Drop these columns first; what never moves recovers nothing.",
         )
     return np.sqrt(squares)
-
-
-def _influence(
-    x: Array,
-    y: Array,
-    moments: Moments,
-    units: tuple[np.ndarray, np.ndarray],
-    rows: np.ndarray,
-    columns: np.ndarray,
-    found: np.ndarray,
-) -> np.ndarray:
-    """Influence (n,) of each row: mean of sign(ρ) (a b - ρ (a² + b²) / 2) over the pairs."""
-    root = math.sqrt(moments.n)
-    parts = []
-    for u, v in zip(centred(x, moments.mean_x), centred(y, moments.mean_y), strict=True):
-        a, b = (u * (root / units[0]))[:, rows], (v * (root / units[1]))[:, columns]
-        parts.append((a * b - found / 2 * (a**2 + b**2)) @ (np.sign(found) / len(found)))
-    return np.concatenate(parts)

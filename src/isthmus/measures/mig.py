@@ -25,7 +25,6 @@ CARD = Card(
     given=("factors",),
     invariant=("permutation", "axis_scale", "translation"),
     min_rows=10,
-    library="SciPy",
     caveat="Information from few rows a bin reads high; chance says by how much. The interval "
     "takes the two columns of each factor as given."
     " Simulated, the 95 % interval covers 98 % at 500 rows of 20 dims.",
@@ -74,14 +73,18 @@ def mig(x: Array, factors: Any, *, bins: int = 20, rng: Seed = 0) -> Score:
     """
     x, known = _inputs(x, factors, bins)
     shared = Information(x, known, bins)
-    value, gaps, best, second = _gap(shared.matrix(), shared.entropy)
+    found = shared.matrix()
+    value, gaps, best, second = _gap(found, shared.entropy)
     influence = np.zeros(len(x))
     for k, (one, two) in enumerate(zip(best, second, strict=True)):
         ahead = shared.pointwise(int(one), k) - shared.pointwise(int(two), k)
         influence += (ahead - gaps[k] * shared.surprise(k)) / shared.entropy[k] / len(best)
     keys = np.column_stack([shared.factors, shared.codes.sum(axis=1)])
     chance, z, p = against_shuffles(
-        value, lambda order: _gap(shared.matrix(order), shared.entropy)[0], keys, rng
+        value,
+        lambda orders: (_gap(one, shared.entropy)[0] for one in shared.matrices(orders)),
+        keys,
+        rng,
     )
     ci = influence_interval(value, [influence])
     warnings: tuple[str, ...] = ()
@@ -91,7 +94,7 @@ def mig(x: Array, factors: Any, *, bins: int = 20, rng: Seed = 0) -> Score:
         value=value, method="mig", n=len(x), chance=chance, z=z, p=p, warnings=warnings,
         ci=None if ci is None else (ci[0], max(min(ci[1], 1.0), value)),
         parts={
-            "gaps": gaps, "columns": best, "information": shared.matrix() / shared.entropy,
+            "gaps": gaps, "columns": best, "information": found / shared.entropy,
         },
     )  # fmt: skip
 

@@ -1,11 +1,12 @@
 r"""Modality geometry: two offset shells of one space, and how conformist each row is in its own."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, to_numpy
+from isthmus.core.arrays import Array, matrix, row_blocks, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import symmetric_eigen
@@ -13,7 +14,7 @@ from isthmus.core.moments import Moments
 from isthmus.core.neighbors import unit
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import Z95
+from isthmus.measures.rows import BLOCK, Z95, along, centred, fits_narrow, squares, unit_rows
 
 CARD = Card(
     name="modality_geometry",
@@ -87,7 +88,8 @@ def modality_geometry(x: Array, y: Array) -> Score:
             "two modalities of one space: equal widths and at least 2 rows each",
             "Translate one side with a bridge first.",
         )  # fmt: skip
-    own = _separable(x, y)
+    moments = Moments.of(x), Moments.of(y)
+    own = _separable(x, y, moments)
     sizes = np.array([len(side) for side in own])
     shares = np.array([side.mean() for side in own])
     value = float(shares.mean())
@@ -96,12 +98,11 @@ def modality_geometry(x: Array, y: Array) -> Score:
     middle = float(kind.mean())
     ci = max(min(middle - half, value), 0.0), min(max(middle + half, value), 1.0)
     parts: dict[str, Any] = {}
-    for name, side, share in (("x", x, shares[0]), ("y", y, shares[1])):
-        shell = _shell(to_numpy(side).astype(np.float64))
+    for name, side, seen, share in zip("xy", (x, y), moments, shares, strict=True):
+        shell = _shell(side, seen)
         parts |= {f"{key}_{name}": part for key, part in shell.items()}
         parts[f"separable_{name}"] = float(share)
-    gap = parts.pop("mean_x") - parts.pop("mean_y")
-    parts["gap"] = float(np.linalg.norm(gap))
+    parts["gap"] = float(np.linalg.norm(moments[0].mean_x - moments[1].mean_x))
     from scipy.stats import wasserstein_distance
 
     parts["conformity_distance"] = float(
@@ -112,9 +113,8 @@ def modality_geometry(x: Array, y: Array) -> Score:
     )
 
 
-def _separable(x: Array, y: Array) -> list[np.ndarray]:
+def _separable(x: Array, y: Array, moments: tuple[Moments, Moments]) -> list[np.ndarray]:
     """Whether each row lies on its own side of the plane fitted without it, per modality."""
-    moments = [Moments.of(side) for side in (x, y)]
     offset = moments[0].mean_x - moments[1].mean_x
     middle = (moments[0].mean_x + moments[1].mean_x) / 2
     # About the midpoint, with weight 1 / 2n on every row of a side of n.
@@ -132,26 +132,43 @@ def _separable(x: Array, y: Array) -> list[np.ndarray]:
     plane = root.T @ offset / 2
     own = []
     for sign, side, m in zip((1.0, -1.0), (x, y), moments, strict=True):
-        white = (to_numpy(side).astype(np.float64) - middle) @ root
-        leverage = (1 + np.sum(white**2, axis=1)) / (2 * m.n)
+        # Shares do with the digits that the rows came in.
+        kind = to_numpy(side[:1, :]).dtype if fits_narrow(m) else np.dtype(np.float64)
+        turn, ahead, leverage = root.astype(kind), [], []
+        for block in centred(side, middle):
+            white = block.astype(kind, copy=False) @ turn
+            ahead.append(along(white, plane))
+            leverage.append((1 + squares(white)) / (2 * m.n))
         # A row that alone spans a direction has leverage 1 and can be on either side.
-        rest = np.maximum(1 - leverage, 1e-12)
-        own.append((1 - (1 - sign * (white @ plane)) / rest > 0).astype(np.float64))
+        rest = np.maximum(1 - np.concatenate(leverage), 1e-12)
+        own.append((1 - (1 - sign * np.concatenate(ahead)) / rest > 0).astype(np.float64))
     return own
 
 
-def _shell(rows: np.ndarray) -> dict[str, Any]:
-    n, mean = len(rows), rows.mean(axis=0)
-    apart = np.linalg.norm(rows - mean, axis=1)
+def _shell(side: Array, moments: Moments) -> dict[str, Any]:
+    n, mean = moments.n, moments.mean_x
+    blocks = centred(side, mean, wide=not fits_narrow(moments))
+    apart = np.sqrt(np.concatenate([squares(block) for block in blocks]))
     radius = float(apart.mean())
-    size = math.sqrt(float(np.einsum("ij,ij->", rows, rows)) / n)
-    directions = unit(rows)
-    alike = np.einsum("ij,ij->i", directions, directions)  # 1, or 0 for a zero row
+    size = math.sqrt(float(mean @ mean) + float(apart @ apart) / n)
+    total, alike = np.zeros(len(mean)), np.empty(n)  # alike: 1, or 0 for a zero row
+    for rows, u, kept in _directions(side):
+        total += u.sum(axis=0, dtype=np.float64)
+        alike[rows] = kept
+    conformity, estimate, way = np.empty(n), np.empty(n), unit(mean[None, :])[0]
+    for rows, u, _ in _directions(side):
+        conformity[rows], estimate[rows] = along(u, total), along(u, way)
     return {
-        "mean": mean,
         "offset": float(np.linalg.norm(mean)) / size if size > 0 else 0.0,
         "radius": radius,
         "thickness": float(apart.std()) / radius if radius > 0 else 0.0,
-        "conformity": (directions @ directions.sum(axis=0) - alike) / (n - 1),
-        "estimate": directions @ unit(mean[None, :])[0],
+        "conformity": (conformity - alike) / (n - 1),
+        "estimate": estimate,
     }
+
+
+def _directions(side: Array) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Which rows, these at length one, and which of them are not zero."""
+    for rows in row_blocks(int(side.shape[0]), BLOCK):
+        u, kept = unit_rows(to_numpy(side[rows, :]))
+        yield rows, u, kept

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, like, matrix, namespace, to_numpy
+from isthmus.core.arrays import Array, like, matrix, namespace
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.classes import codes, indicators
+from isthmus.measures.cdnv import Classes
+from isthmus.measures.classes import codes
 
 CARD = Card(
     name="ped_transform",
@@ -80,17 +81,12 @@ def ped_transform(
         )  # fmt: skip
     x = matrix("x", x, operation="ped_transform")
     numbers, sizes = codes(labels, x.shape[0], operation="ped_transform")
-    xp = namespace(x)
-    wide = xp.astype(x, xp.float64)
-    wide = wide - xp.mean(wide, axis=0)
-    member = like(indicators(numbers), wide)
-    start = to_numpy(member.T @ wide) / sizes[:, None]
-    rest = wide - member @ like(start, wide)
-    radius = np.sqrt(np.bincount(numbers, to_numpy(xp.sum(rest * rest, axis=1))) / sizes)
+    seen = Classes.of(x, numbers, sizes)
+    radius = np.sqrt(np.bincount(numbers, seen.squares()) / sizes)
     unit = math.sqrt(float(np.mean(radius**2)))
-    if not unit > 1e-12 * float(xp.max(xp.abs(wide))):
+    if not unit > 1e-12 * float(np.abs(seen.means).max()):
         raise InputError("ped_transform", "classes that do not vary", "rows that vary in a class")
-    means, balls = start / unit, reach * radius / unit
+    means, balls = seen.means / unit, reach * radius / unit
     energies, first = [], 0.0
     for _ in range(steps):
         energy, moves = _push(means, balls)
@@ -101,7 +97,9 @@ def ped_transform(
             break
         means = means + step * moves
     energies.append(_push(means, balls)[0])
-    moved = x + xp.astype(member @ like(means * unit - start, wide), x.dtype)
+    xp = namespace(x)
+    shift = like((means * unit - seen.means) * seen.unit, x)
+    moved = x + xp.take(shift, xp.asarray(numbers, device=getattr(x, "device", None)), axis=0)
     return Score(
         value=energies[0], method="ped_transform", n=len(numbers),
         parts={"moved": moved, "energies": np.array(energies)},

@@ -13,7 +13,13 @@ from isthmus.core.moments import Moments
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import centred, check_varied, influence_interval
+from isthmus.measures.rows import (
+    centred,
+    check_varied,
+    fits_narrow,
+    influence_interval,
+    squares,
+)
 
 CARD = Card(
     name="permutation_procrustes",
@@ -147,9 +153,15 @@ def _rest(
         np.setdiff1d(np.arange(width), used)
         for width, used in zip(moments.dims, (rows, columns), strict=True)
     ]
-    parts = []
-    for u, v in zip(centred(x, moments.mean_x), centred(y, moments.mean_y), strict=True):
-        u, v = u / unit, v / unit
-        apart = np.hstack([u[:, rows] - v[:, columns], u[:, alone[0]], v[:, alone[1]]])
-        parts.append(np.einsum("ij,ij->i", apart, apart))
+    wide, parts = not fits_narrow(moments), []
+    sides = (centred(x, moments.mean_x, wide=wide), centred(y, moments.mean_y, wide=wide))
+    for u, v in zip(*sides, strict=True):
+        # Of an assignment, ``rows`` counts all columns of x where none is left over.
+        apart = (u if len(rows) == u.shape[1] else u[:, rows]) - v[:, columns]
+        apart /= apart.dtype.type(unit)
+        total = squares(apart)
+        for side, rest in ((u, alone[0]), (v, alone[1])):
+            if len(rest):
+                total += squares(side[:, rest] / side.dtype.type(unit))
+        parts.append(total)
     return np.concatenate(parts)

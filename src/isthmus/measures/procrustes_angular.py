@@ -83,15 +83,16 @@ def procrustes_angular(x: Array, y: Array | None = None) -> Score:
     return angle_and_error(x, y, operation="procrustes_angular")[0]
 
 
-def angle_and_error(x: Array, y: Array, *, operation: str) -> tuple[Score, float]:
-    """The angle between x and y, and the infinitesimal-jackknife error of its cosine."""
+def angle_and_error(x: Array, y: Array, *, operation: str) -> tuple[Score, float, np.ndarray]:
+    """The angle between x and y, its cosine's infinitesimal-jackknife error, and Q (dx, dy)."""
     moments = Moments.of(x, y)
     n, scatters = moments.n, (moments.scatter_xx, moments.scatter_yy)
     check_varied("x", x, scatters[0], moments.mean_x, operation=operation)
     check_varied("y", y, scatters[1], moments.mean_y, operation=operation)
     sizes = math.sqrt(np.trace(scatters[0])), math.sqrt(np.trace(scatters[1]))
     svd = np.linalg.svd(moments.scatter_xy / sizes[0] / sizes[1], full_matrices=False)
-    square, fourth, shared = residuals(x, y, moments, svd[0] @ svd[2], sizes)
+    turn = svd[0] @ svd[2]
+    square, fourth, shared = residuals(x, y, moments, turn, sizes)
     value = 2 * math.asin(min(math.sqrt(square) / 2, 1.0))
     slope = max(math.sin(value), np.finfo(float).tiny)  # -d similarity / d angle
     a, b, ab = fourth_sums(moments, sizes)
@@ -121,7 +122,7 @@ def angle_and_error(x: Array, y: Array, *, operation: str) -> tuple[Score, float
         warnings=warnings,
         parts={"bias": bias},
     )
-    return score, error
+    return score, error, turn
 
 
 #: Share of the value beyond which its bias is warned about: there the estimate falls short too.

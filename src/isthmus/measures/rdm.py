@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from isthmus.core.arrays import Array, namespace, row_blocks, to_numpy
+from isthmus.core.arrays import Array, is_numpy, namespace, row_blocks, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.measures.mantel import Sums, permutation_moments
 from isthmus.measures.rows import jackknife
@@ -17,8 +17,12 @@ from isthmus.measures.rows import jackknife
 Distance = Literal["euclidean", "squared_euclidean", "cosine", "correlation"]
 DISTANCES = ("euclidean", "squared_euclidean", "cosine", "correlation")
 
-#: Distances held at a time by a pass.
+#: Distances held at a time where whole rows of the matrix are needed.
 _CELLS = 1 << 22
+#: Rows and columns of a block elsewhere: it stays in a core's cache between its passes.
+_SIDE = 512
+#: Beside the sizes of the rows, squared distances below this keep too few of float32's digits.
+_NEAR = 1e-3
 
 
 class Dissimilarities:
@@ -41,44 +45,69 @@ class Dissimilarities:
             raise InputError(operation, f"distance {distance!r}", f"one of {', '.join(DISTANCES)}")
         xp = namespace(x)
         eps = float(xp.finfo(x.dtype).eps)
+        narrow = x.dtype == xp.float32 and is_numpy(x)  # elsewhere it may mean still fewer digits
         x = xp.astype(x, xp.float64)
         self.rooted = distance == "euclidean"
         if distance in ("cosine", "correlation"):
             x = _directions(name, x, eps, operation, centre=distance == "correlation")
         # A point amid the rows loses no digits of a float32 space that lies far from the origin.
-        peak = float(xp.max(xp.abs(x)))
-        x = x - xp.mean(x, axis=0, keepdims=True)
-        spread = float(xp.max(xp.abs(x)))
-        if not spread > 16 * eps * peak:
+        x /= _largest(x) or 1.0
+        x -= xp.mean(x, axis=0, keepdims=True)
+        spread = _largest(x)
+        if not spread > 16 * eps:
             raise InputError(
                 operation, f"{name} whose {x.shape[0]} rows are all equal", "rows that vary"
             )
-        self.rows = x / spread
-        self.squares = xp.sum(self.rows * self.rows, axis=1)
+        # Their products are the 2 x·y of |x - y|² = |x|² + |y|² - 2 x·y.
+        x *= 2**0.5 / spread
+        self.rows, self.squares = x, xp.vecdot(x, x) / 2.0
+        self._narrow = xp.astype(self.rows, xp.float32) if narrow else None
 
-    def block(self, rows: slice) -> Array:
-        """Distances from ``rows`` to every row, (b, n) float64."""
-        xp = namespace(self.rows)
-        sizes = self.squares[rows][:, None] + self.squares[None, :]
-        squared = sizes - 2.0 * (self.rows[rows, :] @ self.rows.T)
+    def block(self, rows: slice, columns: slice) -> Array:
+        """Squared distances from ``rows`` to ``columns``, (b, c) float64.
+
+        Of float32 rows their products are in float32, unless some of these are near one another.
+        """
+        down, across = self.squares[rows], self.squares[columns]
+        xp = namespace(down)
+        most = float(xp.max(down) + xp.max(across))
+        if self._narrow is not None and rows.stop <= columns.start:
+            products = self._narrow[rows, :] @ self._narrow[columns, :].T
+            squared = down[:, None] - xp.astype(products, xp.float64)
+            squared += across[None, :]
+            if float(xp.min(squared)) > _NEAR * most:
+                return squared
+        squared = down[:, None] - self.rows[rows, :] @ self.rows[columns, :].T
+        squared += across[None, :]
+        if float(xp.min(squared)) > 1e-14 * most:
+            return squared
         # Below this a difference of equal numbers is rounding: duplicates are at distance zero.
-        squared = xp.where(squared > 1e-14 * sizes, squared, xp.zeros_like(squared))
-        return xp.sqrt(squared) if self.rooted else squared
+        far = squared > 1e-14 * (down[:, None] + across[None, :])
+        return xp.where(far, squared, xp.zeros_like(squared))
 
-    def blocks(self) -> Iterator[tuple[slice, Array]]:
-        """All rows of the matrix, some at a time."""
-        n = self.rows.shape[0]
-        for rows in row_blocks(n, max(1, _CELLS // n)):
-            yield rows, self.block(rows)
+    def blocks(self) -> Iterator[tuple[slice, slice]]:
+        """Rows and columns of blocks that hold every pair of rows once, and the diagonal."""
+        # Small ones would keep a GPU waiting.
+        parts = list(row_blocks(self.rows.shape[0], _SIDE if is_numpy(self.rows) else 8 * _SIDE))
+        for i, rows in enumerate(parts):
+            for columns in parts[i:]:
+                yield rows, columns
 
     def condensed(self) -> np.ndarray:
         """The n (n - 1) / 2 distances above the diagonal, row by row."""
         n = self.rows.shape[0]
         parts = []
-        for rows, block in self.blocks():
-            held = to_numpy(block)
+        for rows in row_blocks(n, max(1, _CELLS // n)):
+            held = to_numpy(self.block(rows, slice(0, n)))
             parts += [held[i - rows.start, i + 1 :] for i in range(rows.start, rows.stop)]
-        return np.concatenate(parts) if n > 1 else np.zeros(0)
+        found = np.concatenate(parts) if n > 1 else np.zeros(0)
+        return np.sqrt(found) if self.rooted else found
+
+
+def _largest(x: Array) -> float:
+    """The largest size of an entry."""
+    xp = namespace(x)
+    return max(float(xp.max(x)), -float(xp.min(x)))
 
 
 def _directions(name: str, x: Array, eps: float, operation: str, *, centre: bool) -> Array:
@@ -111,6 +140,30 @@ def fold(values: np.ndarray, n: int) -> np.ndarray:
     return sums
 
 
+def credit(sums: np.ndarray, block: Array, rows: slice, columns: slice) -> None:
+    """Add a block of a symmetric matrix to the sums (n,) of its rows, and of those it mirrors."""
+    xp = namespace(block)
+    sums[rows] += to_numpy(xp.sum(block, axis=1))
+    if rows != columns:
+        sums[columns] += to_numpy(xp.sum(block, axis=0))
+
+
+def _squares_product(a: Dissimilarities, b: Dissimilarities) -> np.ndarray:
+    r"""Σ_j A_ij B_ij of squared distances for every row i, (n,), without looking at any pair.
+
+    .. math:: n a_i b_i + a_i Σb + b_i Σa + Σab - 2 x_i·Σ_j b_j x_j - 2 y_i·Σ_j a_j y_j
+              + 4 x_i^⊤ (Σ_j x_j y_j^⊤) y_i
+
+    with a_i = |x_i|², b_i = |y_i|² of centred rows: O(n d²).
+    """
+    xp, n = namespace(a.rows, b.rows), a.rows.shape[0]
+    x, y, sizes, others = a.rows, b.rows, a.squares, b.squares  # rows have the factor sqrt(2)
+    found = n * sizes * others + sizes * xp.sum(others) + others * xp.sum(sizes)
+    found += xp.sum(sizes * others) - x @ (others @ x) - y @ (sizes @ y)
+    found += xp.vecdot(x @ (x.T @ y), y)
+    return to_numpy(found)
+
+
 @dataclass(frozen=True, slots=True)
 class RowSums:
     """Σ_j A_ij, Σ_j A_ij², the same of B, and Σ_j A_ij B_ij for every row i: five (n,) arrays.
@@ -126,15 +179,24 @@ class RowSums:
     ab: np.ndarray
 
     @classmethod
-    def of_blocks(cls, a: Dissimilarities, b: Dissimilarities) -> "RowSums":
-        """One pass over both matrices, never held whole."""
-        xp = namespace(a.rows, b.rows)
-        parts: list[list[np.ndarray]] = [[], [], [], [], []]
-        for (_, one), (_, two) in zip(a.blocks(), b.blocks(), strict=True):
-            products = (one, one * one, two, two * two, one * two)
-            for part, product in zip(parts, products, strict=True):
-                part.append(to_numpy(xp.sum(product, axis=1)))
-        return cls(*(np.concatenate(part) for part in parts))
+    def of_rows(cls, a: Dissimilarities, b: Dissimilarities) -> "RowSums":
+        """One pass over half of both matrices, never held whole; none where products do."""
+        xp, n = namespace(a.rows, b.rows), a.rows.shape[0]
+        if not a.rooted and n > 4 * max(a.rows.shape[1], b.rows.shape[1]):
+            products = _squares_product(a, a), _squares_product(b, b), _squares_product(a, b)
+            sides = [n * to_numpy(one.squares) + float(xp.sum(one.squares)) for one in (a, b)]
+            return cls(sides[0], products[0], sides[1], products[1], products[2])
+        sums = np.zeros((5, n))
+        for rows, columns in a.blocks():
+            held = []
+            for side, own in ((a, sums[:2]), (b, sums[2:4])):
+                squared = side.block(rows, columns)
+                one = xp.sqrt(squared) if side.rooted else squared
+                credit(own[0], one, rows, columns)
+                credit(own[1], squared if side.rooted else squared * squared, rows, columns)
+                held.append(one)
+            credit(sums[4], held[0] * held[1], rows, columns)
+        return cls(*sums)
 
     @classmethod
     def of_condensed(cls, a: np.ndarray, b: np.ndarray, n: int) -> "RowSums":

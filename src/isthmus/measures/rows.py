@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from isthmus.core.arrays import Array, is_numpy, namespace, row_blocks, to_numpy
+from isthmus.core.arrays import Array, is_numpy, namespace, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.neighbors import directions
@@ -160,6 +160,37 @@ def influence_interval(
     return value - Z95 * error, value + Z95 * error
 
 
+def pairs_influence(
+    x: Array,
+    y: Array,
+    moments: Moments,
+    pairs: tuple[np.ndarray, np.ndarray],
+    found: np.ndarray,
+    weights: np.ndarray,
+) -> np.ndarray:
+    """Influence (n,) of each row on Σ w ρ over ``pairs`` of columns, ``found`` their correlations.
+
+    Σ w (a b - ρ (a² + b²) / 2) of standardised columns a of x and b of y.
+    """
+    (rows, columns), (dx, dy), n = pairs, moments.dims, moments.n
+    units = [np.sqrt(np.diag(scatter) / n) for scatter in (moments.scatter_xx, moments.scatter_yy)]
+    halves = [
+        np.bincount(taken, weights * found / 2, width)
+        for taken, width in ((rows, dx), (columns, dy))
+    ]
+    wide, parts = not fits_narrow(moments), []
+    sides = (centred(x, moments.mean_x, wide=wide), centred(y, moments.mean_y, wide=wide))
+    for u, v in zip(*sides, strict=True):
+        a, b = u / units[0].astype(u.dtype), v / units[1].astype(v.dtype)
+        # Of assignments, ``rows`` counts all columns of x where none is left over.
+        left = a if np.array_equal(rows, np.arange(dx)) else a[:, rows]
+        total = along(left * b[:, columns], weights)
+        a *= a
+        b *= b
+        parts.append(total - along(a, halves[0]) - along(b, halves[1]))
+    return np.concatenate(parts)
+
+
 def influence_error(n: int, first: float, second: float) -> float:
     """The error of ``influence_interval`` from the sums of n influences and of their squares."""
     return math.sqrt(max(second - first * first / n, 0.0) / (n * (n - 1)))
@@ -179,8 +210,8 @@ class Spread:
         """Of the rows of x (n, dx) and y (n, dy), in two passes."""
         means, totals = [], []
         for side in (x, y):
-            blocks = (to_numpy(side[rows, :]) for rows in row_blocks(side.shape[0], BLOCK))
-            means.append(sum(b.sum(axis=0, dtype=np.float64) for b in blocks) / side.shape[0])
+            xp = namespace(side)
+            means.append(to_numpy(xp.sum(side, axis=0, dtype=xp.float64)) / side.shape[0])
             totals.append(sum(float(squares(u).sum()) for u in centred(side, means[-1])))
         return cls(*means, *totals)
 

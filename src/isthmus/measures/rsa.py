@@ -46,7 +46,9 @@ def rsa(
 
     .. math:: r = \mathrm{corr}_{i<j}(D_{ij}, E_{ij})
 
-    ``pearson`` and ``cosine`` hold a block of D at a time; ``spearman``, ``rho_a`` and
+    ``pearson`` and ``cosine`` hold a block of D at a time, each pair of rows once (products of
+    float32 rows in float32, those of rows near one another excepted); of distances other than
+    ``euclidean`` products of d x d replace all pairs, beyond 4 d rows. ``spearman``, ``rho_a`` and
     ``kendall_tau_a`` need the n (n - 1) / 2 distances of each side, to rank them. ``rho_a`` is
     Spearman's formula without correction for ties, the mean over random ways to break them;
     ``kendall_tau_a`` the concordant minus the discordant, over all pairs of pairs.
@@ -95,7 +97,7 @@ def rsa(
         for name, side in (("x", x), ("y", y))
     ]
     if comparison in ("pearson", "cosine"):
-        return _linear(RowSums.of_blocks(*sides), centre=comparison == "pearson")
+        return _linear(RowSums.of_rows(*sides), centre=comparison == "pearson")
     return _ranked(sides[0].condensed(), sides[1].condensed(), x.shape[0], comparison)
 
 

@@ -7,7 +7,13 @@ from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.canonical import check_room, overlap_influence, overlap_test, span
+from isthmus.measures.canonical import (
+    check_room,
+    correlations,
+    overlap_influence,
+    overlap_test,
+    span,
+)
 from isthmus.measures.rows import influence_interval
 
 CARD = Card(
@@ -79,7 +85,7 @@ def svcca(x: Array, y: Array | None = None, *, variance: float = 0.99) -> Score:
         bases.append(u[:, :kept])
     u, v = bases
     cross = u.T @ v
-    rho = np.minimum(np.linalg.svd(cross, compute_uv=False), 1.0)
+    rho = correlations(cross)
     value = float(rho @ rho) / len(rho)
     mean, z, p = overlap_test(u, v, cross)
     chance = mean / len(rho)

@@ -1,10 +1,11 @@
 r"""Two samples: whether unpaired rows of two spaces come from one distribution.
 
 Energy distance and MMD are one statistic of a symmetric matrix D of dissimilarities between all
-rows (D = -K for a kernel K), taken here in one blocked pass. Infrastructure; holds no method of its
-own.
+rows (D = -K for a kernel K), taken here in one pass over the tiles above its diagonal.
+Infrastructure; holds no method of its own.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +18,12 @@ from isthmus.measures.gram import chi_squared_tail
 from isthmus.measures.mantel import Sums, permutation_moments
 from isthmus.measures.rows import Z95, jackknife_error
 
-#: Entries of one block of the matrix: 16 MiB of float64.
-_CELLS = 1 << 21
+#: Entries of one tile of the matrix: at most 2 MiB, which stay in cache.
+_CELLS = 1 << 18
+#: Entries of differences computed at once.
+_ENTRIES = 1 << 20
+#: Squared distances below these shares of |x|² + |y|² lose too many digits as products, by dtype.
+_NEAR = {np.dtype(np.float32): 1e-2, np.dtype(np.float64): 1e-5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,9 @@ class Comparison:
 
 
 def samples(x: Any, y: Any, *, operation: str) -> tuple[np.ndarray, int]:
-    """Both samples in one float64 matrix (nx + ny, d), centred together, and nx.
+    """Both samples in one matrix (nx + ny, d), centred together, and nx.
+
+    In their own precision; in float64 where squares of float32 might leave its range.
 
     Raises
     ------
@@ -51,14 +58,60 @@ def samples(x: Any, y: Any, *, operation: str) -> tuple[np.ndarray, int]:
             "two samples of one space: equal widths and at least 2 rows each",
             "Translate one side with a bridge first.",
         )
-    both = np.concatenate([to_numpy(side).astype(np.float64) for side in (x, y)])
-    both -= both.mean(axis=0)
+    given = np.concatenate([to_numpy(side) for side in (x, y)])
+    both = given - given.mean(axis=0, dtype=np.float64)
+    peak = float(np.abs(both).max())
     if not np.ptp(both, axis=0).any():
         raise InputError(operation, f"{len(both)} rows that are all equal", "rows that vary")
-    return both, x.shape[0]
+    return both.astype(given.dtype, copy=False) if 1e-12 < peak < 1e12 else both, x.shape[0]
 
 
-def compared(both: np.ndarray, first: int, dissimilarity: Callable[..., np.ndarray]) -> Comparison:
+class SquaredDistances:
+    """Squared distances between rows (n, d), tile by tile.
+
+    |x|² - 2xy + |y|² in the precision of the rows; where rows are so close that this loses digits,
+    in float64, and from differences where it loses them there too.
+    """
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self._rows = rows
+        self._sizes = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+
+    def tile(self, down: slice, across: slice) -> np.ndarray:
+        """Those between the rows of two slices, which are one or have no row in common."""
+        gap, near = self._products(down, across, self._rows.dtype)
+        if near.any() and gap.dtype != np.float64:
+            gap, near = self._products(down, across, np.dtype(np.float64))
+        if near.any():
+            rows, columns = np.nonzero(near)
+            for part in row_blocks(len(rows), max(1, _ENTRIES // self._rows.shape[1])):
+                i, j = rows[part], columns[part]
+                rest = self._rows[down][i].astype(np.float64) - self._rows[across][j]
+                gap[i, j] = np.einsum("ij,ij->i", rest, rest)
+        if down == across:
+            np.fill_diagonal(gap, 0.0)
+        return gap
+
+    def _products(
+        self, down: slice, across: slice, dtype: np.dtype
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The tile computed in ``dtype``, and which of its pairs lie too close for that, if any."""
+        left, right = (self._rows[rows].astype(dtype, copy=False) for rows in (down, across))
+        high, wide = (self._sizes[rows].astype(dtype) for rows in (down, across))
+        gap = (-2 * left) @ right.T
+        gap += high[:, None]
+        gap += wide
+        if down == across:
+            np.fill_diagonal(gap, np.inf)
+        # One pass says that none does, nearly always.
+        if gap.min() >= _NEAR[dtype] * (high.max() + wide.max()):
+            return gap, np.zeros(0, bool)
+        return gap, gap < _NEAR[dtype] * (high[:, None] + wide)
+
+
+def compared(
+    both: np.ndarray, first: int, dissimilarity: Callable[[np.ndarray], np.ndarray]
+) -> Comparison:
     r"""2 mean D_xy - mean D_xx - mean D_yy with its interval, and z over all relabellings.
 
     The interval is the two-sample delete-one jackknife, less the variance that belongs to pairs of
@@ -70,24 +123,26 @@ def compared(both: np.ndarray, first: int, dissimilarity: Callable[..., np.ndarr
     ----------
     both : (n, d) rows of x, then of y
     first : how many of them are x's
-    dissimilarity : of a block of rows (b, d) to all rows (n, d), (b, n); 0 between equal rows, or
-        any constant
+    dissimilarity : of squared distances, entry by entry; 0 of 0
     """
     n, m = len(both), len(both) - first
     x, y = slice(0, first), slice(first, n)
-    own, other, parts = np.empty(n), np.empty(n), np.zeros(3)  # parts: Σ D² in xx, yy and xy
-    for rows in row_blocks(n, max(1, _CELLS // n)):
-        block = dissimilarity(both[rows], both)
-        # The diagonal of a kernel is not zero; subtracting a constant everywhere changes nothing.
-        block = block - block[0, rows.start]
-        block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = 0.0
-        mine = np.arange(rows.start, rows.stop) < first
-        to_x, to_y = block[:, :first].sum(axis=1), block[:, first:].sum(axis=1)
-        own[rows], other[rows] = np.where(mine, to_x, to_y), np.where(mine, to_y, to_x)
-        for part, (down, across) in enumerate(((mine, x), (~mine, y), (mine, y))):
-            parts[part] += float(np.sum(block[down, across] ** 2))
-    squares = float(parts[0] + parts[1] + 2 * parts[2])
-    sums = own[:first].sum(), own[first:].sum(), other[:first].sum()  # xx, yy, xy
+    squared, side = SquaredDistances(both), math.isqrt(_CELLS)
+    # No tile holds rows of both samples, so that each belongs to xx, xy or yy.
+    strips = [(rows, 0) for rows in row_blocks(first, side)]
+    strips += [(slice(first + r.start, first + r.stop), 1) for r in row_blocks(m, side)]
+    to, parts = np.zeros((2, n)), np.zeros(3)  # Σ D to x and to y; Σ D² in xx, xy and yy
+    for i, (down, mine) in enumerate(strips):
+        for across, theirs in strips[i:]:
+            tile = dissimilarity(squared.tile(down, across))
+            to[theirs, down] += tile.sum(axis=1)
+            if across != down:
+                to[mine, across] += tile.sum(axis=0)
+            times = 2 if across != down and mine == theirs else 1
+            parts[mine + theirs] += times * float(np.vdot(tile, tile))
+    own, other = np.concatenate([to[0, x], to[1, y]]), np.concatenate([to[1, x], to[0, y]])
+    squares = float(parts[0] + 2 * parts[1] + parts[2])
+    sums = [float(one.sum()) for one in (own[x], own[y], other[x])]  # xx, yy, xy
     value = _value(first, m, *sums)
     biased = 2 * sums[2] / (first * m) - sums[0] / first**2 - sums[1] / m**2
     z = p = None
@@ -109,8 +164,8 @@ def compared(both: np.ndarray, first: int, dissimilarity: Callable[..., np.ndarr
             )
         ]
         if half[0] is not None and half[1] is not None:
-            twice = _pairwise(own[x], sums[0], parts[0]) + _pairwise(own[y], sums[1], parts[1])
-            twice += 4 * _across(other[x], other[y], parts[2])
+            twice = _pairwise(own[x], sums[0], parts[0]) + _pairwise(own[y], sums[1], parts[2])
+            twice += 4 * _across(other[x], other[y], parts[1])
             variance = half[0] ** 2 + half[1] ** 2
             width = Z95 * float(np.sqrt(max(variance - twice, twice)))
             ci = value - width, value + width

@@ -2,6 +2,7 @@ r"""Von Neumann entropy: how many directions unit rows fill, with its gradient i
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,8 @@ def vne(x: Array) -> Score:
     x = matrix("x", x, operation="vne")
     given, d = (int(size) for size in x.shape)
     n, gram = 0, np.zeros((d, d))
-    for u, kept in _directions(x):
+    for one, kept in _directions(x, namespace(x).float64):
+        u = to_numpy(one)
         n += int(kept.sum())
         gram += u.T @ u
     if n < 2:
@@ -77,8 +79,9 @@ def vne(x: Array) -> Score:
     value = max(float(-values @ logs), 0.0)
     # Errors of an interval do with the digits that the rows came in.
     turn = like(np.ascontiguousarray(vectors), x)
-    blocks = (like(u[kept], x) @ turn for u, kept in _directions(x))
-    influences = (-along(to_numpy(block) ** 2, logs) - value for block in blocks)
+    influences = (
+        (-along(to_numpy(u @ turn) ** 2, logs) - value)[kept] for u, kept in _directions(x, x.dtype)
+    )
     warnings: tuple[str, ...] = (f"{given - n} zero rows left out",) if given > n else ()
     if n < 5 * d:
         warnings += (f"{n} rows of width {d}: reads low until rows are several times the width",)
@@ -118,12 +121,11 @@ def vne_gradient(x: np.ndarray) -> tuple[float, np.ndarray]:
     return max(float(-values @ logs), 0.0), gradient
 
 
-def _directions(x: Array) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Blocks of rows at length one, in float64, and which are not zero."""
+def _directions(x: Array, dtype: Any) -> Iterator[tuple[Array, np.ndarray]]:
+    """Blocks of rows at length one, of x's kind in ``dtype``, and which are not zero."""
     xp = namespace(x)
     for rows in row_blocks(x.shape[0], BLOCK):
-        u, kept = unit_rows(xp.astype(x[rows, :], xp.float64))
-        yield to_numpy(u), kept
+        yield unit_rows(xp.astype(x[rows, :], dtype, copy=False))
 
 
 def _spectrum(correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

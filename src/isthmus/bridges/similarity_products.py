@@ -1,0 +1,106 @@
+"""Similarities that are one matrix product, finished in place while they are in cache; NumPy."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from isthmus.core.arrays import check_finite, row_blocks
+from isthmus.core.neighbors import directions
+
+#: Rows of one product, and of what is done before and after it.
+_BLOCK, _STRIP = 2048, 256
+
+
+def by_product(
+    x: np.ndarray, a: np.ndarray, similarity: str, width: float, operation: str
+) -> np.ndarray:
+    """Codes (n, m) of rows x (n, d) by anchors a (m, d); raises InputError on rows not finite."""
+    angles = similarity in ("cosine", "angular")
+    finish = BY_PRODUCT[similarity]
+    middle = a.mean(axis=0)
+    columns = directions(a).T if angles else _columns(a - middle, similarity, width)
+    out = np.empty((len(x), len(a)), x.dtype)
+    raised = np.empty((0 if angles else min(len(x), _BLOCK), len(columns)), x.dtype)
+    for rows in row_blocks(len(x), _BLOCK):
+        given, found = x[rows], out[rows]
+        strips = list(row_blocks(len(given), _STRIP))
+        if angles:
+            squares = np.concatenate([_squares(given[strip]) for strip in strips])
+        else:
+            given, near = raised[: len(given)], given
+            for strip in strips:
+                _raise(near[strip], middle, given[strip])
+            squares = given[:, -2]
+        if not np.isfinite(squares).all():
+            check_finite("x", x, operation=operation)
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.matmul(given, columns, out=found)
+        if angles:
+            _divide_by_lengths(found, squares, given, columns, strips)
+        for strip in strips:
+            finish(found[strip])
+    return out
+
+
+def _columns(near: np.ndarray, similarity: str, width: float) -> np.ndarray:
+    """[-2 a, 1, |a|²]ᵀ of anchors about their mean: times [x, |x|², 1] it gives |x - a|²."""
+    columns = np.c_[-2 * near, np.ones(len(near)), _squares(near)].T
+    if similarity == "kernel":
+        columns = columns * (-0.5 / width**2)
+    return np.asarray(columns, near.dtype)
+
+
+def _raise(x: np.ndarray, middle: np.ndarray, out: np.ndarray) -> None:
+    """Rows [x, |x|², 1] about ``middle`` into ``out``."""
+    near = out[:, :-2]
+    np.subtract(x, middle, out=near)
+    out[:, -2] = _squares(near)
+    out[:, -1] = 1
+
+
+def _squares(x: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares: np.ndarray = np.einsum("ij,ij->i", x, x)
+    return squares
+
+
+def _divide_by_lengths(
+    found: np.ndarray, squares: np.ndarray, x: np.ndarray, columns: np.ndarray, strips: list[slice]
+) -> None:
+    """Products of rows x into cosines; norms whose squares leave the format go the long way."""
+    limits = np.finfo(x.dtype)
+    odd = np.flatnonzero(~np.isfinite(squares) | (squares <= limits.smallest_normal / limits.eps))
+    factors = squares.copy()
+    factors[odd] = 1
+    factors = 1 / np.sqrt(factors)
+    for strip in strips:
+        found[strip] *= factors[strip, None]
+    if len(odd):
+        found[odd] = directions(x[odd]) @ columns
+
+
+def _finish_angular(found: np.ndarray) -> None:
+    # 1 - 2 arccos(c) / π, without its loss of digits near a right angle.
+    np.clip(found, -1, 1, out=found)
+    np.arcsin(found, out=found)
+    found *= 2 / np.pi
+
+
+def _finish_euclidean(found: np.ndarray) -> None:
+    np.maximum(found, 0, out=found)
+    np.sqrt(found, out=found)
+    np.negative(found, out=found)
+
+
+def _finish_kernel(found: np.ndarray) -> None:
+    np.minimum(found, 0, out=found)
+    np.exp(found, out=found)
+
+
+#: What is left to do after the product.
+BY_PRODUCT: dict[str, Callable[[np.ndarray], None]] = {
+    "cosine": lambda found: None,
+    "angular": _finish_angular,
+    "euclidean": _finish_euclidean,
+    "kernel": _finish_kernel,
+}
