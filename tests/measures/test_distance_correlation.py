@@ -60,6 +60,14 @@ def test_many_blocks_are_one(monkeypatch, dtype, value, ends):
     np.testing.assert_allclose(parts.ci, whole.ci, atol=ends)
 
 
+def test_many_blocks_of_tensors_are_one_too(monkeypatch):
+    torch = pytest.importorskip("torch")
+    x, y = related(n=61, d=9)
+    monkeypatch.setattr(rdm, "_SIDE", 2)  # 16 for tensors
+    parts = distance_correlation(torch.asarray(x), torch.asarray(y))
+    assert parts.value == pytest.approx(oracle(x, y), abs=1e-12)
+
+
 def test_without_its_interval_the_value_is_the_same():
     x, y = related()
     score = distance_correlation(x, y, ci=False)

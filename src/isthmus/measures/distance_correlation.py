@@ -1,6 +1,7 @@
 r"""Bias-corrected distance correlation: dependence of any shape, zero in the mean without any."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from isthmus.measures.gram import (
     deviation,
     one_left_out,
 )
-from isthmus.measures.rdm import Dissimilarities, RowSums
+from isthmus.measures.rdm import Dissimilarities, RowSums, over_pairs
 from isthmus.measures.rows import jackknife
 
 CARD = Card(
@@ -106,14 +107,16 @@ def distance_correlation(x: Array, y: Array | None = None, *, ci: bool = True) -
     )
 
 
-def _through(sides: list[Dissimilarities], sums: np.ndarray) -> np.ndarray:
+def _through(sides: list[Dissimilarities], weights: np.ndarray) -> np.ndarray:
     """Products (n, m, m) of the distances of each of m sides with the row sums (n, m) of all."""
-    xp, weights = namespace(sides[0].rows), like(sums, sides[0].rows)
-    found = np.zeros((*sums.shape, sums.shape[1]))
-    for rows, columns in sides[0].blocks():
-        for i, side in enumerate(sides):
-            block = xp.sqrt(side.block(rows, columns))
-            found[rows, i] += to_numpy(block @ weights[columns, :])
-            if rows != columns:
-                found[columns, i] += to_numpy(block.T @ weights[rows, :])
-    return found
+    xp, weights_here = namespace(sides[0].rows), like(weights, sides[0].rows)
+
+    def sums(
+        squared: Sequence[Array], rows: slice, columns: slice
+    ) -> tuple[np.ndarray, np.ndarray]:
+        blocks = [xp.sqrt(one) for one in squared]
+        down = [to_numpy(one @ weights_here[columns, :]) for one in blocks]
+        return np.stack(down), np.stack([to_numpy(one.T @ weights_here[rows, :]) for one in blocks])
+
+    found = over_pairs(sides, sums, np.zeros((len(sides), *weights.shape)))
+    return found.transpose(1, 0, 2)

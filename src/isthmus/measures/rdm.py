@@ -3,13 +3,15 @@
 Shared by the measures that compare such matrices (RDMs); holds no method of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 from isthmus.core.arrays import Array, is_numpy, namespace, row_blocks, to_numpy
+from isthmus.core.engine import Threads
 from isthmus.core.errors import InputError
 from isthmus.measures.mantel import Sums, permutation_moments
 from isthmus.measures.rows import jackknife
@@ -140,12 +142,32 @@ def fold(values: np.ndarray, n: int) -> np.ndarray:
     return sums
 
 
-def credit(sums: np.ndarray, block: Array, rows: slice, columns: slice) -> None:
-    """Add a block of a symmetric matrix to the sums (n,) of its rows, and of those it mirrors."""
-    xp = namespace(block)
-    sums[rows] += to_numpy(xp.sum(block, axis=1))
-    if rows != columns:
-        sums[columns] += to_numpy(xp.sum(block, axis=0))
+def over_pairs(
+    sides: Sequence[Dissimilarities],
+    sums: Callable[[Sequence[Array], slice, slice], tuple[np.ndarray, np.ndarray]],
+    found: np.ndarray,
+) -> np.ndarray:
+    """``found`` (k, n, ...) with what ``sums`` makes of each block of squared distances added.
+
+    ``sums`` takes the blocks of all sides, rows and columns, and gives what belongs to the rows,
+    (k, b, ...), and what the mirrored block adds to the rows that are its columns, (k, c, ...).
+    Blocks run in as many threads as a product may take, which keeps their other passes in step.
+    """
+
+    def work(place: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+        return sums([side.block(*place) for side in sides], *place)
+
+    places = list(sides[0].blocks())
+    workers = 1
+    if len(places) > 1 and is_numpy(sides[0].rows):
+        pools = threadpool_info()
+        workers = max((p["num_threads"] for p in pools if p["user_api"] == "blas"), default=1)
+    parts = Threads(workers).map(work, places) if workers > 1 else map(work, places)
+    for (rows, columns), (down, across) in zip(places, parts, strict=True):
+        found[:, rows] += down
+        if rows != columns:
+            found[:, columns] += across
+    return found
 
 
 def _squares_product(a: Dissimilarities, b: Dissimilarities) -> np.ndarray:
@@ -184,19 +206,19 @@ class RowSums:
         xp, n = namespace(a.rows, b.rows), a.rows.shape[0]
         if not a.rooted and n > 4 * max(a.rows.shape[1], b.rows.shape[1]):
             products = _squares_product(a, a), _squares_product(b, b), _squares_product(a, b)
-            sides = [n * to_numpy(one.squares) + float(xp.sum(one.squares)) for one in (a, b)]
-            return cls(sides[0], products[0], sides[1], products[1], products[2])
-        sums = np.zeros((5, n))
-        for rows, columns in a.blocks():
-            held = []
-            for side, own in ((a, sums[:2]), (b, sums[2:4])):
-                squared = side.block(rows, columns)
-                one = xp.sqrt(squared) if side.rooted else squared
-                credit(own[0], one, rows, columns)
-                credit(own[1], squared if side.rooted else squared * squared, rows, columns)
-                held.append(one)
-            credit(sums[4], held[0] * held[1], rows, columns)
-        return cls(*sums)
+            single = [n * to_numpy(one.squares) + float(xp.sum(one.squares)) for one in (a, b)]
+            return cls(single[0], products[0], single[1], products[1], products[2])
+
+        def sums(
+            squared: Sequence[Array], rows: slice, columns: slice
+        ) -> tuple[np.ndarray, np.ndarray]:
+            one, two = (xp.sqrt(held) for held in squared) if a.rooted else squared
+            own = squared if a.rooted else (one * one, two * two)
+            blocks = (one, own[0], two, own[1], one * two)
+            down, across = ([to_numpy(xp.sum(m, axis=i)) for m in blocks] for i in (1, 0))
+            return np.stack(down), np.stack(across)
+
+        return cls(*over_pairs((a, b), sums, np.zeros((5, n))))
 
     @classmethod
     def of_condensed(cls, a: np.ndarray, b: np.ndarray, n: int) -> "RowSums":
