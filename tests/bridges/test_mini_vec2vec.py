@@ -109,3 +109,24 @@ def test_options_and_seeds():
         MiniVec2vec(runs=1, refinements=1, least=0, rng=3).fit(x, y, pairs=()) for _ in range(2)
     ]
     assert np.array_equal(fits[0].coef_, fits[1].coef_)
+
+
+def test_more_rows_than_the_early_rounds_see(monkeypatch):
+    from isthmus.bridges import mini_vec2vec
+
+    x, y, _ = spaces()
+    monkeypatch.setattr(mini_vec2vec, "_EARLY", (150, 250))
+    monkeypatch.setattr(mini_vec2vec, "_ROUND", 400)
+    bridge = MiniVec2vec(runs=6, clusters=12, refinements=30, least=0)
+    bridge.fit(x[:600], y[300:], pairs=())
+    assert bridge.score(x, y) > 0.9
+
+
+def test_rounds_end_when_the_map_has_settled(monkeypatch):
+    from isthmus.bridges import mini_vec2vec
+
+    x, y, _ = spaces()
+    rounds, turned = [], mini_vec2vec._turned
+    monkeypatch.setattr(mini_vec2vec, "_turned", lambda *given: rounds.append(0) or turned(*given))
+    MiniVec2vec(runs=6, clusters=12, refinements=400, least=0).fit(x[:600], y[300:], pairs=())
+    assert 2 < len(rounds) < 200

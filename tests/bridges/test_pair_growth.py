@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from isthmus.bridges.matching import mutual_partners
 from isthmus.bridges.pair_growth import (
     centred_directions,
     compared,
+    compared_by_anchors,
     fitted_map,
     grown,
-    mutual_partners,
     taking_part,
 )
 from isthmus.bridges.relative import relative
@@ -120,3 +121,12 @@ def test_a_planted_map_is_recovered(ridge):
     turn = np.linalg.qr(np.random.default_rng(2).normal(size=(8, 8)))[0]
     w, b = fitted_map(X, X @ turn + 3, np.ones(120), ridge=ridge)
     np.testing.assert_allclose(X @ w + b, X @ turn + 3, atol=1e-4)
+
+
+def test_codes_by_anchors_that_are_no_rows():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 3)), rng.normal(size=(30, 4))
+    a, b = rng.normal(size=(9, 3)), rng.normal(size=(9, 4))
+    left, right = compared_by_anchors(x, y, a, b)
+    codes = [s / np.linalg.norm(s, axis=1, keepdims=True) for s in (x @ a.T, y @ b.T)]
+    np.testing.assert_allclose(left @ right.T, codes[0] @ codes[1].T, atol=1e-12)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from isthmus.bridges import similarity_products
 from isthmus.bridges.similarities import (
     SIMILARITIES,
     frame,
@@ -153,3 +154,33 @@ def test_refusals(turned):
         relative(x, np.full((2, 6), np.nan))
     with pytest.raises(InputError, match="one kind"):
         relative(x, torch.asarray(x[:3]))
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_rows_that_are_not_finite_are_named(similarity):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(300, 3))
+    for bad in (np.nan, np.inf):
+        x[290, 1] = bad
+        with pytest.raises(InputError, match="1 of 300 rows .first rows: 290"):
+            relative(x, rng.normal(size=(4, 3)), similarity=similarity)
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "angular", "euclidean", "kernel"])
+def test_blocks_of_rows_do_not_change_a_code(similarity, monkeypatch):
+    monkeypatch.setattr(similarity_products, "_BLOCK", 1000)
+    rng = np.random.default_rng(4)
+    x, anchors = rng.normal(size=(2500, 4)), rng.normal(size=(5, 4))
+    x[[5, 2200]] = 0
+    whole = relative(x, anchors, similarity=similarity, width=1.0)
+    tensor = relative(torch.asarray(x), torch.asarray(anchors), similarity=similarity, width=1.0)
+    np.testing.assert_allclose(whole, tensor.numpy(), atol=1e-12)
+
+
+def test_an_angle_of_zero_and_of_a_half_turn_are_the_ends():
+    x = np.random.default_rng(5).normal(size=(200, 7)).astype(np.float32)
+    found = relative(np.concatenate([x, -x]), x, similarity="angular")
+    ends = np.concatenate([np.diag(found[:200]), np.diag(found[200:])])
+    np.testing.assert_allclose(np.abs(ends), 1, atol=5e-4)
+    assert np.isfinite(found).all()
+    assert np.abs(found).max() <= 1

@@ -120,3 +120,32 @@ def test_constant_source_and_fewer_rows_than_columns():
     path = RidgePath(Moments.of(x, y))
     assert np.isfinite(path.coef(path.best_alpha(x, y))).all()
     assert np.isfinite(path.coef(path.best_alpha_gcv())).all()
+
+
+def test_fitted_scatter_is_that_of_the_predictions():
+    x, y = ridge_data()
+    moments = Moments.of(x, y)
+    path = RidgePath(moments)
+    b = path.coef(0.1)
+    expected = b.T @ moments.scatter_xx @ b
+    np.testing.assert_allclose(path.fitted_scatter(0.1), expected, atol=1e-9 * expected.max())
+
+
+def test_a_sample_of_rows_is_thinned_for_the_choice_of_a_penalty(monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 5))
+    y = x @ rng.normal(size=(5, 3)) + rng.normal(size=(4000, 3))
+    path, seen = RidgePath(Moments.of(x, y)), []
+    left_out = RidgePath._left_out
+
+    def watched(self, projected, *given):
+        seen.append(len(projected))
+        return left_out(self, projected, *given)
+
+    monkeypatch.setattr(RidgePath, "_left_out", watched)
+    sampled = path.best_alpha(x[:1024], y[:1024])
+    assert set(seen) == {512}
+    best = path.best_alpha(x, y)
+    assert seen[-1] == 4000  # all fitted rows are all looked at
+    errors = [np.mean(path.leave_one_out(x, y, alpha) ** 2) for alpha in (sampled, best, 100.0)]
+    assert errors[0] < 1.001 * errors[1] < errors[2]

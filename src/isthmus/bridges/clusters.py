@@ -5,7 +5,7 @@ import numpy as np
 from isthmus.anchors.clusters import lloyd
 
 _ROUNDS = 50
-#: Rows per cluster that all but the final rounds see, where there are more.
+#: Rows per cluster that all but the final rounds see, where there are twice as many.
 _COARSE, _FINAL = 100, 8
 #: Share of rows whose change of cluster no longer moves a centre much.
 _SETTLED = 1e-3
@@ -26,7 +26,7 @@ def k_means(
     rounds = _ROUNDS
     if start is not None:
         first = start.astype(np.float32)
-    elif len(x) > _COARSE * k:
+    elif len(x) > 2 * _COARSE * k:
         # Most rounds, and the seeds, on few rows: all of them only settle what those found.
         few = rng.choice(len(x), _COARSE * k, replace=False)
         first, rounds = k_means(x[np.sort(few)], k, rng=rng), _FINAL

@@ -7,8 +7,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from isthmus.bridges.linear import LinearMap
 from isthmus.bridges.map import Map
+from isthmus.bridges.matching import Partners
 from isthmus.bridges.pair_growth import (
-    Partners,
     centred_directions,
     fitted_map,
     grown,

@@ -55,6 +55,10 @@ class GromovWasserstein(LinearMap, Map, TransformerMixin, BaseEstimator):
     row, and below ``least``, with no more known pairs than dims, there is no bridge. Where all
     rows are pairs the map is Procrustes on them.
 
+    Through its centres the coupling of all rows has rank ``points``, so cost grows with n and not
+    with its square. A nonnegative low-rank solver in its place (POT's, random start) was measured
+    not to find planted rotations that this one finds, and is no option here.
+
     Parameters
     ----------
     points : centres a side; all rows themselves where there are no more of them

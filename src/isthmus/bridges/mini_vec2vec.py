@@ -46,6 +46,8 @@ _SAMPLE, _NEAREST, _ROUND = 10_000, 50, 10_000
 _STARTS, _FINE, _FINE_ROWS = 30, 500, 20_000
 #: Rows a side of the rounds while W still turns, and the fewest that a pseudo-pair then averages.
 _EARLY, _FEWEST = (2048, 10_000), 8
+#: The step of those rounds, where the published one is half, so that half as many are enough.
+_STEP = 1.5
 #: Rounds on more rows than that, among all of the target's.
 _LAST = 8
 #: Mean change of a direction by one round, in radians, at which rounds have settled.
@@ -62,10 +64,10 @@ class MiniVec2vec(LinearMap, Map, TransformerMixin, BaseEstimator):
     them. A row's pseudo-partner is the mean of the 50 target rows with the nearest description,
     and Procrustes gives W. Then up to ``refinements`` rounds average W with the Procrustes map
     from 10,000 rows to the mean of the 50 target rows nearest to x W, until W stays as it is. While
-    W turns, rounds see the same 2,048 source and 10,000 target rows and take the whole step instead
-    of two averaged ones; where there are more rows, 8 averaged rounds follow. Last, 500 source
-    clusters carried across by W start those of the target, and W is averaged with the map between
-    the two.
+    W turns, rounds see the same 2,048 source and 10,000 target rows and take steps three
+    times as long, half as often; where there are more rows, 8 averaged rounds follow. Last, 500
+    source clusters carried across by W start those of the target, and W is averaged with the map
+    between the two.
 
     Known pairs stand beside the pseudo-pairs of every step; where all rows are pairs the map is
     Procrustes on them alone. Sides of unequal width are padded with zeros. All this is done once
@@ -192,10 +194,9 @@ class MiniVec2vec(LinearMap, Map, TransformerMixin, BaseEstimator):
         sampled = len(few) < len(a) or len(among) < len(b)
         last = min(_LAST, self.refinements) if sampled else 0
         near = max(_FEWEST, round(_NEAREST * len(among) / len(b)))
-        # The same rows every time leave no noise to average away, and a whole step turns W about as
-        # far as two averaged ones.
+        # The same rows every time leave no noise to average away, so steps may be longer than half.
         for _ in range((self.refinements - last + 1) // 2):
-            before, w = w, _turned(few, among, w, near, known)
+            before, w = w, w + _STEP * (_turned(few, among, w, near, known) - w)
             if np.linalg.norm(w - before) < _SETTLED * np.sqrt(min(w.shape)):
                 break
         for _ in range(last):

@@ -3,14 +3,14 @@
 Shared by the bridges that grow their own pairs. Rows here are centred and of unit length.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from isthmus.bridges.matching import Partners, mutual_partners
 from isthmus.core.linalg import RidgePath, procrustes
 from isthmus.core.moments import Moments
-from isthmus.core.neighbors import neighbors, unit
+from isthmus.core.neighbors import unit
 from isthmus.core.random import Seed, generator
 
 #: What the pairs of one round say about the other rows: how likely partners are compared.
@@ -19,15 +19,6 @@ COMPARISONS = ("codes", "orthogonal", "ridge")
 
 #: Rows a side that take part, at most: more make better neighbours, at the cost of their square.
 _ROWS = 8000
-
-
-@dataclass(frozen=True, slots=True)
-class Partners:
-    """Mutual nearest neighbours: rows i and j (p,), and the confidence in each pair (p,)."""
-
-    i: np.ndarray
-    j: np.ndarray
-    confidence: np.ndarray
 
 
 def centred_directions(x: np.ndarray) -> np.ndarray:
@@ -88,30 +79,6 @@ def _by_codes(
     x: np.ndarray, y: np.ndarray, cross: np.ndarray, own_x: np.ndarray, own_y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     return x @ cross / _lengths(x, own_x)[:, None], y / _lengths(y, own_y)[:, None]
-
-
-def mutual_partners(a: np.ndarray, b: np.ndarray, *, neighbours: int = 10) -> Partners:
-    r"""Rows of a (n, e) and b (m, e) that are each other's nearest by CSLS, with confidences.
-
-    CSLS(i, j) = 2 s_ij - r(i) - r(j), s the inner product and r a row's mean over its k nearest on
-    the other side, so that hubs, near to everything, are nobody's partner (Lample et al.
-    2018). The confidence is P(j | i) P(i | j), softmaxes of CSLS over the k best on either side;
-    their temperature is the median lead of a best over a second.
-    """
-    k = min(neighbours, len(a), len(b))
-    near_b = neighbors(a, b, k, metric="inner")[1].mean(axis=1)
-    near_a = neighbors(b, a, k, metric="inner")[1].mean(axis=1)
-    # One more column makes CSLS, but for what is the same for all of a row's candidates, an inner
-    # product: the exact search does the rest.
-    to_b, score_b = neighbors(
-        np.c_[2 * a, np.ones(len(a))], np.c_[b, -near_a], k, metric="inner"
-    )  # fmt: skip
-    to_a, score_a = neighbors(
-        np.c_[2 * b, np.ones(len(b))], np.c_[a, -near_b], k, metric="inner"
-    )  # fmt: skip
-    i = np.flatnonzero(to_a[to_b[:, 0], 0] == np.arange(len(a)))
-    j = to_b[i, 0]
-    return Partners(i, j, _certainty(score_b)[i] * _certainty(score_a)[j])
 
 
 def grown(
@@ -177,13 +144,3 @@ def _lengths(x: np.ndarray, gram: np.ndarray) -> np.ndarray:
     """|x Aᵀ| for every row of x (n, d), from AᵀA (d, d); 1 where it is zero."""
     squared = np.einsum("ij,ij->i", x @ gram, x)
     return np.sqrt(np.where(squared > 1e-24, squared, 1.0))
-
-
-def _certainty(scores: np.ndarray) -> np.ndarray:
-    """Softmax share (n,) of the best among the k best scores (n, k), best first."""
-    if scores.shape[1] == 1:
-        return np.ones(len(scores))
-    lead = float(np.median(scores[:, 0] - scores[:, 1]))
-    scaled = np.exp((scores - scores[:, :1]) / max(lead, 1e-12))
-    shares: np.ndarray = 1 / scaled.sum(axis=1)
-    return shares

@@ -7,8 +7,8 @@ import numpy as np
 from isthmus.core.arrays import check_finite, row_blocks
 from isthmus.core.neighbors import directions
 
-#: Rows of one product, and of what is done before and after it.
-_BLOCK, _STRIP = 2048, 256
+#: Rows of one product, few products being faster than many, and of what is done before and after.
+_BLOCK, _STRIP = 10_000, 128
 
 
 def by_product(
