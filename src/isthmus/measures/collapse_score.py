@@ -28,6 +28,7 @@ CARD = Card(
     chance=1.0,
     min_rows=4,
     caveat="p has an exact mean and variance, and a tail that is right at many rows of each role.",
+    rough=(0, 2),
 )
 
 
