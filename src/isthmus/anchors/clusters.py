@@ -21,10 +21,12 @@ def cluster_centres(rows: np.ndarray, count: int, rng: np.random.Generator) -> n
     middle = rows.mean(axis=0)
     x = rows - middle
     chosen = [d2_rows(x, count, rng) for _ in range(_STARTS if 1 < count <= _FEW else 1)]
-    x = x.astype(np.float32)  # whose digits tell all clusters apart, at half the time
+    # In float32, whose digits tell all clusters apart at half the time, at a size it can square.
+    size = float(np.abs(x).max()) or 1.0
+    x = (x / size).astype(np.float32)
     starts = [x[these] for these in chosen]
     centres = min(starts, key=lambda these: _cost(x, these)) if len(starts) > 1 else starts[0]
-    moved: np.ndarray = lloyd(x, centres, rounds=_ROUNDS) + middle
+    moved: np.ndarray = lloyd(x, centres, rounds=_ROUNDS) * np.float64(size) + middle
     return moved
 
 

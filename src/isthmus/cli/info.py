@@ -11,9 +11,7 @@ from isthmus.cli.console import Json, show
 def info(
     path: Annotated[
         str,
-        typer.Argument(
-            metavar="PATH", help="A file, folder or store of vectors, or a bridge."
-        ),
+        typer.Argument(metavar="PATH", help="A file, folder or store of vectors, or a bridge."),
     ],
     scale: Annotated[float | None, typer.Option(help="Scale of int8 vectors.")] = None,
     json: Json = False,

@@ -5,7 +5,7 @@ here (an invariance, a cost, an extreme value) is a claim that a test tries to b
 """
 
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from isthmus.core.errors import InputError
@@ -175,6 +175,3 @@ class Card:
         if target and self.invariant_target is not None:
             side = self.invariant_target
         return group in closure(side)
-
-
-CARD_FIELDS = tuple(field.name for field in fields(Card))
