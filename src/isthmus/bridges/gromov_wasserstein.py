@@ -140,10 +140,7 @@ class GromovWasserstein(LinearMap, Map, TransformerMixin, BaseEstimator):
             self.confidence_ = agreement(ends[0], ends[1], b)
             if len(i) <= max(w.shape):
                 demand("GromovWasserstein.fit", self.confidence_, self.least)
-        spread = [float(np.sqrt(np.mean(np.sum((s - m) ** 2, axis=1)))) or 1.0
-                  for s, m in zip((x, target), means, strict=True)]  # fmt: skip
-        self.coef_ = w * (spread[1] / spread[0])
-        self.origin_, self.intercept_ = means
+        self._turn_about_means(w, x, target)
         return self
 
     def _turn(

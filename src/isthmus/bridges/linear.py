@@ -10,8 +10,7 @@ from isthmus.core.arrays import Array, check_finite, like, matrix, namespace, to
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Keeps, Moments
 
-#: A source mean this many standard deviations from zero would cost float32 products too many
-#: digits when folded into the intercept, so rows are shifted first.
+#: Standard deviations from zero beyond which a mean is far.
 _FAR = 100.0
 
 #: Rows at which leave-one-out errors are computed to choose a penalty or a rank. The errors are
@@ -100,18 +99,34 @@ class LinearMap:
 
     def _settle(self, moments: Moments, x: np.ndarray | None, y: np.ndarray | None) -> Self:
         self.coef_, intercept = self.solve(moments, x, y)
-        mean, spread = (
-            moments.mean_x,
-            np.sqrt(max(moments.variance_x, 0.0) / (moments.n * moments.dims[0])),
-        )
-        far = np.abs(mean).max() > _FAR * spread > 0
-        self.origin_ = mean.copy() if far else np.zeros_like(mean)
+        spread = np.sqrt(max(moments.variance_x, 0.0) / (moments.n * moments.dims[0]))
+        self.origin_ = origin_of(moments.mean_x, spread)
         self.intercept_ = intercept + self.origin_ @ self.coef_
         return self
+
+    def _turn_about_means(self, w: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+        """Settle on y = s (x - mean_x) W + mean_y, s the ratio of the spreads of y and of x."""
+        mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
+        spread_x, spread_y = (
+            float(np.sqrt(np.mean(np.sum((side - mean) ** 2, axis=1))))
+            for side, mean in ((x, mean_x), (y, mean_y))
+        )
+        self.coef_ = w * ((spread_y or 1.0) / (spread_x or 1.0))
+        self.origin_ = origin_of(mean_x, spread_x / len(mean_x) ** 0.5)
+        self.intercept_ = mean_y - (mean_x - self.origin_) @ self.coef_
 
     @property
     def _n_features_out(self) -> int:
         return int(self.coef_.shape[1])
+
+
+def origin_of(mean: np.ndarray, spread: float) -> np.ndarray:
+    """What is taken off a row before the product, (d,): the mean where it lies far off, or nothing.
+
+    Far is beyond 100 times the ``spread`` (standard deviation of a column): float32 would lose
+    digits. Elsewhere the mean is folded into the intercept, which saves a pass over the rows.
+    """
+    return mean.copy() if np.abs(mean).max() > _FAR * spread > 0 else np.zeros_like(mean)
 
 
 def _proves_finite(result: Array, coef: Array) -> bool:

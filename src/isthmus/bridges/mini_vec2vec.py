@@ -151,10 +151,7 @@ class MiniVec2vec(LinearMap, Map, TransformerMixin, BaseEstimator):
             if len(i) <= max(w.shape):
                 demand("MiniVec2vec.fit", self.confidence_, self.least)
         # Rows had length one inside; the scale between the spaces is that of their spread.
-        spread = [float(np.sqrt(np.mean(np.sum((s - m) ** 2, axis=1)))) or 1.0
-                  for s, m in zip((x, target), means, strict=True)]  # fmt: skip
-        self.coef_ = w * (spread[1] / spread[0])
-        self.origin_, self.intercept_ = means
+        self._turn_about_means(w, x, target)
         return self
 
     def _start(

@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from isthmus.bridges.coordinates import Coordinates
-from isthmus.bridges.linear import LinearMap
+from isthmus.bridges.linear import LinearMap, origin_of
 from isthmus.bridges.map import Map
 from isthmus.bridges.rows import Pairing, all_rows
 from isthmus.bridges.sinkhorn import sinkhorn
@@ -214,7 +214,7 @@ class Udpreg(LinearMap, Map, TransformerMixin, BaseEstimator):
 
     def _hold(self, x: np.ndarray, turn: np.ndarray, shift: np.ndarray, trust: float) -> None:
         self.coef_, self.confidence_ = turn, float(trust)
-        self.origin_ = x.mean(axis=0)
+        self.origin_ = origin_of(x.mean(axis=0), float(x.std(axis=0).mean()))
         self.intercept_ = shift + self.origin_ @ turn
 
 

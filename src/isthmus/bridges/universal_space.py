@@ -27,6 +27,7 @@ from isthmus.bridges.items import (
     with_others,
 )
 from isthmus.bridges.joining import joined, scatter_of
+from isthmus.bridges.linear import origin_of
 from isthmus.bridges.orthogonal import Orthogonal
 from isthmus.core.arrays import Array, matrix, to_numpy
 from isthmus.core.card import Card, Paper
@@ -50,8 +51,6 @@ Form = Literal["orthogonal", "ridge"]
 
 #: Items that every space must share with the others, and others' items to tell a joining one from.
 _FEW, _HELD_OUT = 10, 1000
-#: A mean this many spreads from zero is shifted away before a product, as ``LinearMap`` does.
-_FAR = 100.0
 
 
 @register(CARD)
@@ -380,8 +379,7 @@ class UniversalSpace(BaseEstimator):
             estimator.alpha_ = self.alphas_.get(source or "", 0.0)
         centre = self.centres_[source] if source else np.zeros(len(coef))
         spread = self.spreads_[source] if source else 1.0
-        far = np.abs(centre).max() > _FAR * spread / len(centre) ** 0.5
-        estimator.origin_ = centre.copy() if far else np.zeros_like(centre)
+        estimator.origin_ = origin_of(centre, spread / len(centre) ** 0.5)
         estimator.coef_, estimator.intercept_ = coef, intercept + estimator.origin_ @ coef
         estimator.n_features_in_ = len(coef)
         return estimator
