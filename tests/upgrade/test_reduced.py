@@ -25,3 +25,13 @@ def test_a_column_of_zeros_and_a_single_column():
     zeros = np.zeros((4, 1))
     assert all(np.isfinite(form.documents).all() for form in forms(zeros, zeros))
     assert forms(zeros, zeros)[0].documents.shape == (4, 1)
+
+
+def test_rows_in_half_precision_are_reduced_like_the_same_numbers_in_single():
+    # A column whose largest entry is so small that its 127th part is no float16.
+    documents = (DOCUMENTS * np.where(np.arange(8) == 3, 1e-7, 1)).astype(np.float16)
+    queries = QUERIES.astype(np.float16)
+    wide = forms(documents.astype(np.float32), queries.astype(np.float32))
+    for form, wanted in zip(forms(documents, queries), wide, strict=True):
+        np.testing.assert_array_equal(form.documents, wanted.documents)
+        np.testing.assert_array_equal(form.queries, wanted.queries)

@@ -11,6 +11,7 @@ from isthmus.bridges.fit_shards import shard_moments
 from isthmus.bridges.linear import LOO_ROWS
 from isthmus.bridges.rows import Pairing, known_pairs
 from isthmus.bridges.shortlist import with_few_pairs
+from isthmus.core.arrays import widened
 from isthmus.core.engine import Engine
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import partner_ranks, unit
@@ -159,10 +160,10 @@ def _fitted(
     if found.card.streams:
         seen = _sample(train, LOO_ROWS, seed)
         moments = shard_moments(train, keeps=estimator.keeps, engine=engine)
-        estimator.fit_moments(moments, _wide(seen.x), _wide(seen.y))
+        estimator.fit_moments(moments, widened(seen.x), widened(seen.y))
         return estimator, len(train)
     seen = _sample(train, _SAMPLE, seed)
-    estimator.fit(_wide(seen.x), _wide(seen.y))
+    estimator.fit(widened(seen.x), widened(seen.y))
     return estimator, len(seen)
 
 
@@ -182,7 +183,7 @@ def _all_rows(
         if len(free) > room:
             free = generator(seed).choice(free, size=room, replace=False)
         rows = np.sort(np.concatenate([mine, free]))
-        sides.append((_wide(space.take(rows)), np.searchsorted(rows, mine)))
+        sides.append((widened(space.take(rows)), np.searchsorted(rows, mine)))
     (x, i), (y, j) = sides
     for side, space in ((x, train.source), (y, train.target)):
         if not np.isfinite(side).all():
@@ -210,14 +211,14 @@ def _familiar(train: Pairs, test: Pairs | None, seed: int) -> Familiarity:
     if len(rows) > 2 * _HELD_OUT:
         rows = np.sort(generator(seed).choice(rows, size=2 * _HELD_OUT, replace=False))
     held_out = np.empty((0, source.dim)) if test is None else _sample(test, _HELD_OUT, seed).x
-    return Familiarity.of(_wide(source.take(rows)), _wide(held_out), rng=seed)
+    return Familiarity.of(widened(source.take(rows)), widened(held_out), rng=seed)
 
 
 def _prove(bridge: Bridge, test: Pairs, train: Pairs) -> dict[str, Score]:
-    translated, truth = bridge.transform(_wide(test.x)), _wide(test.y)
+    translated, truth = bridge.transform(widened(test.x)), widened(test.y)
     # Partners of fitted rows serve as further distractors when few pairs are held out.
     extra = _sample(train, max(_HELD_OUT - len(test), 0), 0)
-    pool = np.concatenate([truth, _wide(extra.y)]) if len(extra) else truth
+    pool = np.concatenate([truth, widened(extra.y)]) if len(extra) else truth
     ranks = 1 / partner_ranks(translated, pool)
     cosines = np.sum(unit(translated) * unit(truth), axis=1)
     return {
@@ -238,7 +239,3 @@ def _sample(pairs: Pairs, count: int, seed: int) -> Pairs:
     if len(pairs) <= count:
         return pairs
     return pairs.select(np.sort(generator(seed).choice(len(pairs), size=count, replace=False)))
-
-
-def _wide(x: np.ndarray) -> np.ndarray:
-    return x.astype(np.float32) if x.dtype == np.float16 else x

@@ -41,6 +41,11 @@ def to_numpy(array: Array) -> np.ndarray:
     return np.asarray(array)
 
 
+def widened(rows: np.ndarray) -> np.ndarray:
+    """``rows`` in float32 where they are stored in float16, which sums and steps outgrow."""
+    return rows.astype(np.float32) if rows.dtype == np.float16 else rows
+
+
 def like(values: Any, reference: Array) -> Array:
     """``values`` (NumPy) as an array of the kind, device and floating dtype of ``reference``."""
     if is_numpy_array(reference):

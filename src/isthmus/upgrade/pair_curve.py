@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.core.arrays import widened
 from isthmus.core.neighbors import partner_ranks
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import method
@@ -57,8 +58,8 @@ def pair_curve(pairs: Pairs, *, bridge: str, rng: Seed = 0) -> PairCurve:
     for size in sizes:
         # Fewer pairs are the first of more, so that only the number differs.
         known = free[:size]
-        estimator = method("bridges", bridge).call().fit(_wide(x[known]), _wide(y[known]))
-        ranks = partner_ranks(estimator.transform(_wide(x[held])), _wide(y[held]))
+        estimator = method("bridges", bridge).call().fit(widened(x[known]), widened(y[known]))
+        ranks = partner_ranks(estimator.transform(widened(x[held])), widened(y[held]))
         values.append(1.0 / np.asarray(ranks))
     means = [float(value.mean()) for value in values]
     best = int(np.argmax(means))
@@ -72,7 +73,3 @@ def pair_curve(pairs: Pairs, *, bridge: str, rng: Seed = 0) -> PairCurve:
 def _near(value: np.ndarray, best: np.ndarray) -> bool:
     behind = best - value
     return bool(behind.mean() <= behind.std(ddof=1) / len(behind) ** 0.5 + 1e-12)
-
-
-def _wide(rows: np.ndarray) -> np.ndarray:
-    return rows.astype(np.float32) if rows.dtype == np.float16 else rows

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from isthmus.core.arrays import widened
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Form:
@@ -38,7 +40,7 @@ def forms(documents: np.ndarray, queries: np.ndarray) -> tuple[Form, ...]:
     >>> [form.bits for form in forms(np.eye(4), np.eye(4))]
     [64, 32, 4]
     """
-    dim = documents.shape[1]
+    documents, queries, dim = widened(documents), widened(queries), documents.shape[1]
     half = max(1, dim // 2)
     peak = np.abs(documents).max(axis=0)
     step = np.where(peak > 0, peak, 1.0) / 127

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from isthmus.core.arrays import to_numpy
+from isthmus.core.arrays import to_numpy, widened
 from isthmus.core.errors import InputError, SpaceMismatch
 from isthmus.core.neighbors import unit
 from isthmus.upgrade.interpolate import slerp
@@ -272,8 +272,7 @@ def _closeness(bridge: Any, start: np.ndarray, end: np.ndarray) -> float:
 
 def mapped(move: Map, rows: np.ndarray) -> np.ndarray:
     """Rows (n, d) carried by a bridge's map, as NumPy."""
-    wide = rows.astype(np.float32) if rows.dtype == np.float16 else rows
-    return np.asarray(to_numpy(move(wide)))
+    return np.asarray(to_numpy(move(widened(rows))))
 
 
 def _need(queries: np.ndarray | None) -> np.ndarray:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.bridges.bridge import Bridge, load
+from isthmus.core.arrays import widened
 from isthmus.core.engine import Engine, Threads
 from isthmus.core.errors import FormatError, InputError, StorageError
 from isthmus.spaces.directory import SpaceWriter
@@ -312,8 +313,7 @@ def _apply(
 
 
 def _moved(space: Space, bridge: Bridge, vectors: np.ndarray) -> np.ndarray:
-    if vectors.dtype == np.float16:
-        vectors = vectors.astype(np.float32)
+    vectors = widened(vectors)
     with np.errstate(over="ignore", invalid="ignore"):
         try:
             result = bridge.transform_block(vectors)
