@@ -50,6 +50,27 @@ def symmetric_eigen(scatter: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum(values[::-1], 0.0), vectors[:, ::-1]
 
 
+#: Width up to which a triangular matrix is inverted as if it were full.
+_NARROW = 64
+
+
+def triangular_inverse(lower: np.ndarray) -> np.ndarray:
+    """The inverse of a lower triangular matrix (d, d), itself lower triangular.
+
+    By halves, [[A, 0], [B, C]]⁻¹ = [[A⁻¹, 0], [-C⁻¹ B A⁻¹, C⁻¹]]: nearly all of it is matrix
+    products, an order of magnitude faster than the general inverse, which is all that NumPy has.
+    """
+    d = len(lower)
+    if d <= _NARROW:
+        return np.linalg.inv(lower)
+    k = d // 2
+    found = np.zeros_like(lower)
+    first, last = triangular_inverse(lower[:k, :k]), triangular_inverse(lower[k:, k:])
+    found[:k, :k], found[k:, k:] = first, last
+    found[k:, :k] = -(last @ lower[k:, :k] @ first)
+    return found
+
+
 #: Rows of a sample that choose a penalty.
 _SAMPLE = 512
 

@@ -37,6 +37,9 @@ BLOCK = 8192
 #: Rows whose norms and sums are taken at once: they stay in a core's own cache.
 _STRIP = 512
 
+#: Rows that say whether a shift is needed, and by how much.
+_PILOT = 256
+
 #: A column whose squared mean exceeds its variance by this factor loses too many digits in an
 #: unshifted float32 product; below it the shift would only cost a pass over the data.
 _OFFSET = 1.0
@@ -59,7 +62,7 @@ class Moments:
     True
     """
 
-    __slots__ = ("_m", "_origin", "dims", "keeps", "n")
+    __slots__ = ("_known", "_m", "_origin", "dims", "keeps", "n")
 
     def __init__(self, *, keeps: Keeps = "all") -> None:
         self.n = 0
@@ -68,6 +71,8 @@ class Moments:
         # One augmented row w = [x, y, a, b, 1] makes every sum above an entry of _m = Σ w wᵀ.
         self._m = np.zeros((0, 0))
         self._origin = np.zeros(0)
+        # Scatters asked for since the last row came, read-only: measures ask several times.
+        self._known: dict[tuple[int, int], np.ndarray] = {}
 
     @classmethod
     def of(cls, x: Array, y: Array | None = None, *, keeps: Keeps = "all") -> Self:
@@ -108,6 +113,7 @@ class Moments:
         else:
             self._m = products
         self.n += x.shape[0]
+        self._known.clear()
         return self
 
     def merge(self, other: "Moments") -> "Moments":
@@ -146,17 +152,17 @@ class Moments:
 
     @property
     def scatter_xx(self) -> np.ndarray:
-        """Centred scatter of x, (dx, dx)."""
+        """Centred scatter of x, (dx, dx), read-only."""
         return self._scatter(slice(0, self.dims[0]), slice(0, self.dims[0]))
 
     @property
     def scatter_xy(self) -> np.ndarray:
-        """Centred cross-scatter, (dx, dy)."""
+        """Centred cross-scatter, (dx, dy), read-only."""
         return self._scatter(slice(0, self.dims[0]), slice(self.dims[0], sum(self.dims)))
 
     @property
     def scatter_yy(self) -> np.ndarray:
-        """Centred scatter of y, (dy, dy)."""
+        """Centred scatter of y, (dy, dy), read-only."""
         side = slice(self.dims[0], sum(self.dims))
         return self._scatter(side, side)
 
@@ -233,8 +239,13 @@ class Moments:
         self._need(1)
         if rows == columns and self.keeps != "all" and (rows.start or self.keeps == "cross"):
             raise self._lacking()
-        total = self._m[-1, : sum(self.dims)]
-        return self._m[rows, columns] - np.outer(total[rows] / self.n, total[columns])
+        place = rows.start, columns.start
+        if place not in self._known:
+            total = self._m[-1, : sum(self.dims)]
+            found = self._m[rows, columns] - np.outer(total[rows] / self.n, total[columns])
+            found.flags.writeable = False
+            self._known[place] = found
+        return self._known[place]
 
     def _lacking(self) -> InputError:
         return InputError("moments", f"keeps={self.keeps!r}", "moments that keep this scatter")
@@ -267,7 +278,7 @@ class Moments:
 
 def _pilot(x: Array) -> np.ndarray:
     """The origin to shift rows by: a mean of the first rows, or zero where no shift is needed."""
-    head = to_numpy(x[: min(1024, x.shape[0]), :]).astype(np.float64)
+    head = to_numpy(x[: min(_PILOT, x.shape[0]), :]).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         mean, variance = head.mean(axis=0), head.var(axis=0)
         # max over columns of mean²/variance, free of 0/0 where a column is constant at zero.
@@ -305,6 +316,8 @@ def _accumulate(
     place = [slice(low, high) for low, high in pairwise(edges)]
     d = int(edges[-1])
     m = np.zeros((d + 3, d + 3))
+    # A single space leaves the sums of b at zero.
+    thin_rows = slice(d, None) if y is not None else slice(d, None, 2)
     buffers: dict[int, np.ndarray] = {}
     for rows in row_blocks(x.shape[0], BLOCK):
         sides = []
@@ -324,10 +337,10 @@ def _accumulate(
             parts = [side[strip, :] for side in sides]
             thin = _thin(parts)
             for i, part in enumerate(parts):
-                m[place[i], d:] += to_numpy(_thin_products(thin, part)).T
+                m[place[i], thin_rows] += to_numpy(_thin_products(thin, part)).T
             # Fourth powers are summed in float64: |x|⁴ leaves float32's range long before |x|².
             corner = to_numpy(thin).astype(np.float64)
-            m[d:, d:] += corner @ corner.T
+            m[thin_rows, thin_rows] += corner @ corner.T
     for upper, lower in combinations([*place, slice(d, None)], 2):
         m[lower, upper] = m[upper, lower].T
     return m
@@ -345,15 +358,15 @@ def _shifted(block: Array, origin: np.ndarray, buffers: dict[int, np.ndarray], k
 
 
 def _thin_products(thin: Array, block: Array) -> Array:
-    """``thin`` (3, rows) times ``block`` (rows, d): NumPy is faster row by row."""
+    """``thin`` (2 or 3, rows) times ``block`` (rows, d): NumPy is faster row by row."""
     return np.stack([row @ block for row in thin]) if is_numpy(block) else thin @ block
 
 
 def _thin(sides: list[Array]) -> Array:
-    """The rows a, b and 1 of one block, (3, rows); b is zero for a single space."""
+    """The rows a, b and 1 of one block, (3, rows), of a single space a and 1."""
     xp = namespace(*sides)
     if is_numpy(sides[0]):
-        norms = [np.einsum("ij,ij->i", side, side) for side in sides]
+        norms = [np.vecdot(side, side) for side in sides]
     else:
         norms = [xp.sum(side * side, axis=1) for side in sides]
-    return xp.stack([norms[0], norms[-1] if len(sides) == 2 else norms[0] * 0, norms[0] * 0 + 1])
+    return xp.stack([*norms, norms[0] * 0 + 1])

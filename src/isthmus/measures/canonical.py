@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.special import betainc
 
-from isthmus.core.arrays import Array, like, namespace, row_blocks, to_numpy
+from isthmus.core.arrays import Array, is_numpy, like, namespace, row_blocks, to_numpy
 from isthmus.core.errors import InputError
-from isthmus.measures.rows import BLOCK, along, squares
+from isthmus.measures.rows import BLOCK, along, squares, weighted_squares
 
 
 def span(
@@ -42,13 +42,24 @@ def span(
 
 
 def _wide(x: Array, unit: float, mean: np.ndarray | None = None) -> Iterator[Array]:
-    """Blocks of rows of x over ``unit`` and less ``mean``, in float64."""
-    xp = namespace(x)
-    for rows in row_blocks(x.shape[0], BLOCK):
-        block = xp.astype(x[rows, :], xp.float64)
+    """Blocks of rows of x over ``unit`` and less ``mean``, in float64.
+
+    Of NumPy each comes in the memory of the one before: fresh pages cost more than the arithmetic.
+    """
+    xp, (n, d) = namespace(x), x.shape
+    held = np.empty((min(BLOCK, n), d)) if is_numpy(x) else None
+    for rows in row_blocks(n, BLOCK):
+        block = x[rows, :]
+        if held is None:
+            block = xp.astype(block, xp.float64)
+        else:
+            held[: len(block)] = block
+            block = held[: len(block)]
         if unit != 1.0:
-            block = block / unit
-        yield block - like(mean, block) if mean is not None and mean.any() else block
+            block /= unit
+        if mean is not None and mean.any():
+            block -= like(mean, block)
+        yield block
 
 
 def _mean(x: Array, unit: float) -> np.ndarray:
@@ -73,7 +84,8 @@ def _left(x: Array, mean: np.ndarray, unit: float) -> tuple[Array, np.ndarray]:
         if float(values[0]) * max(eps, 1e-11) > float(values[-1]) * np.finfo(float).eps:
             s = np.sqrt(values[::-1])
             return _turned(x, mean, like(vectors[:, ::-1] / s / unit, x)), s
-    u, s, _ = xp.linalg.svd(xp.concat(list(_wide(x, unit, mean))), full_matrices=False)
+    wide = xp.concat([xp.asarray(block, copy=True) for block in _wide(x, unit, mean)])
+    u, s, _ = xp.linalg.svd(wide, full_matrices=False)
     return u, to_numpy(s)
 
 
@@ -82,13 +94,18 @@ def _turned(x: Array, mean: np.ndarray, turn: Array) -> Array:
     xp, near = namespace(x), like(mean, x)
     # Of a mean far from the origin its own dtype holds too few digits, so it comes off in two.
     rest = like(mean - to_numpy(near), x)
+    found = np.empty((x.shape[0], turn.shape[1]), x.dtype) if is_numpy(x) else None
     turned = []
     for rows in row_blocks(x.shape[0], BLOCK):
         block = x[rows, :]
         if mean.any():
-            block = (block - near) - rest
-        turned.append(block @ turn)
-    return xp.concat(turned)
+            block = block - near
+            block -= rest
+        if found is None:
+            turned.append(block @ turn)
+        else:
+            np.matmul(block, turn, out=found[rows])
+    return xp.concat(turned) if found is None else found
 
 
 def correlations(cross: np.ndarray) -> np.ndarray:
@@ -129,7 +146,7 @@ def overlap_moments(
     covariance is n D_x D_y / ((n-1)(n-2)) with D = Σ P̃_ii k_i. Needs n >= 4.
     """
     n = len(u)
-    h, g = weights or (np.ones(u.shape[1]), np.ones(v.shape[1]))
+    h, g = weights or (None, None)
     (t, t2, s, k, d, c), (t_, t2_, s_, k_, d_, c_) = _sums(u, h), _sums(v, g)
     mean = t * t_ / (n - 1) + n * n * c * c_
     within = (
@@ -143,14 +160,19 @@ def overlap_moments(
     return mean, math.sqrt(max(within + along, 0.0))
 
 
-def _sums(u: np.ndarray, weights: np.ndarray) -> tuple[float, float, float, float, float, float]:
+def _sums(
+    u: np.ndarray, weights: np.ndarray | None
+) -> tuple[float, float, float, float, float, float]:
     """Of P = U W Uᵀ with UᵀU = 1: tr P̃, tr P̃², Σ P̃_ii², |k|², Σ P̃_ii k_i and c."""
     n, mean = len(u), u.mean(axis=0, dtype=np.float64)
+    if weights is None:
+        weights, sizes = np.ones(u.shape[1]), squares(u)
+    else:
+        sizes = weighted_squares(u, weights)
     moved, size = weights * mean, float(weights @ mean**2)
     # P̃ = Ũ W Ũᵀ with Ũ = U - mean, whose Gram matrix is 1 - n mean meanᵀ.
     across = along(u, moved)
-    root = np.sqrt(weights).astype(u.dtype)
-    diagonal = squares(u * root) - 2 * across + size
+    diagonal = sizes - 2 * across + size
     k = across - size
     second = float(weights @ weights) - 2 * n * float(moved @ moved) + (n * size) ** 2
     return (
@@ -171,11 +193,10 @@ def overlap_influence(u: np.ndarray, v: np.ndarray, cross: np.ndarray) -> tuple[
     other, with no cancellation between spaces that are nearly the same.
     """
     forth, back = u @ cross, v @ cross.T
-    total = 2 * np.einsum("ij,ij->i", forth, v)
-    total -= np.einsum("ij,ij->i", forth, forth) + np.einsum("ij,ij->i", back, back)
+    total = 2 * np.einsum("ij,ij->i", forth, v) - squares(forth) - squares(back)
     forth -= v
     back -= u
-    return len(u) * total.astype(np.float64), float(np.vdot(forth, forth) + np.vdot(back, back)) / 2
+    return len(u) * total, float(np.vdot(forth, forth) + np.vdot(back, back)) / 2
 
 
 def overlap_test(

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix
+from isthmus.core.arrays import Array, matrix, row_blocks
 from isthmus.core.card import Card, Paper
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.canonical import check_room, overlap_influence, overlap_test, span
+from isthmus.measures.canonical import check_room, overlap_test, span
 from isthmus.measures.classes import codes, indicators
-from isthmus.measures.rows import influence_interval
+from isthmus.measures.rows import BLOCK, influence_interval, squares
 
 CARD = Card(
     name="h_score",
@@ -75,11 +75,14 @@ def h_score(x: Array, labels: Any) -> Score:
     # A row of its own class each: the labels' span fills all rows and everything agrees with it.
     check_room("labels", np.empty((len(u), len(sizes))), len(sizes) - 1, operation="h_score")
     v, _ = span("labels", indicators(numbers), operation="h_score")
-    cross = u.T.astype(np.float64) @ v
+    # With all digits, block by block.
+    cross = sum(v[rows].T @ u[rows].astype(np.float64) for rows in row_blocks(len(u), BLOCK)).T
     value = float(np.sum(cross**2))
     chance, z, p = overlap_test(u, v, cross)
-    # Errors of an interval do with the digits that the rows came in.
-    influences, _ = overlap_influence(u, v.astype(u.dtype), cross.astype(u.dtype))
+    # ``overlap_influence``, where |M b|² of few classes goes by way of MᵀM; the errors of an
+    # interval do with the digits that the rows came in.
+    forth = u @ cross.astype(u.dtype)
+    influences = 2 * np.vecdot(forth, v) - squares(forth) - np.vecdot(v @ (cross.T @ cross), v)
     warnings: tuple[str, ...] = ()
     if chance > 0.1 * min(u.shape[1], v.shape[1]):
         warnings = (f"shuffled labels would read {chance:.2f} at this width and {len(u)} rows",)
@@ -87,7 +90,7 @@ def h_score(x: Array, labels: Any) -> Score:
         value=value,
         method="h_score",
         n=len(u),
-        ci=influence_interval(value, [influences]),
+        ci=influence_interval(value, [len(u) * influences]),
         chance=chance,
         z=z,
         p=p,

@@ -6,6 +6,7 @@ import numpy as np
 
 from isthmus.core.arrays import Array, paired
 from isthmus.core.card import Card, Paper
+from isthmus.core.linalg import triangular_inverse
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -185,12 +186,15 @@ def overfit(
     a = u.T @ (scatters[0] / np.trace(scatters[0])) @ u
     b = vt @ (scatters[1] / np.trace(scatters[1])) @ vt.T
     alpha, beta = np.diag(a), np.diag(b)
-    pairs = np.outer(alpha, beta)
-    pairs = pairs + pairs.T - 2 * np.outer(s, s) - 2 * a * b
-    np.fill_diagonal(pairs, 0.0)
-    kept = s > 1e-12 * s[0]
-    sums = np.where(np.add.outer(kept, kept), np.add.outer(s, s), np.inf)
-    total = float((pairs / sums).sum()) / 2
+    # Values descend: those that vanish come last, and pairs of them have nothing to lose.
+    kept = slice(int(np.sum(s > 1e-12 * s[0])))
+    weights = np.add.outer(s, s)
+    weights[kept.stop :, kept.stop :] = np.inf
+    np.divide(1.0, weights, out=weights)
+    np.fill_diagonal(weights, 0.0)
+    total = float(alpha @ weights @ beta - s @ weights @ s)
+    weights *= a
+    total -= float(np.vdot(weights, b))
     # Of the wider side, what lies outside the plane of its singular axes.
     beyond = alpha * max(1 - float(beta.sum()), 0.0) + beta * max(1 - float(alpha.sum()), 0.0)
     total += float((beyond[kept] / s[kept]).sum())
@@ -238,4 +242,4 @@ def _corner(p: int, q: int, m: int, rng: np.random.Generator) -> np.ndarray:
         return np.asarray(np.linalg.qr(np.vstack([top, tail]))[0][:p])
     # The same but for signs of columns, at half the cost, where the columns are far from dependent.
     factor = np.linalg.cholesky(top.T @ top + tail.T @ tail)
-    return np.asarray(top @ np.linalg.inv(factor).T)
+    return np.asarray(top @ triangular_inverse(factor).T)

@@ -7,6 +7,7 @@ import numpy as np
 from isthmus.core.arrays import Array, matrix, namespace, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
+from isthmus.core.linalg import triangular_inverse
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -96,7 +97,7 @@ def riemannian_spd(
     a, b = (_covariance(name, side, shrinkage) for name, side in (("x", x), ("y", y)))
     # A⁻¹B from factors, La⁻¹ Lb of A = La Laᵀ: its singular values squared are the eigenvalues.
     left, right = np.linalg.cholesky(a), np.linalg.cholesky(b)
-    between = np.linalg.inv(left) @ right
+    between = triangular_inverse(left) @ right
     eps = max(float(np.finfo(to_numpy(side[:1, :]).dtype).eps) for side in (x, y))
     ratios = np.linalg.eigvalsh(between @ between.T)
     # Where the least would lose more digits than its rows have, the slower way keeps them.
@@ -129,9 +130,11 @@ def _covariance(name: str, x: Array, shrinkage: Shrinkage) -> np.ndarray:
             )
         return sample * (n / (n - 1))
     mean = float(np.trace(sample)) / d
-    apart = float(np.sum((sample - mean * np.eye(d)) ** 2))
+    gap = sample.copy()
+    gap.flat[:: d + 1] -= mean
+    apart = float(np.vdot(gap, gap))
     # Σ |x_i x_iᵀ - S|² / n² estimates the noise in S; it may not exceed what there is to explain.
-    noise = (float(moments.norm_sums()[0, -3]) / n - float(np.sum(sample**2))) / n
+    noise = (float(moments.norm_sums()[0, -3]) / n - float(np.vdot(sample, sample))) / n
     share = 1.0 if apart == 0 else min(max(noise, 0.0) / apart, 1.0)
     # Eigenvalues are not negative, so that more than a trace of shrinkage is always enough.
     if not (
@@ -142,13 +145,15 @@ def _covariance(name: str, x: Array, shrinkage: Shrinkage) -> np.ndarray:
             f"{name} {tuple(x.shape)} that calls for too little shrinkage to have an inverse",
             "more rows, or columns that do not depend on each other",
         )
-    return (1 - share) * sample + share * mean * np.eye(d)
+    sample *= 1 - share
+    sample.flat[:: d + 1] += share * mean
+    return sample
 
 
 def _invertible(covariance: np.ndarray) -> bool:
     """Whether the least eigenvalue is above 1e-12 of the largest."""
     try:
-        inverse = np.linalg.inv(np.linalg.cholesky(covariance))
+        inverse = triangular_inverse(np.linalg.cholesky(covariance))
         # tr A tr A⁻¹ bounds their ratio, and a factor costs less than they do.
         if float(np.trace(covariance)) * float(np.vdot(inverse, inverse)) < 1e12:
             return True

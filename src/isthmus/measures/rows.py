@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from isthmus.core.arrays import Array, is_numpy, namespace, to_numpy
+from isthmus.core.arrays import Array, is_numpy, namespace, row_blocks, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.neighbors import directions
@@ -84,7 +84,12 @@ def along(u: np.ndarray, direction: np.ndarray) -> np.ndarray:
 
 def squares(u: np.ndarray) -> np.ndarray:
     """|u|² of rows u (r, d), (r,) float64."""
-    return np.einsum("ij,ij->i", u, u).astype(np.float64)
+    return np.vecdot(u, u).astype(np.float64)
+
+
+def weighted_squares(u: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Σ_j w_j u_ij² of rows u (r, d) and weights (d,), (r,) float64, in the precision of the rows."""
+    return np.concatenate([along(u[rows] ** 2, weights) for rows in row_blocks(len(u), BLOCK)])
 
 
 def unit_rows(x: Array) -> tuple[Array, np.ndarray]:
