@@ -250,12 +250,20 @@ def folded(x, _):
         part.T @ part
 
 
+def audited(x, _):
+    """Those, which probes of three features share, and the classes of each."""
+    folded(x, None)
+    for _ in range(3):
+        classed(x, None)
+
+
 def folded_pairs(x, y):
-    """The float64 products of five folds, and every row predicted."""
+    """The float64 products of five folds, their maps in and out of axes, every row predicted."""
     wide = x.astype(np.float64), y.astype(np.float64)
     for start in range(0, len(x), len(x) // 5):
         part, other = (side[start : start + len(x) // 5] for side in wide)
-        part.T @ part, part.T @ other, part @ (part.T @ other)
+        turn, cross = part.T @ part, part.T @ other
+        part @ (turn @ (turn.T @ cross))
 
 
 def gram(x, _):
@@ -326,16 +334,19 @@ def draw(root, _):
 
 
 #: What may be needed of d x d matrices in float64 besides products: a singular value
-#: decomposition, eigenvalues with or without vectors of a symmetric one, the best assignment.
+#: decomposition, eigenvalues with or without vectors of a symmetric one, its triangular factor,
+#: a product (an inverse of a factor is one, by halves), the best assignment.
 KINDS = {
     "svd": lambda general, _: np.linalg.svd(general),
     "vectors": lambda _, symmetric: np.linalg.eigh(symmetric),
     "values": lambda _, symmetric: np.linalg.eigvalsh(symmetric),
+    "cholesky": lambda _, symmetric: np.linalg.cholesky(symmetric),
+    "product": lambda general, _: general @ general,
     "assignment": assignment, "draw": draw,
 }  # fmt: skip
 
-#: The best rotation; both spectra and a nuclear norm for the level that a random one reaches.
-ROTATION = {"svd": 1, "values": 3}
+#: The best rotation; both spectra, a factor and a nuclear norm for what a random one reaches.
+ROTATION = {"svd": 1, "values": 3, "cholesky": 1}
 #: Both spans, and how much they share.
 SPANS = {"vectors": 2, "values": 1}
 #: A best assignment, and those of the draws, from both scatters, that its level comes from.
@@ -358,12 +369,12 @@ BARE = {
     "correlation_match": (products, MATCHED), "permutation_procrustes": (products, MATCHED),
     "mcc": (products, MATCHED), "soft_matching": (products, MATCHED),
     "gaussian_wasserstein": (apart, {"vectors": 2, "svd": 1, "values": 1}),
-    "riemannian_spd": (both, {"values": 2}),
+    # Factors of both, one of them inverted and through the other, and that by itself.
+    "riemannian_spd": (both, {"values": 1, "cholesky": 2, "product": 3}),
     # Five folds, each with its own map.
     "ridge_r2": (folded_pairs, {"vectors": 5}), "pls_r2": (folded_pairs, {"vectors": 25}),
     "linear_probe": (folded, {"vectors": 5}),
-    # A probe for each of three features.
-    "bias_audit": (lambda x, y: [folded(x, y) for _ in range(3)], {"vectors": 15}),
+    "bias_audit": (audited, {"vectors": 5}),
     "alpha_req": (spectral, {"vectors": 1}), "effective_rank": (spectral, {"vectors": 1}),
     "vne": (spectral, {"vectors": 1}), "log_me": (shuffled, {"vectors": 1}),
     "h_score": (spectral, {"vectors": 1}), "collapse_score": (roles, {}),

@@ -191,7 +191,8 @@ def test_some_of_the_scatters(keeps):
     assert some.variance_y == pytest.approx(np.trace(whole.scatter_yy))
     parts = Moments.of(x[:9], y[:9], keeps=keeps) + Moments.of(x[9:], y[9:], keeps=keeps)
     np.testing.assert_allclose(parts.scatter_xy, whole.scatter_xy, rtol=1e-9)
-    refused = [lambda: some.scatter_yy, some.hsic_xy, lambda: some + whole]
+    assert some.hsic_xy() == pytest.approx(whole.hsic_xy(), rel=1e-12)
+    refused = [lambda: some.scatter_yy, some.hsic_yy, lambda: some + whole]
     if keeps == "source":
         np.testing.assert_allclose(parts.scatter_xx, whole.scatter_xx, rtol=1e-9)
     else:

@@ -4,6 +4,7 @@ import pytest
 from isthmus.core.errors import InputError
 from isthmus.measures import bias_audit, debiased_cka, linear_probe
 from isthmus.measures.bias_audit import _share
+from isthmus.measures.rows import squares
 
 
 def case(strong=3.0, n=160, seed=0):
@@ -39,7 +40,7 @@ def test_even_features_share_evenly():
 def test_left_out_shares_equal_a_loop():
     x, factors = case(n=15)
     labels = np.array([*(factors[:-1, 0]), 2])  # a class of one row
-    _, left_out = _share(x - x.mean(axis=0), labels)
+    _, left_out = _share(x - x.mean(axis=0), squares(x - x.mean(axis=0)), labels)
     for m in range(15):
         keep = np.arange(15) != m
         assert left_out[m] == pytest.approx(share(x[keep], labels[keep]), abs=1e-12)

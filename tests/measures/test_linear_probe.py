@@ -3,10 +3,9 @@ import pytest
 from scipy.stats import norm
 
 from isthmus.core.errors import InputError
-from isthmus.core.moments import Moments
 from isthmus.measures import linear_probe
 from isthmus.measures.ridge_r2 import _GRID
-from isthmus.measures.rows import shuffled
+from isthmus.measures.rows import Spread
 
 
 def classes(n=90, d=4, g=3, gap=0.8, seed=0):
@@ -17,7 +16,7 @@ def classes(n=90, d=4, g=3, gap=0.8, seed=0):
 
 def oracle(x, labels):
     y = np.eye(labels.max() + 1)[labels]
-    order = shuffled(x, y, Moments.of(x, y), 0)
+    order = Spread.of(x, y).shuffled(0)
     hits = np.zeros(len(x), bool)
     for held in np.array_split(order, 5):
         train = np.setdiff1d(order, held)

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from isthmus.core.errors import InputError
-from isthmus.core.moments import Moments
 from isthmus.measures import debiased_cka, minibatch_cka
-from isthmus.measures.rows import shuffled
+from isthmus.measures.rows import Spread
 
 
 def hsic(k, l):  # noqa: E741
@@ -31,7 +30,7 @@ def related(n=200, seed=0):
 
 def test_equals_the_average_over_its_batches():
     x, y = related(n=43)
-    order = shuffled(x, y, Moments.of(x, y), 5)
+    order = Spread.of(x, y).shuffled(5)
     batches = np.array_split(order, 4)
     score = minibatch_cka(x, y, batch=10, rng=5)
     assert score.value == pytest.approx(oracle(x, y, batches), abs=1e-12)
@@ -70,7 +69,7 @@ def test_interval_covers_the_population_value():
 
 def test_z_is_exact_over_all_shuffles_within_batches():
     x, y = related(n=10)
-    order = shuffled(x, y, Moments.of(x, y), 0)
+    order = Spread.of(x, y).shuffled(0)
     halves = np.array_split(order, 2)
     score = minibatch_cka(x, y, batch=5)
     sums = []

@@ -3,9 +3,8 @@ import pytest
 from sklearn.cross_decomposition import PLSRegression
 
 from isthmus.core.errors import InputError
-from isthmus.core.moments import Moments
 from isthmus.measures import pls_r2, ridge_r2
-from isthmus.measures.rows import shuffled
+from isthmus.measures.rows import Spread
 
 
 def related(n=120, d=8, e=3, noise=0.5, seed=0):
@@ -17,7 +16,7 @@ def related(n=120, d=8, e=3, noise=0.5, seed=0):
 @pytest.mark.parametrize("components", [1, 3, 5])
 def test_equals_sklearn_in_the_same_folds(components):
     x, y = related(noise=5)
-    order = shuffled(x, y, Moments.of(x, y), 0)
+    order = Spread.of(x, y).shuffled(0)
     missed = spread = 0.0
     for held in np.array_split(order, 5):
         train = np.setdiff1d(order, held)

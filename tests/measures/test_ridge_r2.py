@@ -3,10 +3,9 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from isthmus.core.errors import InputError
-from isthmus.core.moments import Moments
 from isthmus.measures import ridge_r2
 from isthmus.measures.ridge_r2 import _GRID
-from isthmus.measures.rows import shuffled
+from isthmus.measures.rows import Spread
 
 
 def related(n=120, d=6, e=3, noise=0.5, seed=0):
@@ -23,7 +22,7 @@ def hat(x, penalty):
 
 
 def oracle(x, y, folds, gcv=True):
-    order = shuffled(x, y, Moments.of(x, y), 0)
+    order = Spread.of(x, y).shuffled(0)
     missed = spread = 0.0
     for held in np.array_split(order, folds):
         train = np.setdiff1d(order, held)

@@ -116,19 +116,20 @@ class Moments:
         self._known.clear()
         return self
 
-    def merge(self, other: "Moments") -> "Moments":
-        """The moments of both sets of rows together; neither operand changes."""
-        if self.n == 0 or other.n == 0:
-            return (other if self.n == 0 else self).copy()
-        if self.dims != other.dims or self.keeps != other.keeps:
-            raise InputError(
-                "merge moments",
-                f"dims {self.dims} (keeps={self.keeps!r}) and {other.dims} (keeps={other.keeps!r})",
-                "equal dims and contents",
-            )
-        result = self.copy()
-        result._m += other._moved(self._origin)
-        result.n += other.n
+    def merge(self, *others: "Moments") -> "Moments":
+        """The moments of all sets of rows together; no operand changes."""
+        first, *rest = [one for one in (self, *others) if one.n] or [self]
+        result = first.copy()
+        for other in rest:
+            if first.dims != other.dims or first.keeps != other.keeps:
+                raise InputError(
+                    "merge moments",
+                    f"dims {first.dims} (keeps={first.keeps!r}) and {other.dims} "
+                    f"(keeps={other.keeps!r})",
+                    "equal dims and contents",
+                )
+            result._m += other._moved(first._origin)
+            result.n += other.n
         return result
 
     __add__ = merge
@@ -178,32 +179,25 @@ class Moments:
 
     def hsic_xx(self) -> float:
         """Unbiased HSIC of x with itself, linear kernel; needs n >= 4."""
-        return self.hsics()[0]
+        return self._hsic(self.scatter_xx, 0, 0)
 
     def hsic_xy(self) -> float:
         """Unbiased HSIC of x and y, linear kernels; needs n >= 4; may be negative."""
-        return self.hsics()[1]
+        return self._hsic(self.scatter_xy, 0, 1)
 
     def hsic_yy(self) -> float:
         """Unbiased HSIC of y with itself, linear kernel; needs n >= 4."""
-        return self.hsics()[2]
+        return self._hsic(self.scatter_yy, 1, 1)
 
-    def hsics(self) -> tuple[float, float, float]:
-        """``hsic_xx``, ``hsic_xy`` and ``hsic_yy``."""
+    def _hsic(self, scatter: np.ndarray, a: int, b: int) -> float:
         self._need(4)
-        if self.keeps != "all":
-            raise self._lacking()
         n, d, thin = self.n, sum(self.dims), self.norm_sums()
-        scatters = self.scatter_xx, self.scatter_xy, self.scatter_yy
-        found = []
-        for scatter, a, b in zip(scatters, (0, 0, 1), (0, 1, 1), strict=True):
-            # At the mean rows of either Gram matrix sum to zero, so that without their diagonals
-            # 1ᵀK1 = -Σa and 1ᵀKL1 = Σab.
-            ab = thin[a, d + b]
-            total = float(np.vdot(scatter, scatter)) - ab
-            total += thin[2, d + a] * thin[2, d + b] / ((n - 1) * (n - 2)) - 2 * ab / (n - 2)
-            found.append(float(total / (n * (n - 3))))
-        return found[0], found[1], found[2]
+        # At the mean rows of either Gram matrix sum to zero, so that without their diagonals
+        # 1ᵀK1 = -Σa and 1ᵀKL1 = Σab.
+        ab = thin[a, d + b]
+        total = float(np.vdot(scatter, scatter)) - ab
+        total += thin[2, d + a] * thin[2, d + b] / ((n - 1) * (n - 2)) - 2 * ab / (n - 2)
+        return float(total / (n * (n - 3)))
 
     def norm_sums(self) -> np.ndarray:
         """Σa w, Σb w and Σw about the mean, (3, dx + dy + 3), of rows w = [x, y, a, b, 1]."""
@@ -263,7 +257,7 @@ class Moments:
         """
         delta = self._origin - origin
         if not delta.any():
-            return self._m.copy()
+            return self._m
         return self._shifted_rows(self._shifted_rows(self._m, delta).T, delta)
 
     def _shifted_rows(self, m: np.ndarray, delta: np.ndarray) -> np.ndarray:

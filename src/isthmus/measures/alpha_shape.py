@@ -88,10 +88,13 @@ def alpha_shape(x: Array, y: Array | None = None, *, alpha: float = 0.5) -> Scor
         bases.append(u)
         spreads.append((s / math.sqrt(float(s @ s))).astype(u.dtype))
         mixed.append(alpha * spreads[-1] + (1 - alpha) / math.sqrt(len(s)))
-    angle, _, turn = angle_and_error(
-        bases[0] * mixed[0], bases[1] * mixed[1], operation="alpha_shape"
+    angle, _, turn, product = angle_and_error(
+        bases[0] * mixed[0],
+        bases[1] * mixed[1],
+        operation="alpha_shape",
+        axes=(mixed[0].astype(np.float64) ** 2, mixed[1].astype(np.float64) ** 2),
     )
-    influences = _influence(bases, spreads, mixed, turn, alpha)
+    influences = _influence(bases, spreads, mixed, turn, product, alpha)
     slope = max(math.sin(angle.value), np.finfo(float).tiny)
     ci = influence_interval(angle.value, [influences / slope])
     bias = angle.parts["bias"]
@@ -123,17 +126,17 @@ def _influence(
     spreads: list[np.ndarray],
     mixed: list[np.ndarray],
     polar: np.ndarray,
+    product: np.ndarray,
     alpha: float,
 ) -> np.ndarray:
     r"""Influence (n,) of each row on minus the similarity N / (A_x A_y).
 
     In the axes of each side, rows are a = √n u, covariances σ² with sum one, and the map to X^φ
     is T = α + (1-α) / (σ √r), of size A² = Σ φ², φ = σT. The numerator N = |P|_* with P = φ_x M φ_y
-    moves by G : dP, G = ``polar``, that factor of P. A row moves the covariance, hence T, by
-    divided differences of 1/√λ, and the total variance, by which α is divided.
+    = ``product`` moves by G : dP, G = ``polar``, that factor of P. A row moves the covariance,
+    hence T, by divided differences of 1/√λ, and the total variance, by which α is divided.
     """
     n = len(bases[0])
-    product = (mixed[0][:, None] * (bases[0].T @ bases[1])) * mixed[1]
     size = float(np.vdot(polar, product))
     forms = [Form(n / size * mixed[0][:, None] * polar * mixed[1])]
     linear = []

@@ -4,17 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, like, matrix, namespace, to_numpy
+from isthmus.core.arrays import Array, like, matrix, namespace, row_blocks, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
-from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.classes import class_sums, codes
 from isthmus.measures.debiased_cka import debiased_cka
-from isthmus.measures.linear_probe import linear_probe
-from isthmus.measures.rows import check_varied, jackknife
+from isthmus.measures.linear_probe import guesses
+from isthmus.measures.rows import BLOCK, check_varied, jackknife, squares
 
 CARD = Card(
     name="bias_audit",
@@ -50,9 +49,9 @@ def bias_audit(x: Array, factors: Any, *, other: Array | None = None, rng: Seed 
 
     1 / g with g features that weigh alike, 1 where one has everything. ``parts["shares"]`` (g,) are
     the s_f, ``chance_shares`` what a feature unrelated to the space would have, (c - 1) / (n - 1)
-    with c classes, and ``accuracy`` (g,) the held-out accuracy of a linear probe: only features
-    read equally well can be said to be represented unequally, and the score warns where they are
-    not. The interval is the exact delete-one jackknife.
+    with c classes, and ``accuracy`` (g,) the held-out accuracy of linear probes over the same
+    folds: only features read equally well can be said to be represented unequally, and the score
+    warns where they are not. The interval is the exact delete-one jackknife.
 
     With a second space ``other``, ``parts["cka"]`` is the debiased CKA of the two, and
     ``cka_without`` (g,) what is left of it once the class means of each feature are taken out of
@@ -88,10 +87,12 @@ def bias_audit(x: Array, factors: Any, *, other: Array | None = None, rng: Seed 
     """
     x = matrix("x", x, operation="bias_audit")
     features = _features(factors, x.shape[0])
-    moments = Moments.of(x)
-    check_varied("x", x, moments.scatter_xx, moments.mean_x, operation="bias_audit")
-    rows = to_numpy(x).astype(np.float64) - moments.mean_x
-    found = [_share(rows, numbers) for numbers in features]
+    rows = to_numpy(x).astype(np.float64)
+    mean = rows.mean(axis=0)
+    rows -= mean
+    each = squares(rows)
+    check_varied("x", x, np.diag([each.sum()]), mean, operation="bias_audit")
+    found = [_share(rows, each, numbers) for numbers in features]
     shares = np.array([share for share, _ in found])
     if not shares.sum() > 0:
         raise InputError("bias_audit", "features that explain nothing", "class means that differ")
@@ -99,8 +100,8 @@ def bias_audit(x: Array, factors: Any, *, other: Array | None = None, rng: Seed 
     with np.errstate(divide="ignore", invalid="ignore"):
         left_out = np.stack([left for _, left in found])
         left_out = left_out.max(axis=0) / left_out.sum(axis=0)
-    probes = [linear_probe(x, numbers, rng=rng) for numbers in features]
-    right = np.array([probe.value for probe in probes])
+    guessed = guesses(x, features, rng=rng)
+    right = np.array([np.mean(g == f) for g, f in zip(guessed, features, strict=True)])
     warnings: tuple[str, ...] = ()
     worse = np.flatnonzero(right < right.max() - _EQUAL)
     if len(worse):
@@ -139,21 +140,23 @@ def _features(factors: Any, n: int) -> list[np.ndarray]:
     return [codes(column, n, operation="bias_audit", min_rows=10)[0] for column in table.T]
 
 
-def _share(rows: np.ndarray, numbers: np.ndarray) -> tuple[float, np.ndarray]:
-    """Share of the variance of centred rows between classes, and with each row left out."""
+def _share(rows: np.ndarray, each: np.ndarray, numbers: np.ndarray) -> tuple[float, np.ndarray]:
+    """Share of the variance of centred rows between classes, and with each row left out.
+
+    ``each`` holds the rows' squared lengths.
+    """
     n, sizes = len(rows), np.bincount(numbers)
     sums = class_sums(rows, numbers, len(sizes))
-    each = np.einsum("ij,ij->i", rows, rows)
     total = float(each.sum())
-    squares = np.einsum("ij,ij->i", sums, sums)
-    between = float((squares / sizes).sum())
+    size = squares(sums)
+    between = float((size / sizes).sum())
     own = sizes[numbers]
-    cross = np.einsum("ij,ij->i", sums[numbers], rows)
-    # The sum of the class, and of all rows (zero), both lose the row.
-    less = squares[numbers] - 2 * cross + each
-    rest = (
-        between - (squares / sizes)[numbers] + np.where(own > 1, less / np.maximum(own - 1, 1), 0)
+    cross = np.concatenate(
+        [np.vecdot(sums[numbers[part]], rows[part]) for part in row_blocks(n, BLOCK)]
     )
+    # The sum of the class, and of all rows (zero), both lose the row.
+    less = size[numbers] - 2 * cross + each
+    rest = between - (size / sizes)[numbers] + np.where(own > 1, less / np.maximum(own - 1, 1), 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         left_out = (rest - each / (n - 1)) / (total - each - each / (n - 1))
     return between / total, left_out

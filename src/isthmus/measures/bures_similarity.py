@@ -69,7 +69,7 @@ def bures_similarity(x: Array, y: Array | None = None) -> Score:
     1.0
     """
     x, y = paired(x, y, operation="bures_similarity")
-    angle, error, _ = angle_and_error(x, y, operation="bures_similarity")
+    angle, error, *_ = angle_and_error(x, y, operation="bures_similarity")
     value = math.cos(angle.value)
     chance = None if angle.chance is None else math.cos(angle.chance)
     warnings: tuple[str, ...] = ()

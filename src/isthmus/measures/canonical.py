@@ -25,6 +25,14 @@ def span(
     Values at the level of rounding (of x's own precision, at its distance from the origin) count
     as zero, so duplicate or constant columns add nothing. Raises InputError when nothing is left.
     """
+    u, s, _ = decomposed(name, x, operation=operation, centre=centre)
+    return u, s
+
+
+def decomposed(
+    name: str, x: Array, *, operation: str, centre: bool = True
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``span``, and the right singular vectors (r, d): x less its mean is U S times those."""
     xp, (n, d) = namespace(x), x.shape
     eps = float(xp.finfo(x.dtype).eps)
     peak = max(float(xp.max(x)), -float(xp.min(x))) or 1.0
@@ -32,13 +40,13 @@ def span(
     unit = 1.0 if 1e-60 < peak < 1e60 else peak
     mean = _mean(x, unit) if centre else np.zeros(d)
     far = float(np.abs(mean).max())
-    u, s = _left(x, mean, unit)
+    u, s, axes = _decomposition(x, mean, unit)
     noise = 8 * eps * far * math.sqrt(n * d) + max(n, d) * np.finfo(float).eps * s[0]
     rank = int(np.sum(s > noise))
     if rank == 0:
         what = "whose rows are all equal" if centre else "that is zero"
         raise InputError(operation, f"{name} of shape {(n, d)} {what}", "rows that vary")
-    return to_numpy(u)[:, :rank], s[:rank] / (peak / unit)
+    return to_numpy(u)[:, :rank], s[:rank] / (peak / unit), axes[:rank]
 
 
 def _wide(x: Array, unit: float, mean: np.ndarray | None = None) -> Iterator[Array]:
@@ -70,8 +78,8 @@ def _mean(x: Array, unit: float) -> np.ndarray:
     return np.asarray(total / x.shape[0])
 
 
-def _left(x: Array, mean: np.ndarray, unit: float) -> tuple[Array, np.ndarray]:
-    """Left singular vectors (n, min(n, d)) and singular values of x over ``unit`` less ``mean``.
+def _decomposition(x: Array, mean: np.ndarray, unit: float) -> tuple[Array, np.ndarray, np.ndarray]:
+    """The thin singular value decomposition of x over ``unit`` less ``mean``.
 
     From the eigenvectors of the Gram matrix, at a third of the cost, where squaring the condition
     number leaves the digits of rows that came as the dtype of x, and never fewer than eleven.
@@ -83,10 +91,11 @@ def _left(x: Array, mean: np.ndarray, unit: float) -> tuple[Array, np.ndarray]:
         values, vectors = np.linalg.eigh(gram)
         if float(values[0]) * max(eps, 1e-11) > float(values[-1]) * np.finfo(float).eps:
             s = np.sqrt(values[::-1])
-            return _turned(x, mean, like(vectors[:, ::-1] / s / unit, x)), s
+            vectors = vectors[:, ::-1]
+            return _turned(x, mean, like(vectors / s / unit, x)), s, vectors.T
     wide = xp.concat([xp.asarray(block, copy=True) for block in _wide(x, unit, mean)])
-    u, s, _ = xp.linalg.svd(wide, full_matrices=False)
-    return u, to_numpy(s)
+    u, s, axes = xp.linalg.svd(wide, full_matrices=False)
+    return u, to_numpy(s), to_numpy(axes)
 
 
 def _turned(x: Array, mean: np.ndarray, turn: Array) -> Array:
@@ -106,6 +115,14 @@ def _turned(x: Array, mean: np.ndarray, turn: Array) -> Array:
         else:
             np.matmul(block, turn, out=found[rows])
     return xp.concat(turned) if found is None else found
+
+
+def across(y: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Yᵀ U (g, r) of few columns y (n, g) with u (n, r), with all digits of float64."""
+    total = np.zeros((y.shape[1], u.shape[1]))
+    for rows in row_blocks(len(u), BLOCK):
+        total += y[rows].T @ u[rows].astype(np.float64)
+    return total
 
 
 def correlations(cross: np.ndarray) -> np.ndarray:

@@ -35,6 +35,9 @@ CARD = Card(
     rough=ALWAYS,
 )
 
+#: Rows of a cell that float32 adds up without losing digits of their mean.
+_FEW = 256
+
 
 @register(CARD)
 def crossnobis(x: Array, *, labels: Array, groups: Array) -> Score:
@@ -81,10 +84,9 @@ def crossnobis(x: Array, *, labels: Array, groups: Array) -> Score:
 
     classes, means, root = cells(x, labels, groups, operation="crossnobis")
     width = means.shape[2]
-    # Absent cells stay NaN; the others as one product.
-    held = np.isfinite(means[:, :, 0])
-    whitened = np.full_like(means, np.nan)
-    whitened[held] = means[held] @ (root / np.sqrt(width)).astype(means.dtype)
+    # All as one product, which leaves absent cells NaN.
+    turn = (root / np.sqrt(width)).astype(means.dtype)
+    whitened = (means.reshape(-1, width) @ turn).reshape(*means.shape[:2], -1)
     rdm, left, used = _distances(whitened, classes, operation="crossnobis")
     above = np.triu_indices(len(classes), 1)
     value = float(rdm[above].mean())
@@ -136,16 +138,18 @@ def cells(
             "more rows than columns and classes together, for the noise covariance",
             "Project onto fewer dimensions first (PCA).",
         )
-    held = to_numpy(x).astype(np.float64)
-    held -= held.mean(axis=0)
-    # Sums of cells, whose sums are those of classes.
+    host, mean = to_numpy(x), to_numpy(x).mean(axis=0, dtype=np.float64)
+    near = host - mean.astype(host.dtype)
+    # Sums of cells, whose sums are those of classes; float32 adds up a few hundred rows.
     cell = place * len(classes) + own
-    sums = class_sums(held, cell, len(names) * len(classes))
-    centres = sums.reshape(len(names), len(classes), d).sum(axis=0)
-    centres /= np.bincount(own)[:, None]
+    sizes = np.bincount(cell, minlength=len(names) * len(classes))
+    held = near if sizes.max() <= _FEW else near.astype(np.float64, copy=False)
+    sums = class_sums(held, cell, len(sizes))
+    centres = sums.reshape(len(names), len(classes), d).sum(axis=0, dtype=np.float64)
+    centres = (centres / np.bincount(own)[:, None]).astype(host.dtype)
     moments = Moments()
     for rows in row_blocks(n, BLOCK):
-        moments.update(like(held[rows] - centres[own[rows]], x))
+        moments.update(like(near[rows] - centres[own[rows]], x))
     check_varied("x", x, moments.scatter_xx, moments.mean_x, operation=operation)
     sigma = moments.scatter_xx / (n - len(classes))
     scale = np.sqrt(np.diag(sigma))
@@ -159,9 +163,9 @@ def cells(
             "Project onto fewer dimensions first (PCA).",
         )
     root = vectors / np.sqrt(values) / scale[:, None]
-    kind = to_numpy(x[:1, :]).dtype if fits_narrow(moments) else np.float64
+    kind = host.dtype if fits_narrow(moments) else np.float64
     with np.errstate(invalid="ignore"):
-        means = (sums / np.bincount(cell, minlength=len(sums))[:, None]).astype(kind)
+        means = (sums / sizes.astype(sums.dtype)[:, None]).astype(kind, copy=False)
     return classes, means.reshape(len(names), len(classes), d), root
 
 

@@ -1,7 +1,7 @@
 r"""Debiased CKA: similarity of two spaces from their centred Gram matrices, unbiased at small n."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -104,7 +104,7 @@ def from_moments(moments: Moments) -> Score:
     n = moments.n
     if n < 4:
         raise InputError("debiased_cka", f"{n} rows", "at least 4 rows")
-    hxx, hxy, hyy = moments.hsics()
+    hxx, hxy, hyy = moments.hsic_xx(), moments.hsic_xy(), moments.hsic_yy()
     if not (hxx > 0 and hyy > 0):
         raise InputError(
             "debiased_cka", "a side whose rows do not vary", "rows that vary on both sides"
@@ -141,42 +141,74 @@ def _tail(z: float, skew: float) -> float:
     return float(gammaincc(shape, max(shape + z * np.sqrt(shape), 0.0)))
 
 
-def row_products(
-    x: Array, y: Array, moments: Moments, units: tuple[float, float] = (1.0, 1.0)
-) -> Iterator[tuple[np.ndarray, ...]]:
-    """u, v, |u|², |v|², uᵀS_xx u, uᵀS_xy v and vᵀS_yy v of centred rows, block by block.
+#: Which sides a product is of: x with itself, x with y, y with itself.
+Between = Sequence[tuple[int, int]]
+ALL: Between = ((0, 0), (0, 1), (1, 1))
 
-    Norms and forms are those of rows over ``units``, scatters too; u and v are as they came.
+
+def row_products(
+    x: Array,
+    y: Array,
+    moments: Moments,
+    units: tuple[float, float] = (1.0, 1.0),
+    between: Between = ALL,
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """u, v, |u|², |v|² and uᵀS_xx u, uᵀS_xy v, vᵀS_yy v of centred rows, block by block.
+
+    Norms and forms are those of rows over ``units``, scatters too; u and v are as they came. Forms
+    are those ``between`` the sides asked for.
     """
     p, q = units
-    xx = Form(moments.scatter_xx / p**2, symmetric=True)
-    xy = Form(moments.scatter_xy / p / q)
-    yy = Form(moments.scatter_yy / q**2, symmetric=True)
+    forms = [
+        Form(_scatter(moments, i, j) / units[i] / units[j], symmetric=i == j) for i, j in between
+    ]
     wide = not fits_narrow(moments)
     sides = (centred(x, moments.mean_x, wide=wide), centred(y, moments.mean_y, wide=wide))
-    for u, v in zip(*sides, strict=True):
+    for rows in zip(*sides, strict=True):
         yield (
-            u, v, squares(u) / p**2, squares(v) / q**2,
-            xx.of(u, u) / p**2, xy.of(u, v) / p / q, yy.of(v, v) / q**2,
+            *rows, squares(rows[0]) / p**2, squares(rows[1]) / q**2,
+            *(form.of(rows[i], rows[j]) / units[i] / units[j]
+              for form, (i, j) in zip(forms, between, strict=True)),
         )  # fmt: skip
+
+
+def _scatter(moments: Moments, i: int, j: int) -> np.ndarray:
+    if i != j:
+        return moments.scatter_xy
+    return moments.scatter_yy if i else moments.scatter_xx
 
 
 def left_out(x: Array, y: Array, moments: Moments) -> Iterator[np.ndarray]:
     """The n values of ``debiased_cka`` with one row left out, block by block."""
+    for hxx, hxy, hyy in hsics_left_out(x, y, moments):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            yield hxy / (np.sqrt(hxx) * np.sqrt(hyy))
+
+
+def hsics_left_out(
+    x: Array, y: Array, moments: Moments, between: Between = ALL
+) -> Iterator[list[np.ndarray]]:
+    """Unbiased HSICs ``between`` sides with one row left out, block by block."""
     n, sums = moments.n, moments.norm_sums()
     dx, d = moments.dims[0], sum(moments.dims)
     # Σa_i y_i and its kin turn every sum over a Gram row into one product.
-    (ax, ay), (bx, by) = np.split(sums[0, :d], [dx]), np.split(sums[1, :d], [dx])
-    (saa, sab), (sbb, sa, sb) = sums[0, d : d + 2], (sums[1, d + 1], *sums[2, d : d + 2])
-    scatters = moments.scatter_xx, moments.scatter_xy, moments.scatter_yy
-    square = [float(np.vdot(c, c)) for c in scatters]
-    for u, v, a, b, xx, xy, yy in row_products(x, y, moments):
-        uax, vby = along(u, ax), along(v, by)
-        hxx = _hsic_left_out(n, square[0], xx, a, a, uax, uax, sa, sa, saa)
-        hxy = _hsic_left_out(n, square[1], xy, a, b, along(v, ay), along(u, bx), sa, sb, sab)
-        hyy = _hsic_left_out(n, square[2], yy, b, b, vby, vby, sb, sb, sbb)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            yield hxy / (np.sqrt(hxx) * np.sqrt(hyy))
+    weighted = np.split(sums[0, :d], [dx]), np.split(sums[1, :d], [dx])
+    second, first = sums[:2, d : d + 2], sums[2, d : d + 2]
+    square = [
+        float(np.vdot(scatter, scatter)) for scatter in (_scatter(moments, *p) for p in between)
+    ]
+    for u, v, a, b, *through in row_products(x, y, moments, between=between):
+        rows, norms, found = (u, v), (a, b), []
+        for whole, form, (i, j) in zip(square, through, between, strict=True):
+            ahead = along(rows[j], weighted[i][j])
+            back = ahead if i == j else along(rows[i], weighted[j][i])
+            found.append(
+                _hsic_left_out(
+                    n, whole, form, norms[i], norms[j], ahead, back, first[i], first[j],
+                    second[i, j],
+                )
+            )  # fmt: skip
+        yield found
 
 
 def _hsic_left_out(

@@ -1,17 +1,14 @@
 r"""Deconfounded CKA: what two spaces share beyond what the input already gives them both."""
 
-from collections.abc import Iterator
-from itertools import combinations
-
 import numpy as np
 
 from isthmus.core.arrays import Array, matrix, namespace, paired
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
-from isthmus.core.moments import Moments
+from isthmus.core.moments import Keeps, Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.debiased_cka import from_moments, left_out
+from isthmus.measures.debiased_cka import ALL, Between, hsics_left_out
 from isthmus.measures.rows import Z95, check_varied, jackknife, upper_tail
 
 CARD = Card(
@@ -35,6 +32,13 @@ CARD = Card(
     rough=ALWAYS,
 )  # fmt: skip
 
+#: Which sides go through their rows together, what their moments keep, and which HSICs come of it:
+#: each product of a side with itself is made once.
+_STEPS: tuple[tuple[str, str, Keeps, Between], ...] = (
+    ("x", "y", "all", ALL),
+    ("confound", "x", "source", ((0, 0), (0, 1))),
+    ("confound", "y", "cross", ((0, 1),)),
+)
 #: Share of a space that the confound must leave for the rest to be more than rounding; more where
 #: products in float32 round.
 _LEFT = 1e-9
@@ -96,9 +100,9 @@ def deconfounded_cka(x: Array, y: Array | None = None, *, confound: Array) -> Sc
             f"confound {tuple(c.shape)} beside x {tuple(x.shape)}",
             "equally many rows, paired by position",
         )
-    n, sides = x.shape[0], {"x": x, "y": y, "confound": c}
-    found = [_debiased(one, two, sides) for one, two in combinations(sides, 2)]
-    r = np.array([value for value, _ in found])
+    n = x.shape[0]
+    found, left = _hsics({"x": x, "y": y, "confound": c})
+    r = _correlations(found)
     eps = float(namespace(x).finfo(x.dtype).eps)
     for name, shared in (("x", r[1]), ("y", r[2])):
         if not 1.0 - shared**2 > max(_LEFT, 8 * eps):
@@ -108,8 +112,7 @@ def deconfounded_cka(x: Array, y: Array | None = None, *, confound: Array) -> Sc
                 "a space that differs from the confound",
             )
     value = float(_partial(r))
-    left = (np.concatenate(list(values)) for _, values in found)
-    ci = jackknife(value, [_partial(np.stack(list(left), axis=-1))]) if n > 4 else None
+    ci = None if left is None else jackknife(value, [_partial(_correlations(left))])
     error = 0.0 if ci is None else (ci[1] - value) / Z95
     z = value / error if error > 0 else None
     warnings: tuple[str, ...] = ()
@@ -135,22 +138,46 @@ def deconfounded_cka(x: Array, y: Array | None = None, *, confound: Array) -> Sc
     )
 
 
-def _debiased(one: str, two: str, sides: dict[str, Array]) -> tuple[float, Iterator[np.ndarray]]:
-    """Debiased CKA of two sides, and its leave-one-out values."""
-    x, y = sides[one], sides[two]
-    moments, operation = Moments.of(x, y), "deconfounded_cka"
-    check_varied(one, x, moments.scatter_xx, moments.mean_x, operation=operation)
-    check_varied(two, y, moments.scatter_yy, moments.mean_y, operation=operation)
-    n, (hxx, _, hyy) = moments.n, moments.hsics()
-    for name, own, scatter in (
-        (one, hxx, moments.scatter_xx), (two, hyy, moments.scatter_yy)
-    ):  # fmt: skip
-        # What rounding leaves of a Gram matrix that centring empties.
-        if not own > 64 * np.finfo(float).eps * float(np.vdot(scatter, scatter)) / (n * (n - 3)):
-            raise InputError(
-                operation, f"{name} whose rows are all equally far apart", "varied distances"
-            )
-    return from_moments(moments).value, left_out(x, y, moments)
+def _hsics(sides: dict[str, Array]) -> tuple[np.ndarray, np.ndarray | None]:
+    """HSICs of ``_STEPS``, (6,), and with each row left out, (n, 6), of 5 rows or more."""
+    found, left = [], []
+    for one, two, keeps, between in _STEPS:
+        x, y = sides[one], sides[two]
+        moments = Moments.of(x, y, keeps=keeps)
+        for i, j in between:
+            if i != j:
+                found.append(moments.hsic_xy())
+            elif i:
+                found.append(moments.hsic_yy())
+                _check(two, y, moments.scatter_yy, moments.mean_y, found[-1])
+            else:
+                found.append(moments.hsic_xx())
+                _check(one, x, moments.scatter_xx, moments.mean_x, found[-1])
+        if moments.n > 4:
+            blocks = [np.stack(block) for block in hsics_left_out(x, y, moments, between)]
+            left.append(np.concatenate(blocks, axis=1))
+    return np.array(found), np.concatenate(left).T if left else None
+
+
+def _check(name: str, x: Array, scatter: np.ndarray, mean: np.ndarray, own: float) -> None:
+    """Raise InputError on rows that are all equal, or equally far apart: ``own`` is their HSIC."""
+    check_varied(name, x, scatter, mean, operation=CARD.name)
+    n = x.shape[0]
+    # What rounding leaves of a Gram matrix that centring empties.
+    if not own > 64 * np.finfo(float).eps * float(np.vdot(scatter, scatter)) / (n * (n - 3)):
+        raise InputError(
+            CARD.name, f"{name} whose rows are all equally far apart", "varied distances"
+        )
+
+
+def _correlations(hsics: np.ndarray) -> np.ndarray:
+    """Debiased CKAs (..., 3) of xy, xc and yc from HSICs (..., 6)."""
+    xx, xy, yy, cc, cx, cy = np.moveaxis(hsics, -1, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.stack(
+            [xy / np.sqrt(xx) / np.sqrt(yy), cx / np.sqrt(xx) / np.sqrt(cc),
+             cy / np.sqrt(yy) / np.sqrt(cc)], axis=-1
+        )  # fmt: skip
 
 
 def _partial(r: np.ndarray) -> np.ndarray:

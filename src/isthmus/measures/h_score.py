@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, row_blocks
+from isthmus.core.arrays import Array, matrix
 from isthmus.core.card import Card, Paper
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.canonical import check_room, overlap_test, span
+from isthmus.measures.canonical import across, check_room, overlap_test, span
 from isthmus.measures.classes import codes, indicators
-from isthmus.measures.rows import BLOCK, influence_interval, squares
+from isthmus.measures.rows import influence_interval, squares
 
 CARD = Card(
     name="h_score",
@@ -75,8 +75,7 @@ def h_score(x: Array, labels: Any) -> Score:
     # A row of its own class each: the labels' span fills all rows and everything agrees with it.
     check_room("labels", np.empty((len(u), len(sizes))), len(sizes) - 1, operation="h_score")
     v, _ = span("labels", indicators(numbers), operation="h_score")
-    # With all digits, block by block.
-    cross = sum(v[rows].T @ u[rows].astype(np.float64) for rows in row_blocks(len(u), BLOCK)).T
+    cross = across(v, u).T
     value = float(np.sum(cross**2))
     chance, z, p = overlap_test(u, v, cross)
     # ``overlap_influence``, where |M b|² of few classes goes by way of MᵀM; the errors of an

@@ -1,17 +1,20 @@
 r"""Linear probe: how often a linear classifier names the class of a row it has not seen."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from isthmus.core.arrays import Array, like, matrix
 from isthmus.core.card import ALWAYS, Card, Paper
+from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.classes import accuracy, codes, indicators
 from isthmus.measures.held_out import predictions
-from isthmus.measures.ridge_r2 import ridge_map
+from isthmus.measures.ridge_r2 import ridge_maps
 
 CARD = Card(
     name="linear_probe",
@@ -72,11 +75,7 @@ def linear_probe(x: Array, labels: Any, *, folds: int = 5, rng: Seed = 0) -> Sco
     """
     x = matrix("x", x, operation="linear_probe")
     numbers, sizes = codes(labels, x.shape[0], operation="linear_probe")
-    y = like(indicators(numbers), x)
-    guess = np.empty(len(numbers), int)
-    for rows, _, rest in predictions(x, y, folds, rng, ridge_map, operation="linear_probe"):
-        # What is missed is actual minus predicted, and the indicator is known.
-        guess[rows] = np.argmax(indicators(numbers)[rows] - rest, axis=1)
+    guess = guesses(x, [numbers], folds=folds, rng=rng)[0]
     warnings: tuple[str, ...] = ()
     if sizes.min() < folds:
         warnings = (f"the smallest class has {sizes.min()} rows for {folds} folds",)
@@ -84,3 +83,28 @@ def linear_probe(x: Array, labels: Any, *, folds: int = 5, rng: Seed = 0) -> Sco
     if rare:
         warnings += (f"{rare} of {len(sizes)} classes are hardly ever guessed",)
     return accuracy(guess, numbers, "linear_probe", warnings)
+
+
+def guesses(
+    x: Array, features: Sequence[np.ndarray], *, folds: int = 5, rng: Seed = 0
+) -> list[np.ndarray]:
+    """The held-out class (n,) of each row by each feature's own probe, all over the same folds.
+
+    ``features`` are class numbers (n,). The probes share the decompositions of the folds.
+    """
+    known = [indicators(numbers) for numbers in features]
+    ends = np.cumsum([0] + [one.shape[1] for one in known])
+    blocks = [slice(low, high) for low, high in pairwise(ends)]
+    y, found = np.hstack(known), np.empty((len(features), x.shape[0]), int)
+
+    def fit(moments: Moments, eps: float) -> np.ndarray:
+        totals = np.diag(moments.scatter_yy)
+        return ridge_maps(moments, eps, [(b, float(totals[b].sum())) for b in blocks])
+
+    held = predictions(x, like(y, x), folds, rng, fit, operation="linear_probe", keeps="all")
+    for rows, _, rest in held:
+        # What is missed is actual minus predicted, and the indicator is known.
+        scores = y[rows] - rest
+        for one, block in zip(found, blocks, strict=True):
+            one[rows] = np.argmax(scores[:, block], axis=1)
+    return list(found)

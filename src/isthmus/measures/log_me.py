@@ -10,9 +10,9 @@ from isthmus.core.card import Card, Paper
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.canonical import span
+from isthmus.measures.canonical import across, span
 from isthmus.measures.classes import codes, indicators
-from isthmus.measures.rows import BLOCK, weighted_squares
+from isthmus.measures.rows import weighted_squares
 
 CARD = Card(
     name="log_me",
@@ -81,28 +81,27 @@ def log_me(x: Array, labels: Any, *, rng: Seed = 0) -> Score:
     numbers, sizes = codes(labels, x.shape[0], operation="log_me")
     u, s = span("x", x, operation="log_me", centre=False)
     power = (s / s[0]) ** 2
-    y = indicators(numbers)
-    # Few columns, with all digits, block by block.
-    across = sum(y[rows].T @ u[rows].astype(np.float64) for rows in row_blocks(len(y), BLOCK))
-    value = float(_evidences(across, power, sizes, len(y), _HALVINGS).mean()) / len(y)
+    found = _evidences(across(indicators(numbers), u), power, sizes, len(u), _HALVINGS)
+    value = float(found.mean()) / len(u)
     # Rows in an order of their own before they are shuffled: by leverage, then by class.
     order = np.lexsort((numbers, weighted_squares(u, power)))
-    draw, null = generator(rng), np.empty(_SHUFFLES)
+    draw, null, classes = generator(rng), np.empty(_SHUFFLES), numbers[order]
     for part in row_blocks(_SHUFFLES, _AT_ONCE):
-        shuffled = np.zeros((len(y), part.stop - part.start, len(sizes)), u.dtype)
-        for j in range(shuffled.shape[1]):
-            shuffled[order, j, numbers[order[draw.permutation(len(y))]]] = 1.0
-        across = (u.T @ shuffled.reshape(len(y), -1)).T.astype(np.float64)
-        found = _evidences(across, power, np.tile(sizes, shuffled.shape[1]), len(y), _FEW)
-        null[part] = found.reshape(-1, len(sizes)).mean(axis=1) / len(y)
+        shuffled = np.zeros((part.stop - part.start, len(sizes), len(u)), u.dtype)
+        for one in shuffled:
+            one[draw.permutation(classes), order] = 1.0
+        # In the rows' own digits, which are more than enough for a spread.
+        through = shuffled.reshape(-1, len(u)) @ u
+        found = _evidences(through, power, np.tile(sizes, len(shuffled)), len(u), _FEW)
+        null[part] = found.reshape(-1, len(sizes)).mean(axis=1) / len(u)
     spread = float(null.std(ddof=1))
     warnings: tuple[str, ...] = ()
-    if len(sizes) > len(y) // 2:
-        warnings = (f"{len(sizes)} classes for {len(y)} rows: hardly two rows a class",)
+    if len(sizes) > len(u) // 2:
+        warnings = (f"{len(sizes)} classes for {len(u)} rows: hardly two rows a class",)
     return Score(
         value=value,
         method="log_me",
-        n=len(y),
+        n=len(u),
         chance=float(null.mean()),
         z=(value - float(null.mean())) / spread if spread > 0 else 0.0,
         p=float(1 + np.sum(null >= value)) / (1 + _SHUFFLES),
@@ -111,10 +110,10 @@ def log_me(x: Array, labels: Any, *, rng: Seed = 0) -> Score:
 
 
 def _evidences(
-    across: np.ndarray, power: np.ndarray, total: np.ndarray, n: int, halvings: int
+    through: np.ndarray, power: np.ndarray, total: np.ndarray, n: int, halvings: int
 ) -> np.ndarray:
     """The greatest log evidence (m,) of each of m columns y, from yᵀ U (m, r) and |y|² (m,)."""
-    z2 = across**2
+    z2, power, ratios = through**2, power.astype(through.dtype), _RATIOS.astype(through.dtype)
     outside = np.maximum(total - z2.sum(axis=1), 0.0)
     outside[outside < 1e-12 * total] = 0.0
 
@@ -123,21 +122,21 @@ def _evidences(
         return np.asarray(-0.5 * (n * np.log(2 * math.pi * rest / n) + n + volume))
 
     # R(t) = what x cannot reach + what the prior holds back: no cancellation.
-    held = _RATIOS[:, None] / (_RATIOS[:, None] + power)
-    coarse = evidence(outside[:, None] + z2 @ held.T, _RATIOS)  # (m, ratios)
+    held = ratios[:, None] / (ratios[:, None] + power)
+    coarse = evidence(outside[:, None] + z2 @ held.T, ratios)  # (m, ratios)
     best = np.argmax(coarse, axis=1)
     # Between its neighbours the maximum is where the slope in log t changes sign.
     step = math.log(_RATIOS[1] / _RATIOS[0])
     low, high = np.log(_RATIOS[best]) - step, np.log(_RATIOS[best]) + step
     for _ in range(halvings):
         middle = (low + high) / 2
-        t = np.exp(middle)[:, None]
+        t = np.exp(middle).astype(z2.dtype)[:, None]
         back = t / (t + power)
         held_back = z2 * back
         rest = outside + held_back.sum(axis=1)
         # Of -2 log evidence, divided by two: n R'/R less what the volume loses.
         rising = n * np.einsum("ij,ij->i", held_back, 1 - back) < rest * (1 - back).sum(axis=1)
         low, high = np.where(rising, middle, low), np.where(rising, high, middle)
-    t = np.exp((low + high) / 2)
+    t = np.exp((low + high) / 2).astype(z2.dtype)
     rest = outside + np.einsum("ij,ij->i", z2, t[:, None] / (t[:, None] + power))
     return np.maximum(evidence(rest, t), coarse.max(axis=1))

@@ -1,17 +1,19 @@
 r"""Minibatch CKA: debiased CKA from averages of unbiased HSIC over small batches of rows."""
 
 import math
+from collections.abc import Iterator
+from itertools import groupby
 
 import numpy as np
 
-from isthmus.core.arrays import Array, paired, to_numpy
+from isthmus.core.arrays import Array, paired, row_blocks, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.gram import chi_squared_tail
-from isthmus.measures.rows import Spread, check_varied, influence_interval, shuffled
+from isthmus.measures.rows import BLOCK, Spread, check_varied, influence_interval
 
 CARD = Card(
     name="minibatch_cka",
@@ -86,16 +88,16 @@ def minibatch_cka(x: Array, y: Array | None = None, *, batch: int = 64, rng: See
     totals = np.diag([spread.variance_x]), np.diag([spread.variance_y])
     check_varied("x", x, totals[0], spread.mean_x, operation="minibatch_cka")
     check_varied("y", y, totals[1], spread.mean_y, operation="minibatch_cka")
-    order = shuffled(x, y, spread, rng)
+    order = spread.shuffled(rng)
     # One unit for each side keeps its share in the sums and products of fourth powers in range.
     units = spread.variance_x / n, spread.variance_y / n
     found, sizes = [], []
     host = to_numpy(x), to_numpy(y)
-    for rows in np.array_split(order, max(n // batch, 1)):
-        k, ell = (_gram(side[rows], unit) for side, unit in zip(host, units, strict=True))
-        found.append([_hsic(k, k), _hsic(k, ell), _hsic(ell, ell)])
-        sizes.append(len(rows))
-    parts, m = np.array(found), np.array(sizes)
+    for rows in _together(np.array_split(order, max(n // batch, 1))):
+        k, ell = (_grams(side[rows], unit) for side, unit in zip(host, units, strict=True))
+        found.append(np.stack([_hsics(k, k), _hsics(k, ell), _hsics(ell, ell)], axis=1))
+        sizes += [rows.shape[1]] * len(rows)
+    parts, m = np.concatenate(found), np.array(sizes)
     xx, xy, yy = parts.sum(axis=0)
     if not (xx > 0 and yy > 0):
         raise InputError(
@@ -123,17 +125,31 @@ def minibatch_cka(x: Array, y: Array | None = None, *, batch: int = 64, rng: See
     )
 
 
-def _gram(rows: np.ndarray, unit: float) -> np.ndarray:
-    """Inner products (m, m) of the centred rows of a batch over ``unit``, the diagonal zero."""
-    mean = rows.mean(axis=0, dtype=np.float64).astype(rows.dtype)
-    rows = (rows - mean) / rows.dtype.type(math.sqrt(unit))
-    gram = (rows @ rows.T).astype(np.float64)
-    np.fill_diagonal(gram, 0.0)
-    return gram
+def _together(batches: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Row numbers (b, m) of batches of one size, some thousand rows at a time."""
+    for _, alike in groupby(batches, key=len):
+        held = np.stack(list(alike))
+        for part in row_blocks(len(held), max(1, BLOCK // held.shape[1])):
+            yield held[part]
 
 
-def _hsic(k: np.ndarray, ell: np.ndarray) -> float:
-    """Unbiased HSIC of two kernels (m, m) with zero diagonals."""
-    m = len(k)
-    trace, sums = np.vdot(k, ell), k.sum() * ell.sum() / ((m - 1) * (m - 2))
-    return float(trace + sums - 2 * (k.sum(axis=0) @ ell.sum(axis=0)) / (m - 2)) / (m * (m - 3))
+def _grams(rows: np.ndarray, unit: float) -> np.ndarray:
+    """Inner products (b, m, m) of rows (b, m, d) over ``unit``, about batch means, diagonals zero.
+
+    Unbiased HSIC is the same about any origin; one near the rows keeps their digits.
+    """
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    rows /= rows.dtype.type(math.sqrt(unit))
+    grams = (rows @ rows.swapaxes(1, 2)).astype(np.float64)
+    ends = np.arange(rows.shape[1])
+    grams[:, ends, ends] = 0.0
+    return grams
+
+
+def _hsics(k: np.ndarray, ell: np.ndarray) -> np.ndarray:
+    """Unbiased HSIC (b,) of kernels (b, m, m) with zero diagonals."""
+    m = k.shape[1]
+    one, two = k.sum(axis=1), ell.sum(axis=1)
+    trace = np.vecdot(k.reshape(len(k), -1), ell.reshape(len(ell), -1))
+    sums = one.sum(axis=1) * two.sum(axis=1) / ((m - 1) * (m - 2))
+    return np.asarray((trace + sums - 2 * np.vecdot(one, two) / (m - 2)) / (m * (m - 3)))

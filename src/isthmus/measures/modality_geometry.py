@@ -14,7 +14,7 @@ from isthmus.core.moments import Moments
 from isthmus.core.neighbors import unit
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import BLOCK, Z95, along, centred, fits_narrow, squares, unit_rows
+from isthmus.measures.rows import Z95, along, centred, fits_narrow, squares, unit_rows
 
 CARD = Card(
     name="modality_geometry",
@@ -31,6 +31,10 @@ CARD = Card(
     " of 20 dims.",
     rough=ALWAYS,
 )
+
+#: Rows whose directions are added up at once: they stay in a core's own cache, and few enough are
+#: added in the rows' own precision.
+_STRIP = 512
 
 
 @register(CARD)
@@ -133,10 +137,10 @@ def _separable(x: Array, y: Array, moments: tuple[Moments, Moments]) -> list[np.
     own = []
     for sign, side, m in zip((1.0, -1.0), (x, y), moments, strict=True):
         # Shares do with the digits that the rows came in.
-        kind = to_numpy(side[:1, :]).dtype if fits_narrow(m) else np.dtype(np.float64)
-        turn, ahead, leverage = root.astype(kind), [], []
-        for block in centred(side, middle):
-            white = block.astype(kind, copy=False) @ turn
+        ahead, leverage, turn = [], [], root
+        for block in centred(side, middle, wide=not fits_narrow(m)):
+            turn = turn.astype(block.dtype, copy=False)
+            white = block @ turn
             ahead.append(along(white, plane))
             leverage.append((1 + squares(white)) / (2 * m.n))
         # A row that alone spans a direction has leverage 1 and can be on either side.
@@ -152,12 +156,13 @@ def _shell(side: Array, moments: Moments) -> dict[str, Any]:
     radius = float(apart.mean())
     size = math.sqrt(float(mean @ mean) + float(apart @ apart) / n)
     total, alike = np.zeros(len(mean)), np.empty(n)  # alike: 1, or 0 for a zero row
-    for rows, u, kept in _directions(side):
-        total += u.sum(axis=0, dtype=np.float64)
-        alike[rows] = kept
+    for rows, block, weights in _directions(side):
+        total += weights @ block
+        alike[rows] = weights > 0
     conformity, estimate, way = np.empty(n), np.empty(n), unit(mean[None, :])[0]
-    for rows, u, _ in _directions(side):
-        conformity[rows], estimate[rows] = along(u, total), along(u, way)
+    for rows, block, weights in _directions(side):
+        conformity[rows] = weights * along(block, total)
+        estimate[rows] = weights * along(block, way)
     return {
         "offset": float(np.linalg.norm(mean)) / size if size > 0 else 0.0,
         "radius": radius,
@@ -168,7 +173,13 @@ def _shell(side: Array, moments: Moments) -> dict[str, Any]:
 
 
 def _directions(side: Array) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Which rows, these at length one, and which of them are not zero."""
-    for rows in row_blocks(int(side.shape[0]), BLOCK):
-        u, kept = unit_rows(to_numpy(side[rows, :]))
-        yield rows, u, kept
+    """Which rows, these, and what brings them to length one: 0 for a zero row."""
+    for rows in row_blocks(int(side.shape[0]), _STRIP):
+        block = to_numpy(side[rows, :])
+        with np.errstate(over="ignore"):
+            size = np.vecdot(block, block)
+        if size.min() > 1e-30 and size.max() < 1e30:
+            yield rows, block, 1 / np.sqrt(size)
+        else:  # zero rows, or squares that may leave the range
+            u, kept = unit_rows(block)
+            yield rows, u, kept.astype(u.dtype)

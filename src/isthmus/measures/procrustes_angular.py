@@ -1,6 +1,7 @@
 r"""Angular Procrustes distance: the angle left between two spaces after the best rotation."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -81,13 +82,36 @@ def procrustes_angular(x: Array, y: Array | None = None) -> Score:
     True
     """
     x, y = paired(x, y, operation="procrustes_angular")
-    return angle_and_error(x, y, operation="procrustes_angular")[0]
+    return angle_and_error(x, y, operation="procrustes_angular").score
 
 
-def angle_and_error(x: Array, y: Array, *, operation: str) -> tuple[Score, float, np.ndarray]:
-    """The angle between x and y, its cosine's infinitesimal-jackknife error, and Q (dx, dy)."""
-    moments = Moments.of(x, y)
-    n, scatters = moments.n, (moments.scatter_xx, moments.scatter_yy)
+class Angle(NamedTuple):
+    """The angle of two spaces, its cosine's infinitesimal-jackknife error, Q and Xᵀ Y (dx, dy)."""
+
+    score: Score
+    error: float
+    turn: np.ndarray
+    cross: np.ndarray
+
+
+def angle_and_error(
+    x: Array,
+    y: Array,
+    *,
+    operation: str,
+    axes: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Angle:
+    """The angle between x and y, and what it was found from.
+
+    ``axes``: the sums of squares of centred columns that do not correlate within either side.
+    """
+    moments = Moments.of(x, y, keeps="all" if axes is None else "cross")
+    if axes is None:
+        n, scatters = moments.n, (moments.scatter_xx, moments.scatter_yy)
+        spectra = spectrum(scatters[0]), spectrum(scatters[1])
+    else:
+        n, scatters = moments.n, (np.diag(axes[0]), np.diag(axes[1]))
+        spectra = np.sort(axes[0])[::-1], np.sort(axes[1])[::-1]
     check_varied("x", x, scatters[0], moments.mean_x, operation=operation)
     check_varied("y", y, scatters[1], moments.mean_y, operation=operation)
     sizes = math.sqrt(np.trace(scatters[0])), math.sqrt(np.trace(scatters[1]))
@@ -103,7 +127,7 @@ def angle_and_error(x: Array, y: Array, *, operation: str) -> tuple[Score, float
     error = influence_error(n, 0.0, n**2 / 4 * spread)
     # Near identity rounding is larger than the bias, which is smaller than the value.
     bias = min(overfit(scatters, svd, ab) / slope, value)
-    chance = math.acos(min(chance_similarity(scatters, n), 1.0))
+    chance = math.acos(min(chance_similarity(spectra, n), 1.0))
     warnings: tuple[str, ...] = ()
     if chance < 0.5 * math.pi / 2:
         warnings = (
@@ -123,7 +147,7 @@ def angle_and_error(x: Array, y: Array, *, operation: str) -> tuple[Score, float
         warnings=warnings,
         parts={"bias": bias},
     )
-    return score, error, turn
+    return Angle(score, error, turn, moments.scatter_xy)
 
 
 #: Share of the value beyond which its bias is warned about: there the estimate falls short too.
@@ -201,13 +225,17 @@ def overfit(
     return max(ab / (1 + 2 * float(s @ s)) * total / 2, 0.0)
 
 
-def chance_similarity(scatters: tuple[np.ndarray, np.ndarray], n: int) -> float:
+def spectrum(scatter: np.ndarray) -> np.ndarray:
+    """Eigenvalues (d,) of a scatter, the largest first."""
+    return np.linalg.eigvalsh(scatter)[::-1]
+
+
+def chance_similarity(spectra: tuple[np.ndarray, np.ndarray], n: int) -> float:
     """Expected similarity when the row space of one side is rotated at random."""
     rng = np.random.default_rng(0)
     m = n - 1
     sides = []
-    for scatter in scatters:
-        values = np.linalg.eigvalsh(scatter)[::-1]
+    for values in spectra:
         values = values[: min(m, len(values))]
         values = values[values > values[0] * 1e-12]
         sides.append(np.sqrt(values / values.sum()))

@@ -2,14 +2,14 @@ r"""PWCCA: canonical correlations, weighted by how much of the first space each 
 
 import numpy as np
 
-from isthmus.core.arrays import Array, paired, row_blocks
+from isthmus.core.arrays import Array, paired
 from isthmus.core.card import Card, Paper
 from isthmus.core.linalg import symmetric_eigen
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.canonical import check_room, overlap_test, span
-from isthmus.measures.rows import BLOCK, Spread, centred, shuffled
+from isthmus.measures.canonical import check_room, decomposed, overlap_test, span
+from isthmus.measures.rows import Spread
 
 CARD = Card(
     name="pwcca",
@@ -71,22 +71,23 @@ def pwcca(x: Array, y: Array | None = None, *, rng: Seed = 0) -> Score:
     1.0
     """
     x, y = paired(x, y, operation="pwcca", min_rows=4)
-    u, _ = span("x", x, operation="pwcca")
+    u, s, axes = decomposed("x", x, operation="pwcca")
     v, _ = span("y", y, operation="pwcca")
     check_room("x", x, u.shape[1], operation="pwcca")
     check_room("y", y, v.shape[1], operation="pwcca")
-    spread = Spread.of(x, y)
     # The columns of x in the basis u: all that the weights need, (rank, dx).
-    columns = np.zeros((u.shape[1], x.shape[1]))
-    for rows, part in zip(row_blocks(len(u), BLOCK), centred(x, spread.mean_x), strict=True):
-        columns += u[rows].T @ part.astype(u.dtype)
-    value, rho = _weighted(u, v, columns)
-    order = shuffled(x, y, spread, rng)
+    columns = s[:, None] * axes
+    cross = u.T @ v
+    value, rho = _weighted(cross, columns)
+    order = Spread.of(x, y).shuffled(rng)
     draw = generator(rng)
     count = _SHUFFLES[max(u.shape[1], v.shape[1]) > 256]
-    shuffles = [order[draw.permutation(len(u))] for _ in range(count)]
-    chance = float(np.mean([_weighted(u[order], v[s], columns)[0] for s in shuffles]))
-    _, z, p = overlap_test(u, v, u.T @ v)
+    found, partner = [], np.empty_like(order)
+    for _ in range(count):
+        partner[order] = order[draw.permutation(len(u))]
+        found.append(_weighted(u.T @ v[partner], columns)[0])
+    chance = float(np.mean(found))
+    _, z, p = overlap_test(u, v, cross)
     warnings: tuple[str, ...] = ()
     if chance > 0.3:
         warnings = (f"unrelated spaces of these widths and {len(u)} rows read {chance:.2f}",)
@@ -102,8 +103,8 @@ def pwcca(x: Array, y: Array | None = None, *, rng: Seed = 0) -> Score:
     )
 
 
-def _weighted(u: np.ndarray, v: np.ndarray, columns: np.ndarray) -> tuple[float, np.ndarray]:
-    left, rho = _axes(u.T @ v)
+def _weighted(cross: np.ndarray, columns: np.ndarray) -> tuple[float, np.ndarray]:
+    left, rho = _axes(cross)
     weights = np.abs(left.T @ columns).sum(axis=1)
     return float(weights @ rho) / float(weights.sum()), rho
 

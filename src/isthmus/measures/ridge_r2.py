@@ -1,5 +1,7 @@
 r"""Ridge R²: how much of the target's variance a linear map of the source predicts, held out."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from isthmus.core.arrays import Array, paired
@@ -78,20 +80,30 @@ def ridge_r2(x: Array, y: Array | None = None, *, folds: int = 5, rng: Seed = 0)
 
 def ridge_map(moments: Moments, eps: float) -> np.ndarray:
     """The ridge map (dx, dy) of centred rows whose penalty has the least GCV error."""
+    return ridge_maps(moments, eps, [(slice(None), moments.variance_y)])
+
+
+def ridge_maps(moments: Moments, eps: float, blocks: Sequence[tuple[slice, float]]) -> np.ndarray:
+    """``ridge_map`` of each block of columns of y by itself, beside each other, (dx, dy).
+
+    A block comes with its total variance, the sum over rows of its squared distance from the mean.
+    """
+    result = np.zeros(moments.dims)
     values, vectors = symmetric_eigen(moments.scatter_xx)
     kept = values > values[0] * eps * len(values)
     if not kept.any():
-        return np.zeros(moments.dims)
+        return result
     values, vectors = values[kept], vectors[:, kept]
-    cross = vectors.T @ moments.scatter_xy
-    explained = np.sum(cross**2, axis=1) / values
-    total = moments.variance_y
-    rest = total - float(explained.sum())  # what ordinary least squares leaves
-    # A remainder at rounding level is noise; as noise it would decide between tiny penalties.
-    rest = rest if rest > 10 * eps * total else 0.0
     penalties = _GRID * values.mean()
     shrink = penalties[:, None] / (values + penalties[:, None])
-    residual = rest + shrink**2 @ explained
     freedom = moments.n - 1 - len(values) + shrink.sum(axis=1)
-    best = int(np.argmin(residual / freedom**2))
-    return vectors @ (cross / (values + penalties[best])[:, None])
+    for columns, total in blocks:
+        cross = vectors.T @ moments.scatter_xy[:, columns]
+        explained = np.sum(cross**2, axis=1) / values
+        rest = total - float(explained.sum())  # what ordinary least squares leaves
+        # A remainder at rounding level is noise; as noise it would decide between tiny penalties.
+        rest = rest if rest > 10 * eps * total else 0.0
+        residual = rest + shrink**2 @ explained
+        best = int(np.argmin(residual / freedom**2))
+        result[:, columns] = vectors @ (cross / (values + penalties[best])[:, None])
+    return result

@@ -35,7 +35,12 @@ def centred(
     for start in range(0, x.shape[0], rows):
         # Ends past the last row are not part of the array standard.
         block = to_numpy(x[start : min(start + rows, x.shape[0]), :])
-        yield block.astype(np.float64) - mean if wide else block - mean.astype(block.dtype)
+        if wide:
+            block = block.astype(np.float64)
+            block -= mean
+            yield block
+        else:
+            yield block - mean.astype(block.dtype)
 
 
 def fits_narrow(moments: Moments) -> bool:
@@ -88,7 +93,7 @@ def squares(u: np.ndarray) -> np.ndarray:
 
 
 def weighted_squares(u: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Σ_j w_j u_ij² of rows u (r, d) and weights (d,), (r,) float64, in the precision of the rows."""
+    """Σ_j w_j u_ij² of rows u (r, d), (r,) float64, in the precision of the rows."""
     return np.concatenate([along(u[rows] ** 2, weights) for rows in row_blocks(len(u), BLOCK)])
 
 
@@ -203,35 +208,40 @@ def influence_error(n: int, first: float, second: float) -> float:
 
 @dataclass(frozen=True)
 class Spread:
-    """Means and total variances of two sides, where no scatter of ``Moments`` is needed."""
+    """Means of two sides and how far their rows lie from them, where no ``Moments`` are needed."""
 
     mean_x: np.ndarray
     mean_y: np.ndarray
-    variance_x: float
-    variance_y: float
+    #: Squared distance of every row from the mean, (n,).
+    apart_x: np.ndarray
+    apart_y: np.ndarray
 
     @classmethod
     def of(cls, x: Array, y: Array) -> Self:
         """Of the rows of x (n, dx) and y (n, dy), in two passes."""
-        means, totals = [], []
+        means, apart = [], []
         for side in (x, y):
             xp = namespace(side)
             means.append(to_numpy(xp.sum(side, axis=0, dtype=xp.float64)) / side.shape[0])
-            totals.append(sum(float(squares(u).sum()) for u in centred(side, means[-1])))
-        return cls(*means, *totals)
+            apart.append(np.concatenate([squares(u) for u in centred(side, means[-1])]))
+        return cls(*means, *apart)
 
+    @property
+    def variance_x(self) -> float:
+        """Sum over rows of |x - mean|²."""
+        return float(self.apart_x.sum())
 
-def shuffled(x: Array, y: Array, moments: Moments | Spread, rng: Seed) -> np.ndarray:
-    """Row numbers (n,) in a random order that does not depend on the order rows came in.
+    @property
+    def variance_y(self) -> float:
+        """Sum over rows of |y - mean|²."""
+        return float(self.apart_y.sum())
 
-    Rows are first put in the order of |x_i - x̄|²/tr S_xx + |y_i - ȳ|²/tr S_yy, which no rotation,
-    shift or scaling of either space changes, then shuffled by ``rng``.
-    """
-    totals = moments.variance_x, moments.variance_y
-    blocks = zip(centred(x, moments.mean_x), centred(y, moments.mean_y), strict=True)
-    keys = [
-        np.einsum("ij,ij->i", xb, xb) / totals[0] + np.einsum("ij,ij->i", yb, yb) / totals[1]
-        for xb, yb in blocks
-    ]
-    order = np.argsort(np.concatenate(keys), kind="stable")
-    return order[generator(rng).permutation(len(order))]
+    def shuffled(self, rng: Seed) -> np.ndarray:
+        """Row numbers (n,) in a random order that does not depend on the order rows came in.
+
+        Rows are first put in the order of |x_i - x̄|²/tr S_xx + |y_i - ȳ|²/tr S_yy, which no
+        rotation, shift or scaling of either space changes, then shuffled by ``rng``.
+        """
+        keys = self.apart_x / self.variance_x + self.apart_y / self.variance_y
+        order = np.argsort(keys, kind="stable")
+        return order[generator(rng).permutation(len(order))]

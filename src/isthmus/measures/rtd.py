@@ -5,11 +5,10 @@ import numpy as np
 from isthmus.core.arrays import Array, paired, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError, MissingExtra
-from isthmus.core.moments import Moments
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import check_varied, shuffled
+from isthmus.measures.rows import Spread, check_varied
 
 CARD = Card(
     name="rtd",
@@ -85,14 +84,13 @@ def rtd(
         raise InputError("rtd", f"batch={batch}, batches={batches}", "4 to 500 rows, 1 or more")
     # In double precision from here: rounding must not decide which rows share a batch.
     x, y = (to_numpy(side).astype(np.float64) for side in (x, y))
-    moments = Moments.of(x, y)
-    check_varied("x", x, moments.scatter_xx, moments.mean_x, operation="rtd")
-    check_varied("y", y, moments.scatter_yy, moments.mean_y, operation="rtd")
-    draw = generator(rng)
-    n = moments.n
+    spread = Spread.of(x, y)
+    check_varied("x", x, np.diag([spread.variance_x]), spread.mean_x, operation="rtd")
+    check_varied("y", y, np.diag([spread.variance_y]), spread.mean_y, operation="rtd")
+    draw, n = generator(rng), len(x)
     count = min(batches, max(1, n // batch))
-    order = shuffled(x, y, moments, draw)[: batch * count]
-    sides = x - moments.mean_x, y - moments.mean_y
+    order = spread.shuffled(draw)[: batch * count]
+    sides = x - spread.mean_x, y - spread.mean_y
     forth, back, noise = np.empty(count), np.empty(count), np.empty(count)
     for i, rows in enumerate(np.array_split(order, count)):
         w, v = (_distances(side[rows]) for side in sides)

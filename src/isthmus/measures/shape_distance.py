@@ -15,7 +15,7 @@ from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.procrustes_angular import LARGE_BIAS, procrustes_angular
-from isthmus.measures.rows import BLOCK, Z95, check_varied, shuffled
+from isthmus.measures.rows import BLOCK, Z95, Spread, check_varied
 
 CARD = Card(
     name="shape_distance",
@@ -114,7 +114,7 @@ def shape_distance(
     if not top > 0:
         return Score(value=0.0, method="shape_distance (moments)", n=whole.n, chance=0.0)
     draw = generator(rng)
-    order = shuffled(x, y, whole, draw)
+    order = Spread.of(x, y).shuffled(draw)
     # In units of the largest singular value all moments are of order one.
     unit = top * sizes[0] * sizes[1] / (whole.n - 1)
     covariances = np.stack(list(_covariances(x, y, whole, order))) / unit
