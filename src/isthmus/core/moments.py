@@ -71,8 +71,8 @@ class Moments:
         # One augmented row w = [x, y, a, b, 1] makes every sum above an entry of _m = Σ w wᵀ.
         self._m = np.zeros((0, 0))
         self._origin = np.zeros(0)
-        # Scatters asked for since the last row came, read-only: measures ask several times.
-        self._known: dict[tuple[int, int], np.ndarray] = {}
+        # What was asked for since the last row came, read-only: measures ask several times.
+        self._known: dict[tuple[int, int] | None, np.ndarray] = {}
 
     @classmethod
     def of(cls, x: Array, y: Array | None = None, *, keeps: Keeps = "all") -> Self:
@@ -202,6 +202,12 @@ class Moments:
     def norm_sums(self) -> np.ndarray:
         """Σa w, Σb w and Σw about the mean, (3, dx + dy + 3), of rows w = [x, y, a, b, 1]."""
         self._need(1)
+        if None not in self._known:
+            self._known[None] = self._norm_sums()
+            self._known[None].flags.writeable = False
+        return self._known[None]
+
+    def _norm_sums(self) -> np.ndarray:
         d, dx = sum(self.dims), self.dims[0]
         delta = self._origin - self._mean()
         # The three thin rows of ``_moved``, which cost less than all of it.
@@ -236,7 +242,8 @@ class Moments:
         place = rows.start, columns.start
         if place not in self._known:
             total = self._m[-1, : sum(self.dims)]
-            found = self._m[rows, columns] - np.outer(total[rows] / self.n, total[columns])
+            found = np.outer(total[rows] / -self.n, total[columns])
+            found += self._m[rows, columns]
             found.flags.writeable = False
             self._known[place] = found
         return self._known[place]
@@ -284,7 +291,9 @@ def _products(x: Array, y: Array | None, origin: np.ndarray, *, keeps: Keeps) ->
     """Σ w wᵀ over all rows, products in the input's precision, accumulated in float64."""
     with np.errstate(over="ignore", invalid="ignore"):
         m = _accumulate(x, y, origin, keeps=keeps)
-    if np.isfinite(m).all():
+        total = m.sum()
+    # A finite total is quicker to see, and proves the same.
+    if np.isfinite(total) or np.isfinite(m).all():
         return m
     # Either the rows are not finite, which is the caller's to know, or float32 squares overflowed.
     check_finite("x", x, operation="moments")

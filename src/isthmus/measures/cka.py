@@ -77,7 +77,7 @@ def cka(x: Array, y: Array | None = None, *, ci: bool = True) -> Score:
     check_varied("y", y, yy, moments.mean_y, operation="cka")
     # Sides are measured in their own units, so that no product of four entries leaves the range.
     units = math.sqrt(np.linalg.norm(xx)), math.sqrt(np.linalg.norm(yy))
-    value = float(np.sum((moments.scatter_xy / units[0] / units[1]) ** 2))
+    value = float((np.linalg.norm(moments.scatter_xy) / units[0] / units[1]) ** 2)
     # With unit |S| the participation ratio is tr(S)².
     chance = float(np.trace(xx) / units[0] ** 2 * np.trace(yy) / units[1] ** 2) / (n - 1)
     test = debiased(moments)
