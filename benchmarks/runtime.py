@@ -56,7 +56,9 @@ def main():
     ]
     rng = np.random.default_rng(0)
     query = rng.normal(size=DIM).astype(np.float32)
-    w, b = (a.astype(np.float32) for a in (rng.normal(size=(DIM, DIM)), rng.normal(size=DIM)))
+    # The bare product at its best: W column by column is nearly twice as fast on two threads.
+    w = np.asfortranarray(rng.normal(size=(DIM, DIM)).astype(np.float32))
+    b = rng.normal(size=DIM).astype(np.float32)
     ours, bare, ratio = [], [], []
     for _ in range(REPEATS):
         base = timeit.timeit(lambda: query @ w + b, number=NUMBER) / NUMBER

@@ -46,14 +46,14 @@ class LinearMap:
     ) -> None:
         self.method, self.source, self.target = method, source, target
         self.dim_source, self.dim_target = coef.shape
-        # Both precisions are kept ready: casting W for every query would cost more than the query.
-        given = coef, intercept, origin, np.zeros(self.dim_target)
-        wide = tuple(array.astype(np.float64, copy=False) for array in given)
-        self._weights: dict[Any, tuple[np.ndarray, ...]] = {np.dtype(np.float64): wide}
+        # Kept ready: casting W for every query would cost more than the query. float64 waits for
+        # its first query, for files are loaded in a hurry and most vectors are float32.
+        self._given = coef, intercept, origin, np.zeros(self.dim_target)
+        self._weights: dict[Any, tuple[np.ndarray, ...]] = {}
         with np.errstate(over="ignore"):
-            narrow = [array.astype(np.float32) for array in given]
+            narrow = self._ready(np.float32)
         if all(np.isfinite(array).all() for array in narrow):
-            self._weights[np.dtype(np.float32)] = tuple(narrow)
+            self._weights[np.dtype(np.float32)] = narrow
         # A space far from zero is shifted before the product, which would lose the digits.
         self._fast = None if origin.any() else (self.dim_source,)
 
@@ -78,10 +78,16 @@ class LinearMap:
         named = (f"{name or 'a space'} ({dim})" for name, dim in ends)
         return f"<LinearMap {self.method}: {' -> '.join(named)}>"
 
+    def _ready(self, kind: type[np.floating]) -> tuple[np.ndarray, ...]:
+        """W column by column, so that each thread of a product finds its part in its own cache."""
+        return tuple(array.astype(kind, order="F", copy=False) for array in self._given)
+
     def _rows(self, x: np.ndarray) -> np.ndarray:
+        if x.dtype == np.float64 and x.dtype not in self._weights:
+            self._weights[x.dtype] = self._ready(np.float64)
         weights = self._weights.get(x.dtype)
         if weights is None or x.ndim not in (1, 2) or x.shape[-1] != self.dim_source:
-            kinds = " or ".join(sorted(kind.name for kind in self._weights))
+            kinds = " or ".join(sorted({"float64", *(kind.name for kind in self._weights)}))
             raise InputError(
                 f"bridge {self.method!r}", f"{x.dtype} of shape {x.shape}",
                 f"{kinds} of shape ({self.dim_source},) or (n, {self.dim_source})",
