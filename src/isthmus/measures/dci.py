@@ -9,10 +9,12 @@ import numpy as np
 from isthmus.core.arrays import Array, matrix, row_blocks, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
+from isthmus.core.moments import Moments
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.factors import SHUFFLES, levels, table
+from isthmus.measures.rows import squares
 
 CARD = Card(
     name="dci",
@@ -100,7 +102,7 @@ def dci(
     a = _standard(x)
     # Folds and shuffles start from an order that no change of the columns' units alters.
     own = np.column_stack([levels(column, len(x)) for column in known.T])
-    order = np.lexsort([*own.T, np.round(np.einsum("ij,ij->i", a, a), 9)])
+    order = np.lexsort([*own.T, np.round(squares(a), 9)])
     folds = np.array_split(order[draw.permutation(len(x))], _FOLDS)
     chance = z = p = None
     warnings: tuple[str, ...] = ()
@@ -108,9 +110,8 @@ def dci(
         if known.dtype.kind not in "iubf":
             raise InputError("dci", "names as factors", "numbers", "Ask for model='boosting'.")
         b = _standard(known.astype(np.float64))
-        weights = np.abs(_lasso(a, b, alpha))
-        informed = _r2(x, known.astype(np.float64), folds, alpha)
-        null = np.array(list(_null(a, b, alpha, order, draw)))
+        weights, informed, gram = _lassos(a, b, folds, alpha)
+        null = np.array(list(_null(a, b, gram, alpha, order, draw)))
         value, spread = _purity(weights)[0], float(null.std(ddof=1))
         chance = float(null.mean())
         z = (value - chance) / spread if spread > 1e-12 else 0.0
@@ -146,66 +147,91 @@ def _purity(weights: np.ndarray) -> tuple[float, np.ndarray]:
 def _standard(a: np.ndarray) -> np.ndarray:
     """Columns of mean 0 and variance 1; those that do not vary, up to rounding, become 0."""
     rest = a - a.mean(axis=0)
-    spread = rest.std(axis=0)
-    still = spread <= 1e-12 * np.abs(a).max(axis=0)
-    return np.asarray(np.where(still, 0.0, rest / np.where(still, 1.0, spread)))
+    spread = np.sqrt(np.einsum("ij,ij->j", rest, rest) / len(a))
+    still = spread <= 1e-12 * np.maximum(a.max(axis=0), -a.min(axis=0))
+    rest /= np.where(still, 1.0, spread)
+    rest[:, still] = 0.0
+    return rest
 
 
-def _lasso(a: np.ndarray, b: np.ndarray, alpha: float) -> np.ndarray:
-    """Coefficients (d, m) that minimise |b - a w|² / 2n + alpha |w|₁, column by column of b."""
-    return _descend(a.T @ a / len(a), a.T @ b / len(a), alpha)
+def _lassos(
+    a: np.ndarray, b: np.ndarray, folds: list[np.ndarray], alpha: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights (d, g) of all rows, held-out R² (g,) by those without each fold, and aᵀa / n.
 
-
-def _descend(gram: np.ndarray, cross: np.ndarray, alpha: float) -> np.ndarray:
-    """Coordinate descent on all right-hand sides (d, m) at once.
-
-    What the coordinates outside a strip pull at it is one product; within, one at a time.
+    Each lasso minimises |b - a w|² / 2n + alpha |w|₁ over columns and factors that are standard
+    within its own rows. Moments of the folds are those of all, and of all but one.
     """
-    w = np.zeros_like(cross)
-    moving = np.flatnonzero(np.diag(gram) > 0)
-    strips = [moving[i : i + _STRIP] for i in range(0, len(moving), _STRIP)]
+    parts = [Moments.of(a[rows], b[rows]) for rows in folds]
+    seen = [Moments().merge(*(p for p in parts if p is not out)) for out in (None, *parts)]
+    units = [[_scales(scatter, m.n) for scatter in (m.scatter_xx, m.scatter_yy)] for m in seen]
+    grams, crosses = zip(
+        *(
+            (m.scatter_xx / np.outer(ux, ux) / m.n, m.scatter_xy / np.outer(ux, uy) / m.n)
+            for m, (ux, uy) in zip(seen, units, strict=True)
+        ),
+        strict=True,
+    )
+    w = _descend(np.stack(grams), np.stack(crosses), alpha, settled=1e-11)
+    missed = np.empty_like(b)
+    for rows, m, (ux, uy), one in zip(folds, seen[1:], units[1:], w[1:], strict=True):
+        back = np.where(np.isfinite(uy), uy, 0.0) / ux[:, None]
+        missed[rows] = b[rows] - m.mean_y - (a[rows] - m.mean_x) @ (one * back)
+    return np.abs(w[0]), np.asarray(1 - squares(missed.T) / squares(b.T)), grams[0]
+
+
+def _scales(scatter: np.ndarray, n: int) -> np.ndarray:
+    """Standard deviations (d,) of columns, infinite for those that only vary in rows left out."""
+    variance = np.diag(scatter) / n
+    return np.sqrt(np.where(variance > 1e-10, variance, np.inf))
+
+
+def _descend(gram: np.ndarray, cross: np.ndarray, alpha: float, *, settled: float) -> np.ndarray:
+    """Coordinate descent (f, d, m) on m right-hand sides of f lassos at once.
+
+    ``gram`` (f, d, d) and ``cross`` (f, d, m). What the coordinates outside a strip pull at it is
+    one product; within, one at a time, until none moves by ``settled``.
+    """
+    w, d = np.zeros_like(cross), cross.shape[1]
+    curved = np.diagonal(gram, axis1=1, axis2=2)[:, :, None]
+    curved = np.where(curved > 0, curved, np.inf)
     for _ in range(2000):
         largest = 0.0
-        for strip in strips:
-            inner, own = gram[np.ix_(strip, strip)], w[strip]
-            outer = cross[strip] - gram[strip] @ w + inner @ own
+        for strip in row_blocks(d, _STRIP):
+            inner, own, bend = gram[:, strip, strip], w[:, strip], curved[:, strip]
+            outer = cross[:, strip] - gram[:, strip] @ w + inner @ own
             before = own.copy()
-            for j, row in enumerate(inner):
-                pull = outer[j] - row @ own + row[j] * own[j]
-                own[j] = (pull - np.clip(pull, -alpha, alpha)) / row[j]
+            for j in range(own.shape[1]):
+                pull = outer[:, j] - (inner[:, j : j + 1] @ own)[:, 0]
+                pull += inner[:, j, j, None] * own[:, j]
+                pull -= np.minimum(np.maximum(pull, -alpha), alpha)
+                own[:, j] = pull / bend[:, j]
             largest = max(largest, float(np.abs(own - before).max()))
-            w[strip] = own
-        if largest < 1e-11:
+        if largest < settled:
             break
     return w
 
 
 def _null(
-    a: np.ndarray, b: np.ndarray, alpha: float, order: np.ndarray, draw: np.random.Generator
+    a: np.ndarray,
+    b: np.ndarray,
+    gram: np.ndarray,
+    alpha: float,
+    order: np.ndarray,
+    draw: np.random.Generator,
 ) -> Iterator[float]:
     """Disentanglement with the rows of the factors shuffled, ``SHUFFLES`` times."""
-    cross = []
+    cross, place, factors = [], np.empty_like(order), np.ascontiguousarray(b.T)
     for part in row_blocks(SHUFFLES, _AT_ONCE):
-        shuffled = np.empty((len(b), part.stop - part.start, b.shape[1]))
-        for j in range(shuffled.shape[1]):
-            shuffled[order, j] = b[order[draw.permutation(len(b))]]
-        cross.append(a.T @ shuffled.reshape(len(b), -1) / len(b))
-    found = np.abs(_descend(a.T @ a / len(a), np.hstack(cross), alpha))
+        shuffled = np.empty((part.stop - part.start, *factors.shape))
+        for one in shuffled:
+            place[order] = draw.permutation(order)
+            np.take(factors, place, axis=1, out=one)
+        cross.append(shuffled.reshape(-1, len(a)) @ a / len(a))
+    # A level and a spread need fewer digits than a value.
+    found = np.abs(_descend(gram[None], np.vstack(cross).T[None], alpha, settled=1e-6))[0]
     for i in range(SHUFFLES):
         yield _purity(found[:, i * b.shape[1] : (i + 1) * b.shape[1]])[0]
-
-
-def _r2(x: np.ndarray, y: np.ndarray, folds: list[np.ndarray], alpha: float) -> np.ndarray:
-    """Held-out R² (g,) of the lasso, every row predicted from the folds that it is not in."""
-    missed = np.empty_like(y)
-    for rows in folds:
-        rest = np.setdiff1d(np.arange(len(x)), rows)
-        mean, spread = x[rest].mean(axis=0), x[rest].std(axis=0)
-        unit = np.where(spread > 0, spread, 1.0)
-        middle, scale = y[rest].mean(axis=0), np.maximum(y[rest].std(axis=0), 1e-300)
-        w = _lasso((x[rest] - mean) / unit, (y[rest] - middle) / scale, alpha)
-        missed[rows] = y[rows] - middle - ((x[rows] - mean) / unit) @ w * scale
-    return np.asarray(1 - np.sum(missed**2, axis=0) / np.sum((y - y.mean(axis=0)) ** 2, axis=0))
 
 
 def _boosted(
