@@ -7,6 +7,8 @@ import pytest
 
 import isthmus
 from isthmus.bridges import UniversalSpace
+from isthmus.spaces.stores import connect, create
+from isthmus.spaces.stores.store import Rows
 
 HUB = ("hub", "old.npz", "new.npz", "third.npz", "-o", "hub.isthmus")
 
@@ -60,6 +62,28 @@ def test_it_serves_as_a_bridge(cli, third, z):
     wanted = hub.transform(z[50:], "third", "new")
     np.testing.assert_allclose(isthmus.open("moved").vectors(), wanted, rtol=1e-4, atol=1e-4)
     assert cli(*go, "--from", "third").code == 0
+
+
+def test_a_database_is_carried_across_it(cli, third, refused, z):
+    cli(*HUB)
+    with create("faiss://./docs.faiss", dim=12, metric="euclidean", id_kind="int") as store:
+        store.upsert(Rows(np.arange(len(z)), z))
+    go = ("upgrade", "faiss://./docs.faiss", "hub.isthmus", "--job", "job")
+    said = refused(3, "InputError", *go)
+    assert "no --into; expected one of its spaces: old, new, third" in said
+    assert cli(*go, "--into", "new", "--dry-run").code == 0
+    answer = cli(*go, "--into", "new")
+    assert answer.code == 0, answer.err
+    assert cli(*go, "--into", "new", "--from", "third").err.startswith("going on with job")
+    assert cli("upgrade", "--cutover", "job").code == 0
+    wanted = UniversalSpace.load("hub.isthmus").transform(z, "third", "new")
+    with connect("faiss://./docs.faiss") as store:
+        found = store.fetch(store.ids()).vectors
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+    told = cli("doctor", "faiss://./docs.faiss", "-b", "hub.isthmus").out
+    assert "new of hub.isthmus" in told
+    said = refused(3, "InputError", "upgrade", "faiss://./docs.faiss", "b.isthmus", "--into", "new")
+    assert "Leave --from and --into out" in said
 
 
 def test_a_space_that_is_none_of_its_own(cli, third, refused, save, x):

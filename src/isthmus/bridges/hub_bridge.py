@@ -20,12 +20,17 @@ def is_hub(path: str | Path) -> bool:
 
 
 def bridge_from(
-    path: str | Path, source: Space | str | None = None, target: Space | str | None = None
+    path: str | Path,
+    source: Space | str | None = None,
+    target: Space | str | None = None,
+    *,
+    options: tuple[str, str] = ("--from", "--to"),
 ) -> Bridge:
     """The bridge in ``path``; of a hub, the one from ``source`` to ``target``.
 
     Either is the name of a space of the hub, or a Space, which is recognised among those of the
     hub by its encoder's name or else its vectors. A target of None will do for a hub of two.
+    ``options`` are what the two names are called where they are asked for.
 
     Raises
     ------
@@ -41,14 +46,14 @@ def bridge_from(
         if named := [end for end in (source, target) if isinstance(end, str)]:
             raise InputError("load bridge", f"names of spaces, {', '.join(named)}, for {path}",
                              "a hub's file: this one holds one bridge",
-                             "Leave --from and --to out.")  # fmt: skip
+                             f"Leave {' and '.join(options)} out.")  # fmt: skip
         return load(path)
     hub = UniversalSpace.load(path)
     ends = [recognised(hub, end) if isinstance(end, Space) else end for end in (source, target)]
     others = [name for name in hub.names_ if name != ends[0]]
     if ends[1] is None and len(others) == 1:
         ends = [ends[0], others[0]]
-    for end, option in zip(ends, ("--from", "--to"), strict=True):
+    for end, option in zip(ends, options, strict=True):
         if end is None or end not in hub.names_:
             raise InputError(
                 f"hub {path}", f"{option} {end}" if end else f"no {option}",

@@ -18,7 +18,7 @@ def doctor(
         Path | None,
         typer.Option(
             "--bridge", "-b", readable=False,
-            help="A bridge file: are a store's vectors of its source or its target, or its work?",
+            help="A bridge or hub: are a store's vectors of one of its spaces, or a bridge's work?",
         ),
     ] = None,
     fingerprint: Annotated[
@@ -68,11 +68,16 @@ def doctor(
 def _known(bridge: Path | None, fingerprint: str | None) -> dict[str, Any]:
     """The fingerprints to look for, by what to call them."""
     import isthmus
+    from isthmus.bridges.hub_bridge import is_hub
+    from isthmus.bridges.universal_space import UniversalSpace
     from isthmus.spaces.durable import read_json
     from isthmus.spaces.fingerprint import Fingerprint
 
-    known = {}
-    if bridge is not None:
+    known: dict[str, Any] = {}
+    if bridge is not None and is_hub(bridge):
+        spaces = UniversalSpace.load(bridge).fingerprints_
+        known |= {f"{name} of {bridge.name}": found for name, found in spaces.items()}
+    elif bridge is not None:
         ends = isthmus.load(bridge)
         known[f"the source of {bridge.name}"] = ends.source
         known[f"the target of {bridge.name}"] = ends.target

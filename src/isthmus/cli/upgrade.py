@@ -21,13 +21,23 @@ def upgrade(
     bridge: Annotated[
         Path | None,
         typer.Argument(
-            metavar="BRIDGE", show_default=False, readable=False, help="A file written by fit."
+            metavar="BRIDGE", show_default=False, readable=False,
+            help="A file written by fit or hub.",
         ),
     ] = None,
     to: Annotated[
         str | None,
         typer.Option(metavar="URI", help="Write to a new collection there, other columns carried "
                      "along; SOURCE may then be a file."),
+    ] = None,
+    source_name: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NAME", show_default="recognised by its vectors",
+                     help="Of a hub: which of its spaces SOURCE is of."),
+    ] = None,
+    target_name: Annotated[
+        str | None,
+        typer.Option("--into", metavar="NAME", help="Of a hub: into which of its spaces."),
     ] = None,
     job: Annotated[
         Path | None,
@@ -75,12 +85,23 @@ def upgrade(
         return
     if source is None or bridge is None:
         raise typer.BadParameter("SOURCE and BRIDGE are both needed.")
+    across = _across(bridge, source, source_name, target_name)
     if dry_run:
-        show(estimate(source, bridge, to=to, batch=batch), as_json=json)
+        show(estimate(source, across, to=to, batch=batch), as_json=json)
         return
-    begun = Job.start(source, bridge, to=to, job=job, batch=batch)
+    begun = Job.start(source, across, to=to, job=job, batch=batch)
     note(f"going on with {begun.path}" if begun.estimate is None else str(begun.estimate))
     run(begun, "run", as_json=json, drop_invalid=drop_invalid)
+
+
+def _across(path: Path, source: str, own: str | None, into: str | None) -> Any:
+    """The bridge's file, or of a hub's the bridge that carries ``source`` across."""
+    import isthmus
+    from isthmus.bridges.hub_bridge import bridge_from, is_hub
+
+    if not is_hub(path) and own is None and into is None:
+        return path
+    return bridge_from(path, own or isthmus.open(source), into, options=("--from", "--into"))
 
 
 def run(job: Any, how: str, *, as_json: bool, **options: Any) -> None:
