@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isthmus.core.errors import InputError
-from isthmus.core.linalg import RidgePath, procrustes, symmetric_eigen
+from isthmus.core.linalg import RidgePath, procrustes, symmetric_eigen, triangular_inverse
 from isthmus.core.moments import Moments
 
 
@@ -149,3 +149,16 @@ def test_a_sample_of_rows_is_thinned_for_the_choice_of_a_penalty(monkeypatch):
     assert seen[-1] == 4000  # all fitted rows are all looked at
     errors = [np.mean(path.leave_one_out(x, y, alpha) ** 2) for alpha in (sampled, best, 100.0)]
     assert errors[0] < 1.001 * errors[1] < errors[2]
+
+
+@pytest.mark.parametrize("d", [1, 64, 65, 300])
+def test_triangular_inverse_equals_substitution(d):
+    from scipy.linalg import solve_triangular
+
+    x = np.random.default_rng(d).normal(size=(2 * d, d)) / np.sqrt(np.arange(1, d + 1))
+    lower = np.linalg.cholesky(x.T @ x)
+    found = triangular_inverse(lower)
+    np.testing.assert_allclose(
+        found, solve_triangular(lower, np.eye(d), lower=True), rtol=1e-9, atol=1e-12
+    )
+    assert not np.triu(found, 1).any()

@@ -83,6 +83,33 @@ def test_any_partition_gives_the_whole(cut, seed, offset):
     assert merged.n == whole.n
 
 
+def test_several_are_merged_at_once_and_none_changes():
+    parts = [Moments.of(*data(seed=seed, offset=5.0 * seed)) for seed in range(4)]
+    before = [(part.n, part.scatter_xy.copy()) for part in parts]
+    whole = Moments().merge(*parts)
+    one_by_one = parts[0] + parts[1] + parts[2] + parts[3]
+    assert whole.n == one_by_one.n == sum(part.n for part in parts)
+    np.testing.assert_allclose(whole.scatter_xx, one_by_one.scatter_xx, rtol=1e-12)
+    for part, (n, scatter) in zip(parts, before, strict=True):
+        assert part.n == n
+        np.testing.assert_array_equal(part.scatter_xy, scatter)
+    assert Moments().merge(Moments()).n == 0
+
+
+def test_what_was_asked_for_is_kept_until_rows_come():
+    x, y = data()
+    m = Moments.of(x[:30], y[:30])
+    first, sums = m.scatter_xy, m.norm_sums()
+    assert m.scatter_xy is first
+    assert m.norm_sums() is sums
+    with pytest.raises(ValueError, match="read-only"):
+        first[0, 0] = 1.0
+    m.update(x[30:], y[30:])
+    whole = Moments.of(x, y)
+    np.testing.assert_allclose(m.scatter_xy, whole.scatter_xy, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(m.norm_sums(), whole.norm_sums(), rtol=1e-9, atol=1e-9)
+
+
 def test_merge_is_associative_on_real_data():
     from sklearn.datasets import load_digits
 

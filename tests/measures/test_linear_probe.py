@@ -3,8 +3,11 @@ import pytest
 from scipy.stats import norm
 
 from isthmus.core.errors import InputError
+from isthmus.core.moments import Moments
 from isthmus.measures import linear_probe
-from isthmus.measures.ridge_r2 import _GRID
+from isthmus.measures.classes import indicators
+from isthmus.measures.linear_probe import guesses
+from isthmus.measures.ridge_r2 import _GRID, ridge_map
 from isthmus.measures.rows import Spread
 
 
@@ -80,3 +83,20 @@ def test_a_class_between_others_is_hidden_and_that_is_said():
     assert "1 of 3 classes are hardly ever guessed" in linear_probe(x, labels).warnings[0]
     found = linear_probe(*classes(gap=3)).warnings
     assert not any("hardly ever" in text for text in found)
+
+
+def test_probes_of_several_features_share_folds_and_nothing_else():
+    x, labels = classes()
+    other = np.random.default_rng(7).integers(2, size=90)
+    together = guesses(x, [labels, other], rng=3)
+    for found, numbers in zip(together, (labels, other), strict=True):
+        assert found.shape == (90,)
+        # Each has the penalty that it would have had over these folds by itself.
+        order = Spread.of(x, np.hstack([indicators(labels), indicators(other)])).shuffled(3)
+        alone = np.empty(90, int)
+        y = indicators(numbers)
+        for held in np.array_split(order, 5):
+            train = np.setdiff1d(np.arange(90), held)
+            w = ridge_map(Moments.of(x[train], y[train]), 2.0**-52)
+            alone[held] = np.argmax(y[train].mean(0) + (x[held] - x[train].mean(0)) @ w, axis=1)
+        np.testing.assert_array_equal(found, alone)
