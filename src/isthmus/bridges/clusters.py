@@ -5,8 +5,9 @@ import numpy as np
 from isthmus.anchors.clusters import lloyd
 
 _ROUNDS = 50
-#: Rows per cluster that all but the final rounds see, where there are twice as many.
-_COARSE, _FINAL = 100, 8
+#: Rows per cluster that the first rounds see, where there are twice as many, and rounds of all
+#: rows after them: fewer leave centres that match those of another space less well.
+_COARSE, _FINAL = 100, 30
 #: Share of rows whose change of cluster no longer moves a centre much.
 _SETTLED = 1e-3
 
