@@ -8,7 +8,7 @@ input's own precision: the matrix products that it names (those of its interval 
 default answer has one: an exact jackknife is half of CKA), the factorisations of d x d matrices
 that its answer, interval and chance level need, each of the cheapest kind that gives it, both n x n
 products where it reads every pair of rows, or the exact k-NN search where it reads neighbours.
-Times are the best of five turns, for other work on a machine only ever adds.
+Times are the best of nine turns, for other work on a machine only ever adds.
 Peers are timed where they are installed (in .venv-compare, `make compare`) and compute the same
 thing; their value is compared too. A peer is near the bare rate when it takes at most ``NEAR``
 times as long; wherever it is not, ten times faster is asked for.
@@ -37,7 +37,7 @@ LIMIT = 60
 #: Seconds after which a peer or a measure is not repeated.
 PATIENCE = 3.0
 #: Turns, of which the best counts.
-TURNS = 5
+TURNS = 9
 #: A peer within this multiple of the bare cost cannot be beaten tenfold.
 NEAR = 3.0
 #: Rows for peers that multiply n x n matrices with each other.
