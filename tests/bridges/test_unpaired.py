@@ -85,6 +85,26 @@ def test_copies_are_found_without_a_pair():
     assert bridge.score(x[500:], y[500:]) > 0.95
 
 
+def test_nearly_all_rows_are_looked_at_before_few_are_refused(monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.exponential(size=(600, 8)) * np.linspace(1, 2, 8)
+    y = rng.permutation(x @ np.linalg.qr(rng.normal(size=(8, 8)))[0])
+    real, seen = Unpaired._found, []
+
+    def found(self, a, b, *rest):
+        seen.append((len(a.rows), len(b.rows)))
+        matches, confidence = real(self, a, b, *rest)
+        return matches, confidence if len(seen) > 1 else 0.0
+
+    monkeypatch.setattr(Unpaired, "_found", found)
+    assert Unpaired(rows=240).fit(x, y, pairs=()).confidence_ > 0.5
+    assert seen == [(240, 240), (600, 600)]
+    seen.clear()
+    with pytest.raises(NoReliableBridge):  # 250 would hold too few of the pairs of 600
+        Unpaired(rows=100).fit(x, y, pairs=())
+    assert seen == [(100, 100)]
+
+
 def test_unrelated_real_data_are_refused():
     images, _ = digits()
     rng = np.random.default_rng(4)

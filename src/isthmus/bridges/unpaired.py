@@ -1,5 +1,6 @@
 """Unpaired bridge: many first guesses, self-training from each, and trust where it is earned."""
 
+from collections.abc import Iterator
 from typing import ClassVar, Self
 
 import numpy as np
@@ -49,6 +50,10 @@ _SURE = 0.6
 _FEWEST = 100
 #: Share of the rows that a second fit sees.
 _AGAIN = 0.8
+#: How many times as many rows are looked at where the first were refused, and the share of all
+#: rows that these must be: two samples of half of the rows have only a quarter of the pairs in
+#: common, too few to be found by.
+_WIDER, _ENOUGH = 2.5, 0.75
 
 
 @register(CARD)
@@ -74,7 +79,8 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
     ----------
     least : confidence below which it refuses
     rounds : rounds of matching from each guess, at most
-    rows : rows a side that take part, at most
+    rows : rows a side that take part at first; where they are refused and 2.5 times as many are
+        at least three quarters of all, these take part, in six times the time
     rng : seed or Generator
 
     Attributes
@@ -126,9 +132,13 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
         self.confidence_, self.matched_ = 1.0, 0
         known = len(i)
         if not known == len(x) == len(target):
-            (x, i), (target, j) = (_some(s, k, self.rows, rng) for s, k in ((x, i), (target, j)))
-            sides = Side.of(about_mean(x)[1]), Side.of(about_mean(target)[1])
-            found, self.confidence_ = self._found(*sides, i, j, rng)
+            whole = (x, i), (target, j)
+            for most in self._samples(len(x), len(target)):
+                (x, i), (target, j) = (_some(*side, most, rng) for side in whole)
+                sides = Side.of(about_mean(x)[1]), Side.of(about_mean(target)[1])
+                found, self.confidence_ = self._found(*sides, i, j, rng)
+                if self.confidence_ >= self.least:
+                    break
             if min(len(x), len(target)) < _FEWEST:
                 self.confidence_ = 0.0
             if known <= max(x.shape[1], target.shape[1]):
@@ -136,6 +146,13 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
             self.matched_ = len(found.i)
             i, j = np.r_[i, found.i], np.r_[j, found.j]
         return self._keep(decode(x, target, i, j, sure=known, most=self.rows, rng=rng))
+
+    def _samples(self, *sizes: int) -> Iterator[int]:
+        """Rows a side to look at, first few, then nearly all where there are not many more."""
+        yield self.rows
+        wider = int(_WIDER * self.rows)
+        if self.rows < max(sizes) and _ENOUGH * max(sizes) <= wider:
+            yield wider
 
     def _found(
         self, x: Side, y: Side, i: np.ndarray, j: np.ndarray, rng: np.random.Generator
