@@ -33,7 +33,7 @@ from isthmus.evidence.corpora import debian  # noqa: E402
 
 DIRECTIONS = (("de-lsa256", "en-lsa256"), ("de-lsa256", "en-minilm384"))
 PAIRS = (0, 5, 20, 100, 1000, -1)  # -1: all
-HELD_OUT, SEEDS, LIMIT = 1000, 3, 180
+HELD_OUT, SEEDS, LIMIT = 1000, 3, 600
 #: Training rows a side at most, so that every direction takes about as long.
 ROWS = 20_000
 FILE = RESULTS / "crosslingual.json"
