@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from isthmus.core.arrays import Array, paired
 from isthmus.core.card import Card, Paper
@@ -44,7 +45,7 @@ def soft_matching(x: Array, y: Array | None = None, *, rng: Seed = 0) -> Score:
               \sum_k P_{jk} = \frac1{d_x}, \; \sum_j P_{jk} = \frac1{d_y}
 
     over plans P >= 0 between the centred columns x_j and y_k, an exact linear program (network
-    simplex; seconds for a width of 1000). This is the 2-Wasserstein distance between two sets of
+    simplex; seconds for a width of 1000; an assignment where the widths are equal). This is the 2-Wasserstein distance between two sets of
     columns, hence a metric between spaces of any widths, up to the order and equal multiplicity of
     columns. Per row and per unit of weight: the root mean square difference of partners. At equal
     widths some plan is a permutation, and d is ``permutation_procrustes`` over the root of the
@@ -92,8 +93,7 @@ def soft_matching(x: Array, y: Array | None = None, *, rng: Seed = 0) -> Score:
     # In units of the larger side no square overflows.
     unit = math.sqrt(max(sides))
     plan = _plan(emd, moments.scatter_xy / unit**2, sizes[0] / unit**2, sizes[1] / unit**2)
-    rows, columns = np.nonzero(plan)
-    rest = _rest(x, y, moments, (rows, columns), plan[rows, columns], unit)
+    rest = _rest(x, y, moments, plan, unit)
     length = math.sqrt(float(rest.sum()))
     scale = unit / math.sqrt(n)
     value = length * scale
@@ -101,7 +101,8 @@ def soft_matching(x: Array, y: Array | None = None, *, rng: Seed = 0) -> Score:
 
     def overlap(cross: np.ndarray) -> float:
         cross = cross / unit**2
-        return float(np.sum(cross * _plan(emd, cross, *(s / unit**2 for s in sizes))))
+        rows, columns, masses = _plan(emd, cross, *(s / unit**2 for s in sizes))
+        return float(cross[rows, columns] @ masses)
 
     mean, z, p = against_shuffles(moments, overlap, rng)
     total = sum(sides) / unit**2
@@ -122,9 +123,17 @@ def soft_matching(x: Array, y: Array | None = None, *, rng: Seed = 0) -> Score:
     )
 
 
-def _plan(emd: Any, cross: np.ndarray, size_x: np.ndarray, size_y: np.ndarray) -> np.ndarray:
-    """The optimal plan (dx, dy) for squared distances of columns, from their scatters."""
+#: Columns of x and y that are matched, and how much of either.
+Plan = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _plan(emd: Any, cross: np.ndarray, size_x: np.ndarray, size_y: np.ndarray) -> Plan:
+    """The optimal plan for squared distances of columns, from their scatters."""
     cost = size_x[:, None] + size_y[None, :] - 2 * cross
+    if len(size_x) == len(size_y):
+        # Doubly stochastic matrices are means of permutations (Birkhoff), so one of these is best.
+        rows, columns = linear_sum_assignment(cost)
+        return rows, columns, np.full(len(rows), 1 / len(rows))
     masses = [np.full(d, 1 / d) for d in cost.shape]
     plan, log = emd(*masses, np.ascontiguousarray(cost), numItermax=10**8, log=True)
     if log["warning"]:
@@ -133,19 +142,18 @@ def _plan(emd: Any, cross: np.ndarray, size_x: np.ndarray, size_y: np.ndarray) -
             f"a program of {cost.shape} columns unsolved: {log['warning']}",
             "finite columns of like size",
         )
-    return np.asarray(plan)
+    rows, columns = np.nonzero(plan)
+    return rows, columns, np.asarray(plan[rows, columns])
 
 
 def _rest(
     x: Array,
     y: Array,
     moments: Moments,
-    partners: tuple[np.ndarray, np.ndarray],
-    weights: np.ndarray,
+    plan: Plan,
     unit: float,
 ) -> np.ndarray:
     """Weighted squared difference (n,) of partners, over ``unit``²."""
+    rows, columns, masses = plan
     blocks = zip(centred(x, moments.mean_x), centred(y, moments.mean_y), strict=True)
-    return np.concatenate(
-        [((u[:, partners[0]] - v[:, partners[1]]) / unit) ** 2 @ weights for u, v in blocks]
-    )
+    return np.concatenate([((u[:, rows] - v[:, columns]) / unit) ** 2 @ masses for u, v in blocks])
