@@ -30,8 +30,8 @@ CARD = Card(
     min_rows=10,
     caveat="Shares add up only where features are independent of each other; those that are "
     "correlated claim the same variance. Simulated, the 95 % interval covers 98.5 % at 50 rows of "
-    "500 dims.",
-    rough=(0, 1),
+    "500 dims, 97 % at 500.",
+    rough=(0, 2),
 )  # fmt: skip
 
 #: How far below the best a feature's accuracy may lie to count as computed equally well.
