@@ -45,15 +45,15 @@ def soft_matching(x: Array, y: Array | None = None, *, rng: Seed = 0) -> Score:
               \sum_k P_{jk} = \frac1{d_x}, \; \sum_j P_{jk} = \frac1{d_y}
 
     over plans P >= 0 between the centred columns x_j and y_k, an exact linear program (network
-    simplex; seconds for a width of 1000; an assignment where the widths are equal). This is the 2-Wasserstein distance between two sets of
-    columns, hence a metric between spaces of any widths, up to the order and equal multiplicity of
-    columns. Per row and per unit of weight: the root mean square difference of partners. At equal
-    widths some plan is a permutation, and d is ``permutation_procrustes`` over the root of the
-    width. Computed from the differences of partners, so equal spaces are at 0 to all digits. The
-    interval is the infinitesimal jackknife at the plan found. ``chance``, z and p are from 100
-    Gaussian draws (20 beyond width 256) of the cross-scatter with the exact covariance that
-    shuffling the pairs gives it; p is the rank among them, at least 1/101 (z > 0: closer than
-    chance).
+    simplex; seconds for a width of 1000; an assignment where the widths are equal). This is the
+    2-Wasserstein distance between two sets of columns, hence a metric between spaces of any widths,
+    up to the order and equal multiplicity of columns. Per row and per unit of weight: the root mean
+    square difference of partners. At equal widths some plan is a permutation, and d is
+    ``permutation_procrustes`` over the root of the width. Computed from the differences of
+    partners, so equal spaces are at 0 to all digits. The interval is the infinitesimal jackknife at
+    the plan found. ``chance``, z and p are from 100 Gaussian draws (20 beyond width 256) of the
+    cross-scatter with the exact covariance that shuffling the pairs gives it; p is the rank among
+    them, at least 1/101 (z > 0: closer than chance).
 
     Parameters
     ----------
@@ -129,11 +129,12 @@ Plan = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def _plan(emd: Any, cross: np.ndarray, size_x: np.ndarray, size_y: np.ndarray) -> Plan:
     """The optimal plan for squared distances of columns, from their scatters."""
-    cost = size_x[:, None] + size_y[None, :] - 2 * cross
     if len(size_x) == len(size_y):
-        # Doubly stochastic matrices are means of permutations (Birkhoff), so one of these is best.
-        rows, columns = linear_sum_assignment(cost)
+        # Doubly stochastic matrices are means of permutations (Birkhoff), so one of these is best;
+        # all of them count all sizes alike.
+        rows, columns = linear_sum_assignment(cross, maximize=True)
         return rows, columns, np.full(len(rows), 1 / len(rows))
+    cost = size_x[:, None] + size_y[None, :] - 2 * cross
     masses = [np.full(d, 1 / d) for d in cost.shape]
     plan, log = emd(*masses, np.ascontiguousarray(cost), numItermax=10**8, log=True)
     if log["warning"]:
