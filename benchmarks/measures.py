@@ -104,12 +104,15 @@ def left_out(x, y):
 def grouped(x, y):
     """All three products, the rows turned, and cross-covariances of a dozen groups multiplied.
 
-    One sweep carries products of two to five of them along, in both senses of two orders, and from
-    both ends for the interval.
+    In float64, for the order of rows must not depend on rounding. One sweep carries products of two
+    to five groups along, from the second to the last but one; there are two senses of two orders,
+    and those of the first again from their end, for the interval.
     """
-    fitted(x, y)
-    one = (x[:2000].T @ y[:2000]).astype(np.float64)
-    for _ in range(2 * (2 + 2) * 12 * 4):
+    wide = x.astype(np.float64), y.astype(np.float64)
+    fitted(*wide)
+    cross(*wide)
+    one = wide[0][:2000].T @ wide[1][:2000]
+    for _ in range((2 * 2 + 2) * (1 + 2 + 3 + 4 * 7)):
         one @ one
 
 
@@ -385,8 +388,8 @@ BARE = {
     "mig": (counted, {}), "info_mec": (explained, {}), "dci": (lassos, {}),
     "modality_geometry": (shells, {"vectors": 1}),
     # Means of every class in every group are as many rows again to whiten.
-    "crossnobis": (repeated, {"vectors": 1}),
-    "whitened_cosine": (repeats, {"vectors": 2}),
+    "crossnobis": (repeated, {"cholesky": 1, "product": 1}),
+    "whitened_cosine": (repeats, {"cholesky": 2, "product": 2}),
     "energy_distance": (samples, {}), "mmd": (samples, {}),
     "mutual_knn": (searches, {}), "jaccard_knn": (searches, {}), "cknna": (searches, {}),
     "trustworthiness": (searches, {}), "continuity": (searches, {}), "r_nx_auc": (searches, {}),

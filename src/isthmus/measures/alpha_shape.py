@@ -88,13 +88,13 @@ def alpha_shape(x: Array, y: Array | None = None, *, alpha: float = 0.5) -> Scor
         bases.append(u)
         spreads.append((s / math.sqrt(float(s @ s))).astype(u.dtype))
         mixed.append(alpha * spreads[-1] + (1 - alpha) / math.sqrt(len(s)))
-    angle, _, turn, product = angle_and_error(
+    angle, _, turn, _, moments = angle_and_error(
         bases[0] * mixed[0],
         bases[1] * mixed[1],
         operation="alpha_shape",
         axes=(mixed[0].astype(np.float64) ** 2, mixed[1].astype(np.float64) ** 2),
     )
-    influences = _influence(bases, spreads, mixed, turn, product, alpha)
+    influences = _influence(bases, spreads, mixed, turn, moments.scatter_xy, alpha)
     slope = max(math.sin(angle.value), np.finfo(float).tiny)
     ci = influence_interval(angle.value, [influences / slope])
     bias = angle.parts["bias"]

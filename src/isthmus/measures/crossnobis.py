@@ -7,6 +7,7 @@ import numpy as np
 from isthmus.core.arrays import Array, like, matrix, row_blocks, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
+from isthmus.core.linalg import triangular_inverse
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -37,6 +38,8 @@ CARD = Card(
 
 #: Rows of a cell that float32 adds up without losing digits of their mean.
 _FEW = 256
+#: Eigenvalues of a correlation matrix below the reciprocal of this are taken for rounding.
+_SINGULAR = 1e10
 
 
 @register(CARD)
@@ -153,16 +156,23 @@ def cells(
     check_varied("x", x, moments.scatter_xx, moments.mean_x, operation=operation)
     sigma = moments.scatter_xx / (n - len(classes))
     scale = np.sqrt(np.diag(sigma))
-    # Correlations first, so that columns of unlike units do not look singular.
-    values, vectors = np.linalg.eigh(sigma / np.outer(scale, scale)) if scale.all() else ([0], None)
-    if vectors is None or not values[0] > 1e-10 * values[-1]:
+    try:
+        # Correlations first, so that columns of unlike units do not look singular.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = np.linalg.cholesky(sigma / np.outer(scale, scale))
+        inverse = triangular_inverse(factor)
+        # The sum of the reciprocal eigenvalues of correlations, whose mean eigenvalue is one.
+        regular = float(np.vdot(inverse, inverse)) < _SINGULAR
+    except np.linalg.LinAlgError:
+        regular = False
+    if not regular:
         raise InputError(
             operation,
             f"x {tuple(x.shape)} whose noise covariance has no inverse",
             "columns that vary within classes and do not depend on each other",
             "Project onto fewer dimensions first (PCA).",
         )
-    root = vectors / np.sqrt(values) / scale[:, None]
+    root = inverse.T / scale[:, None]
     kind = host.dtype if fits_narrow(moments) else np.float64
     with np.errstate(invalid="ignore"):
         means = (sums / sizes.astype(sums.dtype)[:, None]).astype(kind, copy=False)

@@ -86,12 +86,16 @@ def procrustes_angular(x: Array, y: Array | None = None) -> Score:
 
 
 class Angle(NamedTuple):
-    """The angle of two spaces, its cosine's infinitesimal-jackknife error, Q and Xᵀ Y (dx, dy)."""
+    """The angle of two spaces, its cosine's infinitesimal-jackknife error, and what they are from.
+
+    ``turn``: the best rotation, (dx, dy); ``singular``: whose sum is the cosine, descending.
+    """
 
     score: Score
     error: float
     turn: np.ndarray
-    cross: np.ndarray
+    singular: np.ndarray
+    moments: Moments
 
 
 def angle_and_error(
@@ -147,7 +151,7 @@ def angle_and_error(
         warnings=warnings,
         parts={"bias": bias},
     )
-    return Angle(score, error, turn, moments.scatter_xy)
+    return Angle(score, error, turn, svd[1], moments)
 
 
 #: Share of the value beyond which its bias is warned about: there the estimate falls short too.

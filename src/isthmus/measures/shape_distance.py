@@ -10,12 +10,11 @@ import numpy as np
 from isthmus.core.arrays import Array, namespace, paired, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
-from isthmus.core.moments import Moments
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.procrustes_angular import LARGE_BIAS, procrustes_angular
-from isthmus.measures.rows import BLOCK, Z95, Spread, check_varied
+from isthmus.measures.procrustes_angular import LARGE_BIAS, angle_and_error
+from isthmus.measures.rows import Z95, Spread
 
 CARD = Card(
     name="shape_distance",
@@ -102,35 +101,29 @@ def shape_distance(
     # The order of rows by their norms groups them, and rounding the means changes it.
     xp = namespace(x, y)
     x, y = xp.astype(x, xp.float64), xp.astype(y, xp.float64)
-    whole = Moments.of(x, y)
-    check_varied("x", x, whole.scatter_xx, whole.mean_x, operation="shape_distance")
-    check_varied("y", y, whole.scatter_yy, whole.mean_y, operation="shape_distance")
-    sizes = float(np.sqrt(np.trace(whole.scatter_xx))), float(np.sqrt(np.trace(whole.scatter_yy)))
-    singular = np.linalg.svd(whole.scatter_xy / sizes[0] / sizes[1], compute_uv=False)
+    angle, _, _, singular, whole = angle_and_error(x, y, operation="shape_distance")
+    plugin = float(singular.sum())
     if estimator == "plugin":
-        value = float(singular.sum())
-        return Score(value=value, method="shape_distance (plugin)", n=whole.n)
+        return Score(value=plugin, method="shape_distance (plugin)", n=whole.n)
     top = float(singular[0])
     if not top > 0:
         return Score(value=0.0, method="shape_distance (moments)", n=whole.n, chance=0.0)
     draw = generator(rng)
     order = Spread.of(x, y).shuffled(draw)
     # In units of the largest singular value all moments are of order one.
-    unit = top * sizes[0] * sizes[1] / (whole.n - 1)
-    covariances = np.stack(list(_covariances(x, y, whole, order))) / unit
+    unit = top * math.sqrt(whole.variance_x) * math.sqrt(whole.variance_y) / (whole.n - 1)
+    covariances = np.stack(list(_covariances(x, y, order))) / unit
     repeats = 8 if max(whole.dims) <= 256 else 2
     cycles = np.stack([draw.permutation(_GROUPS) for _ in range(repeats)])
-    moments = _traces(covariances, cycles)
-    kept = np.mean([_left_out(covariances, one) for one in cycles[: max(1, repeats // 4)]], axis=0)
+    moments, kept = _traces(covariances, cycles, left_out=max(1, repeats // 4))
     shift = kept - kept.mean(axis=0)
     noise = (_GROUPS - 1) / _GROUPS * shift.T @ shift
-    weights = _polynomial(noise, float(singular.sum() / top))
+    weights = _polynomial(noise, plugin / top)
     powers = (singular[:, None] / top) ** (2 * np.arange(1, _ORDERS + 1))
     # What the polynomial misses is taken from the observed singular values, noise and all; so the
     # estimate tends to the truth as n grows, which a polynomial alone does not.
-    missed = float(singular.sum()) - top * float(np.sum(powers @ weights))
+    missed = plugin - top * float(np.sum(powers @ weights))
     # The plug-in is biased upwards (the nuclear norm is convex), so no better estimate is above it.
-    plugin = float(singular.sum())
     value = min(top * float(weights @ moments) + missed, plugin)
     error = top * float(np.sqrt(weights @ noise @ weights))
     # The same Σσ² spread over equal singular values is the most that the first moment allows.
@@ -139,7 +132,6 @@ def shape_distance(
     low, high = min(value, flat) - half, max(value, flat) + half
     # The plug-in's own interval bounds it from above always, and from below where its bias is small
     # enough to be estimated.
-    angle = procrustes_angular(x, y)
     assert angle.ci is not None
     high = min(high, math.cos(angle.ci[0]))
     if angle.parts["bias"] <= LARGE_BIAS * angle.value:
@@ -159,66 +151,58 @@ def _polynomial(noise: np.ndarray, dims: float) -> np.ndarray:
     return coefficients
 
 
-def _covariances(x: Array, y: Array, whole: Moments, order: np.ndarray) -> Iterator[np.ndarray]:
-    """Cross-covariance of each group of rows, free of the mean.
+def _covariances(x: Array, y: Array, order: np.ndarray) -> Iterator[np.ndarray]:
+    """Cross-covariance (dx, dy) of each group of rows, free of the mean.
 
-    Row i + 1 is replaced by its contrast to the mean of the rows before it, scaled to keep the
-    covariance. Contrasts are uncorrelated, where rows minus the common mean are not, so products of
-    different groups carry no bias from centring.
+    To the scatter about its own mean a group adds that mean's distance from the mean of the rows
+    before it: together the contrasts of its rows to those before. Contrasts are uncorrelated, where
+    rows minus the common mean are not, so products of different groups carry no bias from centring.
     """
-    sides = ((to_numpy(x), whole.mean_x), (to_numpy(y), whole.mean_y))
-    before = [to_numpy(a)[order[0]].astype(np.float64) - mean for a, mean in sides]
-    for group in np.array_split(np.arange(1, len(order)), _GROUPS):
-        total = np.zeros(whole.dims)
-        for start in range(0, len(group), BLOCK):
-            count = group[start : start + BLOCK]
-            contrasts = []
-            for i, (array, mean) in enumerate(sides):
-                rows = array[order[count]].astype(np.float64) - mean
-                running = before[i] + np.cumsum(rows, axis=0)
-                earlier = (running - rows) / count[:, None]
-                contrasts.append((rows - earlier) * np.sqrt(count / (count + 1))[:, None])
-                before[i] = running[-1]
-            total += contrasts[0].T @ contrasts[1]
-        yield total / len(group)
+    sides = to_numpy(x), to_numpy(y)
+    before, seen = [side[order[0]] for side in sides], 1
+    for group in np.array_split(order[1:], _GROUPS):
+        rows = [side[group] for side in sides]
+        means = [side.mean(axis=0) for side in rows]
+        steps = [mean - old for mean, old in zip(means, before, strict=True)]
+        for side, mean in zip(rows, means, strict=True):
+            side -= mean
+        count, share = len(group), len(group) / (seen + len(group))
+        total = rows[0].T @ rows[1]
+        total += np.outer(seen * share * steps[0], steps[1])
+        yield total / count
+        before = [old + share * step for old, step in zip(before, steps, strict=True)]
+        seen += count
 
 
-def _traces(covariances: np.ndarray, cycles: np.ndarray) -> np.ndarray:
-    """Unbiased W_1..W_P from covariances (g, dx, dy), averaged over orders of the groups.
+def _traces(
+    covariances: np.ndarray, cycles: np.ndarray, *, left_out: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Unbiased W_1..W_P from covariances (g, dx, dy), and without group g, for every g, (g, P).
 
-    W_p sums tr(C_a C_bᵀ C_c C_dᵀ ...) over groups a < b < c < ... in the order given.
+    W_p sums tr(C_a C_bᵀ C_c C_dᵀ ...) over groups a < b < c < ... in the order given, averaged over
+    orders, of which the first ``left_out`` do for the second. What is left of an order is what goes
+    before g times what comes after; read from its end, the latter is a sweep too, for the trace of
+    a product is that of its transpose.
     """
     groups = cycles.shape[1]
-    result = np.zeros(_ORDERS)
-    for side in _sides(covariances):
-        for cycle in cycles:
-            result += deque(_sweep(side, cycle), maxlen=1)[0][1]
-    return result / _counts(groups) / (2 * len(cycles))
-
-
-def _left_out(covariances: np.ndarray, cycle: np.ndarray) -> np.ndarray:
-    """W_1..W_P without group g, for every g, (g, P).
-
-    What is left of a cycle is what goes before g times what comes after; read from its end, the
-    latter is a sweep too, for the trace of a product is that of its transpose.
-    """
-    groups = len(cycle)
-    result = np.zeros((groups, _ORDERS))
-    for side in _sides(covariances):
-        after = list(_sweep(side, cycle[::-1]))[-2::-1]
-        steps = zip(cycle, _sweep(side, cycle), after, strict=False)
-        for g, (before, sums), (behind, rest) in steps:
-            result[g] += sums + rest
-            for q, chain in before.items():
-                for p in range(q // 2 + 1, _ORDERS + 1):
-                    if 2 * p - q in behind:
-                        result[g, p - 1] += np.vdot(chain, behind[2 * p - q])
-    return result / _counts(groups - 1) / 2
-
-
-def _sides(covariances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starting with C or with Cᵀ gives two different, equally good sets of products."""
-    return covariances, covariances.transpose(0, 2, 1)
+    whole, kept = np.zeros(_ORDERS), np.zeros((groups, _ORDERS))
+    # Starting with C or with Cᵀ gives two different, equally good sets of products.
+    for side in (covariances, np.ascontiguousarray(covariances.transpose(0, 2, 1))):
+        for i, cycle in enumerate(cycles):
+            if i >= left_out:
+                whole += deque(_sweep(side, cycle), maxlen=1)[0][1]
+                continue
+            after = list(_sweep(side, cycle[::-1]))[-2::-1]
+            sweep = _sweep(side, cycle)
+            for g, (behind, rest) in zip(cycle, after, strict=True):
+                before, sums = next(sweep)
+                kept[g] += sums + rest
+                for q, chain in before.items():
+                    for p in range(q // 2 + 1, _ORDERS + 1):
+                        if 2 * p - q in behind:
+                            kept[g, p - 1] += np.vdot(chain, behind[2 * p - q])
+            whole += next(sweep)[1]
+    return whole / _counts(groups) / (2 * len(cycles)), kept / _counts(groups - 1) / (2 * left_out)
 
 
 def _counts(groups: int) -> np.ndarray:
@@ -229,21 +213,23 @@ def _counts(groups: int) -> np.ndarray:
 def _sweep(
     side: np.ndarray, cycle: np.ndarray
 ) -> Iterator[tuple[dict[int, np.ndarray], np.ndarray]]:
-    """Before each group and at the end: sums of products of q earlier ones, and of W_p's traces.
+    """Before each group: sums of products of q earlier ones, and of W_p's traces; then the latter.
 
-    Carrying every shorter product along, one sweep does for all p.
+    Carrying every shorter product along, one sweep does for all p. After the last group the traces
+    alone are up to date, for no product goes on.
     """
     chains: dict[int, np.ndarray] = {}
     sums = np.zeros(_ORDERS)
     yield dict(chains), sums.copy()
-    for g in cycle:
+    for left, g in zip(range(len(cycle) - 1, -1, -1), cycle, strict=True):
         for q in range(2 * _ORDERS, 1, -1):
             if q - 1 not in chains:
                 continue
             if q % 2 == 0:
                 sums[q // 2 - 1] += np.vdot(chains[q - 1], side[g])
-            if q < 2 * _ORDERS:
+            if q < 2 * _ORDERS and left:
                 longer = chains[q - 1] @ (side[g].T if q % 2 == 0 else side[g])
-                chains[q] = chains[q] + longer if q in chains else longer
-        chains[1] = chains[1] + side[g] if 1 in chains else side[g]
+                chains[q] = np.add(longer, chains[q], out=longer) if q in chains else longer
+        if left:
+            chains[1] = chains[1] + side[g] if 1 in chains else side[g]
         yield dict(chains), sums.copy()
