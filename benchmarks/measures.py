@@ -351,8 +351,9 @@ KINDS = {
     "assignment": assignment, "draw": draw,
 }  # fmt: skip
 
-#: The best rotation; both spectra, a factor and a nuclear norm for what a random one reaches.
-ROTATION = {"svd": 1, "values": 3, "cholesky": 1}
+#: The best rotation; and what a random one reaches: the nuclear norm of factors of both sides and
+#: of a draw, multiplied.
+ROTATION = {"svd": 1, "values": 1, "cholesky": 3, "product": 3}
 #: Both spans, and how much they share.
 SPANS = {"vectors": 2, "values": 1}
 #: A best assignment, and those of the draws, from both scatters, that its level comes from.
@@ -364,7 +365,7 @@ BARE = {
     # The interval is part of the answer, and so are its products.
     "bures_similarity": (fitted, ROTATION), "procrustes_angular": (fitted, ROTATION),
     "procrustes_distance": (fitted, ROTATION),
-    "shape_distance": (grouped, ROTATION | {"values": 4}),
+    "shape_distance": (grouped, ROTATION),
     "alpha_shape": (spectra, ROTATION | {"vectors": 2}),
     "cca": (spectra, SPANS), "svcca": (spectra, SPANS), "gulp": (damped, {"vectors": 2}),
     "eigenspace_overlap": (spectra, {"vectors": 2}),

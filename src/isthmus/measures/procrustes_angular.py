@@ -1,7 +1,7 @@
 r"""Angular Procrustes distance: the angle left between two spaces after the best rotation."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -112,10 +112,8 @@ def angle_and_error(
     moments = Moments.of(x, y, keeps="all" if axes is None else "cross")
     if axes is None:
         n, scatters = moments.n, (moments.scatter_xx, moments.scatter_yy)
-        spectra = spectrum(scatters[0]), spectrum(scatters[1])
     else:
         n, scatters = moments.n, (np.diag(axes[0]), np.diag(axes[1]))
-        spectra = np.sort(axes[0])[::-1], np.sort(axes[1])[::-1]
     check_varied("x", x, scatters[0], moments.mean_x, operation=operation)
     check_varied("y", y, scatters[1], moments.mean_y, operation=operation)
     sizes = math.sqrt(np.trace(scatters[0])), math.sqrt(np.trace(scatters[1]))
@@ -131,7 +129,7 @@ def angle_and_error(
     error = influence_error(n, 0.0, n**2 / 4 * spread)
     # Near identity rounding is larger than the bias, which is smaller than the value.
     bias = min(overfit(scatters, svd, ab) / slope, value)
-    chance = math.acos(min(chance_similarity(spectra, n), 1.0))
+    chance = math.acos(min(chance_similarity(scatters, n), 1.0))
     warnings: tuple[str, ...] = ()
     if chance < 0.5 * math.pi / 2:
         warnings = (
@@ -229,24 +227,28 @@ def overfit(
     return max(ab / (1 + 2 * float(s @ s)) * total / 2, 0.0)
 
 
-def spectrum(scatter: np.ndarray) -> np.ndarray:
-    """Eigenvalues (d,) of a scatter, the largest first."""
-    return np.linalg.eigvalsh(scatter)[::-1]
-
-
-def chance_similarity(spectra: tuple[np.ndarray, np.ndarray], n: int) -> float:
+def chance_similarity(scatters: tuple[np.ndarray, np.ndarray], n: int) -> float:
     """Expected similarity when the row space of one side is rotated at random."""
     rng = np.random.default_rng(0)
     m = n - 1
-    sides = []
-    for values in spectra:
-        values = values[: min(m, len(values))]
-        values = values[values > values[0] * 1e-12]
-        sides.append(np.sqrt(values / values.sum()))
-    sx, sy = sides
-    draws = _DRAWS if min(len(sx), len(sy)) <= _WIDE else 1
-    found = [_nuclear(sx[:, None] * _corner(len(sx), len(sy), m, rng) * sy) for _ in range(draws)]
-    return float(np.mean(found))
+    x, y = (_root(scatter / np.trace(scatter), m) for scatter in scatters)
+    p, q = x.shape[1], y.shape[1]
+    draws = _DRAWS if min(p, q) <= _WIDE else 1
+    return float(np.mean([_nuclear(x.T @ _corner(p, q, m, rng) @ y) for _ in range(draws)]))
+
+
+def _root(scatter: np.ndarray, most: int) -> np.ndarray:
+    """Some R (r, r), r at most ``most``, where R Rᵀ has the eigenvalues of ``scatter`` past zero.
+
+    Which one makes no difference, for what it is multiplied with is as likely in every rotation.
+    """
+    if len(scatter) <= most:
+        try:
+            return np.linalg.cholesky(scatter)
+        except np.linalg.LinAlgError:  # of less than full rank
+            pass
+    values = np.linalg.eigvalsh(scatter)[::-1][:most]
+    return np.diag(np.sqrt(values[values > values[0] * 1e-12]))
 
 
 def _nuclear(a: np.ndarray) -> float:
@@ -262,16 +264,18 @@ def _nuclear(a: np.ndarray) -> float:
 
 def _corner(p: int, q: int, m: int, rng: np.random.Generator) -> np.ndarray:
     """The upper left (p, q) corner of a uniformly random (m, m) rotation; p, q <= m."""
-    top, rest = rng.normal(size=(p, q)), m - p
+    well = q > _WIDE and m >= 2 * q  # columns far from dependent: float32 is plenty
+    kind: Any = np.float32 if well else np.float64
+    top, rest = rng.standard_normal(size=(p, q), dtype=kind), m - p
     if rest <= q:
-        tail = rng.normal(size=(rest, q))
+        tail = rng.standard_normal(size=(rest, q), dtype=kind)
     else:
         # Bartlett: a triangular factor with the Gram matrix of ``rest`` Gaussian rows, so that the
         # cost does not grow with the number of rows.
-        tail = np.triu(rng.normal(size=(q, q)), 1)
+        tail = np.triu(rng.standard_normal(size=(q, q), dtype=kind), 1)
         tail[np.diag_indices(q)] = np.sqrt(rng.chisquare(rest - np.arange(q)))
-    if q <= _WIDE or m < 2 * q:
+    if not well:
         return np.asarray(np.linalg.qr(np.vstack([top, tail]))[0][:p])
-    # The same but for signs of columns, at half the cost, where the columns are far from dependent.
+    # The same but for signs of columns, at half the cost.
     factor = np.linalg.cholesky(top.T @ top + tail.T @ tail)
-    return np.asarray(top @ triangular_inverse(factor).T)
+    return np.asarray(top @ triangular_inverse(factor).T, dtype=np.float64)

@@ -16,7 +16,6 @@ from isthmus.measures.procrustes_angular import (
     fourth_sums,
     overfit,
     residuals,
-    spectrum,
 )
 from isthmus.measures.rows import Z95, check_varied, influence_error
 
@@ -102,7 +101,7 @@ def procrustes_distance(x: Array, y: Array | None = None) -> Score:
         half = Z95 * influence_error(n, n * square, n**2 * fourth) / (2 * length) * scale
         most = math.hypot(size_x / unit, size_y / unit) * scale
         ci = max(value - half, 0.0), max(min(value + half + bias, most), value)
-    similarity = min(chance_similarity((spectrum(scatters[0]), spectrum(scatters[1])), n), 1.0)
+    similarity = min(chance_similarity(scatters, n), 1.0)
     apart = (size_x - size_y) ** 2 + 2 * size_x * size_y * (1 - similarity)
     return Score(
         value=value,
