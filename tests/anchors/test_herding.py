@@ -1,6 +1,6 @@
 import numpy as np
 
-from isthmus.anchors import facility_location, herding
+from isthmus.anchors import herding
 
 
 def test_herding_equals_the_formula():
@@ -38,15 +38,3 @@ def test_many_rows_are_herded_from_a_sample(monkeypatch):
     assert herding(x, 10).tolist() == whole.tolist()
     monkeypatch.setattr(file, "_LANDMARKS", 50)
     assert len(set(herding(x, 10, rng=1).tolist())) == 10
-
-
-def test_facility_location_equals_the_plain_greedy_choice():
-    x = np.random.default_rng(3).normal(size=(90, 4))
-    u = x / np.linalg.norm(x, axis=1, keepdims=True)
-    cosines, best, chosen = u @ u.T, np.full(90, -1.0), []
-    for _ in range(20):
-        gains = np.maximum(cosines - best, 0).sum(axis=1)
-        gains[chosen] = -1
-        chosen.append(int(np.argmax(gains)))
-        best = np.maximum(best, cosines[chosen[-1]])
-    assert facility_location(x, 20).tolist() == chosen

@@ -21,13 +21,6 @@ SAMPLERS = (*DRAWN, herding, facility_location)
 NESTED = (farthest_point, d2_sampling, pivoted_qr, herding, facility_location)
 
 
-@pytest.fixture
-def clusters():
-    rng = np.random.default_rng(0)
-    centres = np.eye(5) * 10
-    return np.concatenate([c + 0.1 * rng.normal(size=(40, 5)) for c in centres])
-
-
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda s: s.__name__)
 def test_rows_are_valid_distinct_and_reproducible(sampler, clusters):
     rows = sampler(clusters, 30, rng=1)
@@ -58,23 +51,6 @@ def test_five_anchors_cover_five_clusters(sampler, clusters):
         len({row // 40 for row in uniform(clusters, 5, rng=s).tolist()}) for s in range(10)
     ]
     assert np.mean(by_chance) < np.mean(covered)
-
-
-def test_farthest_point_equals_a_naive_search(clusters):
-    rows = farthest_point(clusters, 8, rng=0).tolist()
-    unit = clusters / np.linalg.norm(clusters, axis=1)[:, None]
-    for j in range(1, 8):
-        nearest = (unit @ unit[rows[:j]].T).max(axis=1)
-        nearest[rows[:j]] = np.inf
-        assert nearest[rows[j]] == pytest.approx(nearest.min())
-
-
-def test_uniform_is_uniform():
-    x = np.eye(10)
-    counts = np.zeros(10)
-    for seed in range(400):
-        counts[uniform(x, 3, rng=seed)] += 1
-    assert np.abs(counts / 400 - 0.3).max() < 0.1
 
 
 @pytest.mark.parametrize("sampler", NESTED, ids=lambda s: s.__name__)

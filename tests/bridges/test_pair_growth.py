@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from isthmus.bridges.matching import mutual_partners
 from isthmus.bridges.pair_growth import (
     centred_directions,
     compared,
@@ -46,37 +45,6 @@ def test_orthogonal_comparison_is_a_rotation_in_the_span_of_the_pairs():
     np.testing.assert_allclose(a @ b.T, cosine(SIDES[0] @ u @ vt, SIDES[1]), atol=1e-10)
     i = np.arange(3)
     assert compared(*SIDES, i, i, "orthogonal")[0].shape == (120, 3)
-
-
-def test_partners_equal_a_naive_search():
-    a, b = compared(*SIDES, np.arange(30), np.arange(30))
-    s = a @ b.T
-    near = [np.sort(s, axis=axis).take(range(-10, 0), axis=axis).mean(axis=axis) for axis in (1, 0)]
-    csls = 2 * s - near[0][:, None] - near[1][None, :]
-    best, back = csls.argmax(axis=1), csls.argmax(axis=0)
-    i = np.flatnonzero(back[best] == np.arange(120))
-    found = mutual_partners(a, b)
-    np.testing.assert_array_equal(found.i, i)
-    np.testing.assert_array_equal(found.j, best[i])
-    shares = []
-    for scores in (csls, csls.T):
-        top = -np.sort(-scores, axis=1)[:, :10]
-        lead = np.median(top[:, 0] - top[:, 1])
-        shares.append(1 / np.exp((top - top[:, :1]) / lead).sum(axis=1))
-    np.testing.assert_allclose(found.confidence, shares[0][i] * shares[1][best[i]], rtol=1e-6)
-
-
-def test_csls_denies_a_hub():
-    # Row 0 of b lies amid all rows of a; without its crowding it would be many a row's partner.
-    rng = np.random.default_rng(1)
-    a = rng.normal(size=(60, 20)) + 1
-    b = np.concatenate([np.ones((1, 20)), a + 1.2 * rng.normal(size=a.shape)])
-    a, b = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (a, b))
-    raw = (a @ b.T).argmax(axis=1)
-    found = mutual_partners(a, b)
-    assert np.mean(raw == 0) > 0.15
-    assert np.mean(found.j == 0) < 0.03
-    assert np.mean(found.j == found.i + 1) > 0.8
 
 
 def test_growing_keeps_known_pairs_and_settles():

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from isthmus.bridges import Orthogonal, SelfLearning
-from isthmus.bridges.matching import best_matches, mutual_matches, neighbour_means
-from isthmus.bridges.self_training import unit_rows
 from isthmus.core.errors import InputError
 
 
@@ -17,57 +15,6 @@ def spaces(n=900, d=12, noise=0.15, seed=0):
     y = x @ turn + noise * rng.normal(size=x.shape)
     order = rng.permutation(n)
     return x, y, order, np.argsort(order)
-
-
-def oracle(a, b, k):
-    """CSLS in float64 with the true nearest rows, a loop a row."""
-    s = a.astype(np.float64) @ b.astype(np.float64).T
-    crowd_a = np.array([np.sort(row)[-k:].mean() for row in s])
-    crowd_b = np.array([np.sort(column)[-k:].mean() for column in s.T])
-    return 2 * s - crowd_a[:, None] - crowd_b
-
-
-def test_matching_equals_the_oracle_where_groups_hold_one_row_each():
-    rng = np.random.default_rng(1)
-    a, b = (unit_rows(rng.normal(size=(n, 6))) for n in (150, 120))
-    csls = oracle(a, b, 10)
-    of_a, of_b, score = best_matches(a, b)
-    assert np.array_equal(of_a, csls.argmax(axis=1))
-    assert np.array_equal(of_b, csls.argmax(axis=0))
-    np.testing.assert_allclose(score, csls.max(axis=1), atol=1e-5)
-    i, j, _ = mutual_matches(a, b)
-    expected = [k for k in range(150) if of_b[of_a[k]] == k]
-    assert i.tolist() == expected
-    assert j.tolist() == of_a[expected].tolist()
-
-
-def test_matching_over_several_blocks_finds_what_one_block_finds(monkeypatch):
-    rng = np.random.default_rng(2)
-    a = unit_rows(rng.normal(size=(2500, 8)))
-    b = unit_rows(a[::-1] + 0.02 * rng.normal(size=a.shape))
-    whole = best_matches(a, b)
-    monkeypatch.setattr("isthmus.bridges.matching._KEPT", 0)
-    again = best_matches(a, b)
-    assert all(np.array_equal(one, two) for one, two in zip(whole, again, strict=True))
-    assert np.mean(whole[0] == np.arange(2500)[::-1]) > 0.99
-
-
-def test_a_hub_is_the_nearest_of_many_and_the_best_of_few():
-    rng = np.random.default_rng(3)
-    b = unit_rows(rng.normal(size=(400, 20)))
-    a = unit_rows(b + 0.1 * rng.normal(size=b.shape) + 1.5 * b[0])
-    by_cosine = (a @ b.T).argmax(axis=1)
-    of_a, _, _ = best_matches(a, b)
-    truth = np.arange(400)
-    assert np.mean(of_a == truth) > np.mean(by_cosine == truth) + 0.5
-
-
-@pytest.mark.parametrize("m", [60, 3000])
-def test_neighbour_means_equal_a_sort(m):
-    rng = np.random.default_rng(4)
-    a, b = unit_rows(rng.normal(size=(40, 5))), unit_rows(rng.normal(size=(m, 5)))
-    nearest = np.argsort(-(a @ b.T), axis=1)[:, :20]
-    np.testing.assert_allclose(neighbour_means(a, b, b, 20), b[nearest].mean(axis=1), atol=1e-5)
 
 
 def test_few_pairs_with_loose_rows_beat_the_same_pairs_alone():
