@@ -6,9 +6,10 @@ fits: every closed-form bridge against the products and factorisations that its 
 transforms: every linear bridge against one product x W. relative: codes of all rows against 1,024
 anchors, against the similarity product with the one function (arccos, square root, exponential)
 that its formula names, and against the product alone. curve: the anchor budget curve, 10 samplers
-by 8 sizes. published_3000, published_6000: mini_vec2vec beside a direct NumPy and SciPy rendering
-of the published steps at so many rows. mini: mini_vec2vec on 60,000 x 384 against as many. Each
-figure is the best of several turns, but for the last four, which run once.
+by 8 sizes. published_3000, published_6000, published_60000: mini_vec2vec beside a direct NumPy and
+SciPy rendering of the published steps at so many rows, the last for most of an hour. mini:
+mini_vec2vec on 60,000 x 384 against as many. Each figure is the best of several turns, but for the
+curve and these, which run once.
 """
 
 import argparse
@@ -208,6 +209,7 @@ def main():
     own = {
         "published_3000": partial(beside_published, 3000, 384),
         "published_6000": partial(beside_published, 6000, 384),
+        "published_60000": partial(beside_published, 60_000, 384),
         "mini": partial(mini, 60_000, 384),
     }
     parser.add_argument("--only", nargs="*", choices=(*size, *own), default=(*size, *own))

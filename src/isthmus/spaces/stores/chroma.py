@@ -21,7 +21,6 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator
-from hashlib import blake2b
 from typing import Any, Self
 
 import numpy as np
@@ -134,11 +133,7 @@ class Chroma(Store):
                     "WHERE s.collection = ? AND s.scope = 'METADATA'", (str(here.id),)
                 ).fetchone()  # fmt: skip
                 return f"{here.id}-{last[0] or 0}"
-        seen = blake2b(digest_size=16)
-        for rows in self.scan(payload=True):
-            seen.update(json.dumps([rows.ids.tolist(), rows.payload], sort_keys=True).encode())
-            seen.update(rows.vectors.tobytes())
-        return f"{here.id}-{seen.hexdigest()}"
+        return f"{here.id}-{super().stamp()}"
 
     def upsert(self, rows: Rows) -> None:
         """Write rows; with a payload, theirs replaces what was there, document and metadata."""

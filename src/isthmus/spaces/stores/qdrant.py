@@ -11,9 +11,7 @@ requests and replies are those of the real client, but a real server was not ava
 """
 
 import itertools
-import json
 from collections.abc import Iterator
-from hashlib import blake2b
 from typing import Any, Self
 
 import numpy as np
@@ -116,15 +114,6 @@ class Qdrant(Store):
         if missing := [key for key in keys if key not in found]:
             raise gone(self, np.array(missing))
         return self._rows([found[key] for key in keys], ids, payload)
-
-    def stamp(self) -> str:
-        """A hash of all ids, vectors and payloads: it costs one pass, as Qdrant counts nothing."""
-        digest = blake2b(digest_size=16)
-        for batch in self.scan(payload=True):
-            digest.update(batch.vectors.tobytes())
-            rest = [batch.ids.tolist(), [dict(row) for row in batch.payload or []]]
-            digest.update(json.dumps(rest, sort_keys=True).encode())
-        return digest.hexdigest()
 
     def upsert(self, rows: Rows) -> None:
         """Write rows; other vectors of the same point stay, and its payload if none is given."""
