@@ -135,3 +135,16 @@ def test_unusable_input_is_refused():
     ):
         with pytest.raises(InputError, match=match):
             call()
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_a_column_that_others_make_is_refused_in_either_precision(kind):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 30))
+    labels, groups = np.arange(2000) % 4, np.arange(2000) // 40
+    x[:, 5] = x[:, 3] + x[:, 4] + 0.01 * rng.normal(size=2000)  # nearly: what is left counts
+    near = crossnobis(x.astype(kind), labels=labels, groups=groups)
+    assert near.value == pytest.approx(crossnobis(x, labels=labels, groups=groups).value, abs=1e-5)
+    x[:, 5] = x[:, 3] + x[:, 4]  # in float32 rounding alone sets it apart
+    with pytest.raises(InputError, match="no inverse"):
+        crossnobis(x.astype(kind), labels=labels, groups=groups)

@@ -38,8 +38,9 @@ CARD = Card(
 
 #: Rows of a cell that float32 adds up without losing digits of their mean.
 _FEW = 256
-#: Eigenvalues of a correlation matrix below the reciprocal of this are taken for rounding.
-_SINGULAR = 1e10
+#: Share of a column's variance that the other columns must leave, lest it be rounding; in units of
+#: the rounding of one entry where that is more.
+_LEFT, _ROUNDINGS = 1e-10, 8
 
 
 @register(CARD)
@@ -161,8 +162,9 @@ def cells(
         with np.errstate(divide="ignore", invalid="ignore"):
             factor = np.linalg.cholesky(sigma / np.outer(scale, scale))
         inverse = triangular_inverse(factor)
-        # The sum of the reciprocal eigenvalues of correlations, whose mean eigenvalue is one.
-        regular = float(np.vdot(inverse, inverse)) < _SINGULAR
+        # The inverse's diagonal is the reciprocal of what other columns leave of each.
+        eps = float(np.finfo(host.dtype).eps)
+        regular = (inverse * inverse).sum(axis=0).max() * max(_LEFT, _ROUNDINGS * eps) < 1
     except np.linalg.LinAlgError:
         regular = False
     if not regular:
