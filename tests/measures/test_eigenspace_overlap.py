@@ -69,3 +69,12 @@ def test_full_spans_warn_and_zeros_are_refused():
     assert "1.00" in score.warnings[0]
     with pytest.raises(InputError, match="zero"):
         eigenspace_overlap(np.zeros((10, 2)), y)
+
+
+def test_a_column_that_others_make_adds_nothing_in_either_precision():
+    x, y = related(400)
+    wider = np.c_[x, x[:, 0] + x[:, 1]]
+    expected = eigenspace_overlap(x, y).value
+    assert eigenspace_overlap(wider, y).value == pytest.approx(expected, abs=1e-9)
+    narrow = eigenspace_overlap(wider.astype("f4"), y.astype("f4")).value
+    assert narrow == pytest.approx(expected, abs=1e-5)

@@ -98,3 +98,11 @@ def test_bad_input():
     for convert in array_kinds().values():
         rows = convert(np.array([[1.0, 3.0, 2.0]], dtype=np.float32))
         assert type(layernorm_project(rows)) is type(rows)
+
+
+def test_rows_of_a_plane_are_no_more_reachable_for_being_rounded():
+    rng = np.random.default_rng(0)
+    plane = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 12))
+    wide = unreachable(plane).value
+    assert wide > 0.5
+    assert unreachable(plane.astype("f4")).value == pytest.approx(wide, abs=0.02)

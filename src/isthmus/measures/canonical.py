@@ -41,7 +41,8 @@ def decomposed(
     mean = _mean(x, unit) if centre else np.zeros(d)
     far = float(np.abs(mean).max())
     u, s, axes = _decomposition(x, mean, unit)
-    noise = 8 * eps * far * math.sqrt(n * d) + max(n, d) * np.finfo(float).eps * s[0]
+    # Entries round at their own size: those far from zero, and those of the largest columns.
+    noise = 8 * eps * far * math.sqrt(n * d) + max(2 * eps, max(n, d) * np.finfo(float).eps) * s[0]
     rank = int(np.sum(s > noise))
     if rank == 0:
         what = "whose rows are all equal" if centre else "that is zero"

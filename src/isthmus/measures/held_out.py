@@ -4,6 +4,7 @@ Shared by the predictivity measures; holds no method of its own.
 """
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -14,8 +15,33 @@ from isthmus.core.random import Seed
 from isthmus.core.score import Score
 from isthmus.measures.rows import BLOCK, Spread, centred, check_varied, jackknife, squares
 
-#: From the moments of training rows, and the rounding of one entry, to a map (dx, dy).
-Fit = Callable[[Moments, float], np.ndarray]
+#: The rounding of the moments themselves, which are float64.
+EPS = float(np.finfo(np.float64).eps)
+
+
+class Rounding(NamedTuple):
+    """What rounding of entries to their precision can make of rows, as sums of squares.
+
+    ``x``: along any one direction of x; ``y``: in all columns of y together. Columns round at
+    their own size, so a small column beside a large one is no rounding.
+    """
+
+    x: float
+    y: float
+
+    @classmethod
+    def of(cls, x: Array, y: Array, about: Spread | Moments) -> Self:
+        """Of rows x (n, dx) and y (n, dy) whose means and variances ``about`` holds."""
+        n = x.shape[0]
+        eps = [float(np.finfo(to_numpy(side[:1, :]).dtype).eps) for side in (x, y)]
+        return cls(
+            eps[0] ** 2 * (n * float((about.mean_x**2).max()) + about.variance_x),
+            eps[1] ** 2 * (n * float(about.mean_y @ about.mean_y) + about.variance_y),
+        )
+
+
+#: From the moments of training rows, and what rounding made of them, to a map (dx, dy).
+Fit = Callable[[Moments, Rounding], np.ndarray]
 
 
 def predictions(
@@ -36,17 +62,17 @@ def predictions(
     n = x.shape[0]
     if folds < 2 or n < 2 * folds:
         raise InputError(operation, f"{folds} folds of {n} rows", "2 folds or more, of 2 rows each")
-    eps = float(np.finfo(to_numpy(x[:1, :]).dtype).eps)
     spread = Spread.of(x, y)
     check_varied("x", x, np.diag([spread.variance_x]), spread.mean_x, operation=operation)
     check_varied("y", y, np.diag([spread.variance_y]), spread.mean_y, operation=operation)
+    rounding = Rounding.of(x, y, spread)
     held = np.array_split(spread.shuffled(rng), folds)
     parts = [(_rows(x, rows, spread.mean_x), _rows(y, rows, spread.mean_y)) for rows in held]
     seen = [Moments.of(*part, keeps=keeps) for part in parts]
     for i, (rows, part) in enumerate(zip(held, parts, strict=True)):
         first, *others = seen[:i] + seen[i + 1 :]
         training = first.merge(*others)
-        w = fit(training, eps)
+        w = fit(training, rounding)
         near, shift = to_numpy(part[0]), training.mean_x @ w
         for block, v in zip(
             row_blocks(len(rows), BLOCK), centred(part[1], training.mean_y), strict=True

@@ -1,5 +1,6 @@
 r"""PLS R²: the target's variance that a few shared directions of the source predict, held out."""
 
+import math
 from functools import partial
 
 import numpy as np
@@ -11,7 +12,7 @@ from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.held_out import predictivity
+from isthmus.measures.held_out import EPS, Rounding, predictivity
 
 CARD = Card(
     name="pls_r2",
@@ -74,12 +75,14 @@ def pls_r2(
     return predictivity(x, y, folds, rng, fit, operation="pls_r2")
 
 
-def _pls_map(moments: Moments, eps: float, *, components: int) -> np.ndarray:
+def _pls_map(moments: Moments, rounding: Rounding, *, components: int) -> np.ndarray:
     """The PLS map (dx, dy) of centred rows, from their scatters alone."""
     scatter, cross = moments.scatter_xx, moments.scatter_xy
     size = float(np.trace(scatter)) or 1.0
     scatter = scatter / size
-    floor = 10 * eps * float(np.linalg.norm(cross))
+    # Of a sum over rows, independent roundings leave a share that falls with their number.
+    noise = cross.shape[0] * rounding.x * moments.variance_y + size * rounding.y
+    floor = max(10 * EPS * float(np.linalg.norm(cross)), math.sqrt(noise / moments.n))
     rest, w = cross, np.zeros(cross.shape)
     directions: list[np.ndarray] = []
     loads: list[np.ndarray] = []
@@ -91,7 +94,7 @@ def _pls_map(moments: Moments, eps: float, *, components: int) -> np.ndarray:
         for direction, load in zip(directions, loads, strict=True):
             r = r - (load @ r) * direction
         power = float(r @ scatter @ r)
-        if power <= eps:
+        if power <= max(EPS, rounding.x / size) * float(r @ r):
             break
         load = scatter @ r / power
         explained = r @ cross / power

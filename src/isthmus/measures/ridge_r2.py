@@ -11,7 +11,7 @@ from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.held_out import predictivity
+from isthmus.measures.held_out import EPS, Rounding, predictivity
 
 CARD = Card(
     name="ridge_r2",
@@ -78,19 +78,21 @@ def ridge_r2(x: Array, y: Array | None = None, *, folds: int = 5, rng: Seed = 0)
     return predictivity(x, y, folds, rng, ridge_map, operation="ridge_r2")
 
 
-def ridge_map(moments: Moments, eps: float) -> np.ndarray:
+def ridge_map(moments: Moments, rounding: Rounding) -> np.ndarray:
     """The ridge map (dx, dy) of centred rows whose penalty has the least GCV error."""
-    return ridge_maps(moments, eps, [(slice(None), moments.variance_y)])
+    return ridge_maps(moments, rounding, [(slice(None), moments.variance_y)])
 
 
-def ridge_maps(moments: Moments, eps: float, blocks: Sequence[tuple[slice, float]]) -> np.ndarray:
+def ridge_maps(
+    moments: Moments, rounding: Rounding, blocks: Sequence[tuple[slice, float]]
+) -> np.ndarray:
     """``ridge_map`` of each block of columns of y by itself, beside each other, (dx, dy).
 
     A block comes with its total variance, the sum over rows of its squared distance from the mean.
     """
     result = np.zeros(moments.dims)
     values, vectors = symmetric_eigen(moments.scatter_xx)
-    kept = values > values[0] * eps * len(values)
+    kept = values > max(values[0] * EPS * len(values), rounding.x)
     if not kept.any():
         return result
     values, vectors = values[kept], vectors[:, kept]
@@ -102,7 +104,7 @@ def ridge_maps(moments: Moments, eps: float, blocks: Sequence[tuple[slice, float
         explained = np.sum(cross**2, axis=1) / values
         rest = total - float(explained.sum())  # what ordinary least squares leaves
         # A remainder at rounding level is noise; as noise it would decide between tiny penalties.
-        rest = rest if rest > 10 * eps * total else 0.0
+        rest = rest if rest > max(10 * EPS * total, rounding.y) else 0.0
         residual = rest + shrink**2 @ explained
         best = int(np.argmin(residual / freedom**2))
         result[:, columns] = vectors @ (cross / (values + penalties[best])[:, None])

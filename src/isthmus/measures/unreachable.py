@@ -74,7 +74,7 @@ def unreachable(vectors: Array) -> Score:
         raise InputError("unreachable", f"{len(given)} rows", "at least 2 rows")
     rows, back = np.unique(given, axis=0, return_inverse=True)
     back = back.reshape(-1)
-    white, frame = _whitened(rows)
+    white, frame = _whitened(rows, float(namespace(vectors).finfo(vectors.dtype).eps))
     queries = np.zeros_like(white)
     corner = np.zeros(len(rows), dtype=bool)
     for directions in (white, unit(rows) @ np.linalg.pinv(frame).T, white - white[::-1]):
@@ -124,19 +124,19 @@ def layernorm_project(vectors: Array) -> Array:
     return middle / length
 
 
-def _whitened(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _whitened(rows: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
     """Rows (n, r) centred and of unit covariance, and the frame F (d, r) with rows F ~ white.
 
-    Corners of a hull stay corners under an affine map, and programs like numbers of one size.
+    Directions that rounding to a precision of ``eps`` alone can have made are none. Corners of a
+    hull stay corners under an affine map, and programs like numbers of one size.
     """
     middle = rows - rows.mean(axis=0)
     size = float(np.abs(middle).max())
     if not size > 1e-14 * float(np.abs(rows).max()):
         raise InputError("unreachable", f"{len(rows)} rows that are all equal", "rows that vary")
     _, s, vt = np.linalg.svd(middle / size, full_matrices=False)
-    kept = s > max(rows.shape) * np.finfo(float).eps * float(s[0]) * max(
-        1.0, float(np.abs(rows).max()) / size
-    )
+    rounding = max(2 * eps, max(rows.shape) * np.finfo(float).eps)
+    kept = s > rounding * float(s[0]) * max(1.0, float(np.abs(rows).max()) / size)
     frame = vt[kept].T / s[kept] * np.sqrt(len(rows)) / size
     return middle @ frame, frame
 
