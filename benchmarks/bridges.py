@@ -24,7 +24,7 @@ from isthmus.core.registry import method, methods
 
 TURNS = 5
 #: A product of a tenth of a second needs more of them beside other work on the machine.
-SHORT_TURNS = 15
+SHORT_TURNS = 40
 
 
 def data(n, d, seed=0):
