@@ -105,3 +105,16 @@ def test_without_usearch_files_are_read_and_not_built(tmp_path, monkeypatch):
         store.search(X[:1], 1)
     with pytest.raises(MissingExtra, match=r"isthmus\[usearch\]"):
         store.shadow("j", dim=8, metric=None)
+
+
+def test_no_row_is_lost_to_search_and_the_same_rows_give_the_same_file(tmp_path):
+    drawn = np.random.default_rng(0).normal(size=(5, 300, 8)).astype(np.float32)
+    files = []
+    for number, x in enumerate([*drawn, drawn[-1]]):
+        address = Address.parse(f"usearch://{tmp_path}/{number}")
+        with Usearch.create(address, dim=8, metric="cosine", id_kind="int") as store:
+            store.upsert(Rows(np.arange(300), x))
+        with connect(address) as store:
+            assert np.array_equal(store.search(x, 1)[:, 0], np.arange(300))
+        files.append((tmp_path / str(number)).read_bytes())
+    assert files[4] == files[5]

@@ -3,7 +3,8 @@
 Ids are its keys. Vectors kept as f32 are read and written bit for bit. Those of an f16 or bf16
 index are read as they are stored; nothing is written to it, since that would round, and its shadow
 keeps f32. The file records neither expansion_add nor expansion_search: usearch's defaults serve.
-Reading a file needs no usearch; building and searching one does.
+Reading a file needs no usearch; building and searching one does. It is built by one thread: with
+two, rows are lost to every search (0.5 % of 300, 0.02 % of 20,000 in usearch 2), with one, none.
 """
 
 from collections.abc import Callable
@@ -40,7 +41,8 @@ def _build(path: Path, layout: Layout, ids: np.ndarray, read: Reader) -> None:
     try:
         for start in range(0, len(ids), BLOCK):
             numbers = np.arange(start, min(start + BLOCK, len(ids)))
-            index.add(ids[numbers].astype(np.uint64), read(numbers))
+            # By several threads usearch leaves some rows where no search comes.
+            index.add(ids[numbers].astype(np.uint64), read(numbers), threads=1)
         index.save(str(path))
     except (RuntimeError, MemoryError) as error:
         raise StorageError(
