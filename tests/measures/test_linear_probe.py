@@ -6,7 +6,6 @@ from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.measures import linear_probe
 from isthmus.measures.classes import indicators
-from isthmus.measures.held_out import Rounding
 from isthmus.measures.linear_probe import guesses
 from isthmus.measures.ridge_r2 import _GRID, ridge_map
 from isthmus.measures.rows import Spread
@@ -98,6 +97,6 @@ def test_probes_of_several_features_share_folds_and_nothing_else():
         y = indicators(numbers)
         for held in np.array_split(order, 5):
             train = np.setdiff1d(np.arange(90), held)
-            w = ridge_map(Moments.of(x[train], y[train]), Rounding(0.0, 0.0))
+            w = ridge_map(Moments.of(x[train], y[train]), 0.0)
             alone[held] = np.argmax(y[train].mean(0) + (x[held] - x[train].mean(0)) @ w, axis=1)
         np.testing.assert_array_equal(found, alone)

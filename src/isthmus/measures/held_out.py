@@ -4,7 +4,6 @@ Shared by the predictivity measures; holds no method of its own.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -18,30 +17,18 @@ from isthmus.measures.rows import BLOCK, Spread, centred, check_varied, jackknif
 #: The rounding of the moments themselves, which are float64.
 EPS = float(np.finfo(np.float64).eps)
 
+#: From the moments of training rows, and the ``rounding_of`` x, to a map (dx, dy).
+Fit = Callable[[Moments, float], np.ndarray]
 
-class Rounding(NamedTuple):
-    """What rounding of entries to their precision can make of rows, as sums of squares.
 
-    ``x``: along any one direction of x; ``y``: in all columns of y together. Columns round at
-    their own size, so a small column beside a large one is no rounding.
+def rounding_of(x: Array, about: Spread | Moments) -> float:
+    """The most that rounding of entries can make of x (n, d) along a direction, a sum of squares.
+
+    ``about`` holds the mean and variance of x. Columns round at their own size, so a small column
+    beside a large one is no rounding.
     """
-
-    x: float
-    y: float
-
-    @classmethod
-    def of(cls, x: Array, y: Array, about: Spread | Moments) -> Self:
-        """Of rows x (n, dx) and y (n, dy) whose means and variances ``about`` holds."""
-        n = x.shape[0]
-        eps = [float(np.finfo(to_numpy(side[:1, :]).dtype).eps) for side in (x, y)]
-        return cls(
-            eps[0] ** 2 * (n * float((about.mean_x**2).max()) + about.variance_x),
-            eps[1] ** 2 * (n * float(about.mean_y @ about.mean_y) + about.variance_y),
-        )
-
-
-#: From the moments of training rows, and what rounding made of them, to a map (dx, dy).
-Fit = Callable[[Moments, Rounding], np.ndarray]
+    eps = float(np.finfo(to_numpy(x[:1, :]).dtype).eps)
+    return eps**2 * (x.shape[0] * float((about.mean_x**2).max()) + about.variance_x)
 
 
 def predictions(
@@ -65,7 +52,7 @@ def predictions(
     spread = Spread.of(x, y)
     check_varied("x", x, np.diag([spread.variance_x]), spread.mean_x, operation=operation)
     check_varied("y", y, np.diag([spread.variance_y]), spread.mean_y, operation=operation)
-    rounding = Rounding.of(x, y, spread)
+    rounding = rounding_of(x, spread)
     held = np.array_split(spread.shuffled(rng), folds)
     parts = [(_rows(x, rows, spread.mean_x), _rows(y, rows, spread.mean_y)) for rows in held]
     seen = [Moments.of(*part, keeps=keeps) for part in parts]

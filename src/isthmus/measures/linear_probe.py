@@ -13,7 +13,7 @@ from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.classes import accuracy, codes, indicators
-from isthmus.measures.held_out import Rounding, predictions
+from isthmus.measures.held_out import predictions
 from isthmus.measures.ridge_r2 import ridge_maps
 
 CARD = Card(
@@ -97,7 +97,7 @@ def guesses(
     blocks = [slice(low, high) for low, high in pairwise(ends)]
     y, found = np.hstack(known), np.empty((len(features), x.shape[0]), int)
 
-    def fit(moments: Moments, rounding: Rounding) -> np.ndarray:
+    def fit(moments: Moments, rounding: float) -> np.ndarray:
         totals = np.diag(moments.scatter_yy)
         return ridge_maps(moments, rounding, [(b, float(totals[b].sum())) for b in blocks])
 

@@ -1,6 +1,5 @@
 r"""PLS R²: the target's variance that a few shared directions of the source predict, held out."""
 
-import math
 from functools import partial
 
 import numpy as np
@@ -12,7 +11,7 @@ from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.held_out import EPS, Rounding, predictivity
+from isthmus.measures.held_out import EPS, predictivity
 
 CARD = Card(
     name="pls_r2",
@@ -75,14 +74,12 @@ def pls_r2(
     return predictivity(x, y, folds, rng, fit, operation="pls_r2")
 
 
-def _pls_map(moments: Moments, rounding: Rounding, *, components: int) -> np.ndarray:
+def _pls_map(moments: Moments, _: float, *, components: int) -> np.ndarray:
     """The PLS map (dx, dy) of centred rows, from their scatters alone."""
     scatter, cross = moments.scatter_xx, moments.scatter_xy
     size = float(np.trace(scatter)) or 1.0
     scatter = scatter / size
-    # Of a sum over rows, independent roundings leave a share that falls with their number.
-    noise = cross.shape[0] * rounding.x * moments.variance_y + size * rounding.y
-    floor = max(10 * EPS * float(np.linalg.norm(cross)), math.sqrt(noise / moments.n))
+    floor = 10 * EPS * float(np.linalg.norm(cross))
     rest, w = cross, np.zeros(cross.shape)
     directions: list[np.ndarray] = []
     loads: list[np.ndarray] = []
@@ -94,7 +91,7 @@ def _pls_map(moments: Moments, rounding: Rounding, *, components: int) -> np.nda
         for direction, load in zip(directions, loads, strict=True):
             r = r - (load @ r) * direction
         power = float(r @ scatter @ r)
-        if power <= max(EPS, rounding.x / size) * float(r @ r):
+        if power <= EPS:
             break
         load = scatter @ r / power
         explained = r @ cross / power

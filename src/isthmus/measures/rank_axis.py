@@ -12,7 +12,7 @@ from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.held_out import Rounding, predictions
+from isthmus.measures.held_out import predictions, rounding_of
 from isthmus.measures.ridge_r2 import ridge_map
 from isthmus.measures.rows import Z95, upper_tail
 
@@ -102,7 +102,7 @@ def rank_axis(
             # Without the training mean, which leans away from the held-out rows.
             score[held] = (v - rest)[:, 0]
         whole = Moments.of(rows, y[:, None])
-        w = ridge_map(whole, Rounding.of(vecs, y[:, None], whole))[:, 0]
+        w = ridge_map(whole, rounding_of(vecs, whole))[:, 0]
         shown = rows @ w
     rho = _spearman(score, y[judged])
     n = len(judged)

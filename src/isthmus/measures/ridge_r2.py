@@ -11,7 +11,7 @@ from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.held_out import EPS, Rounding, predictivity
+from isthmus.measures.held_out import EPS, predictivity
 
 CARD = Card(
     name="ridge_r2",
@@ -78,13 +78,13 @@ def ridge_r2(x: Array, y: Array | None = None, *, folds: int = 5, rng: Seed = 0)
     return predictivity(x, y, folds, rng, ridge_map, operation="ridge_r2")
 
 
-def ridge_map(moments: Moments, rounding: Rounding) -> np.ndarray:
+def ridge_map(moments: Moments, rounding: float) -> np.ndarray:
     """The ridge map (dx, dy) of centred rows whose penalty has the least GCV error."""
     return ridge_maps(moments, rounding, [(slice(None), moments.variance_y)])
 
 
 def ridge_maps(
-    moments: Moments, rounding: Rounding, blocks: Sequence[tuple[slice, float]]
+    moments: Moments, rounding: float, blocks: Sequence[tuple[slice, float]]
 ) -> np.ndarray:
     """``ridge_map`` of each block of columns of y by itself, beside each other, (dx, dy).
 
@@ -92,7 +92,7 @@ def ridge_maps(
     """
     result = np.zeros(moments.dims)
     values, vectors = symmetric_eigen(moments.scatter_xx)
-    kept = values > max(values[0] * EPS * len(values), rounding.x)
+    kept = values > max(values[0] * EPS * len(values), rounding)
     if not kept.any():
         return result
     values, vectors = values[kept], vectors[:, kept]
@@ -104,7 +104,7 @@ def ridge_maps(
         explained = np.sum(cross**2, axis=1) / values
         rest = total - float(explained.sum())  # what ordinary least squares leaves
         # A remainder at rounding level is noise; as noise it would decide between tiny penalties.
-        rest = rest if rest > max(10 * EPS * total, rounding.y) else 0.0
+        rest = rest if rest > 10 * EPS * total else 0.0
         residual = rest + shrink**2 @ explained
         best = int(np.argmin(residual / freedom**2))
         result[:, columns] = vectors @ (cross / (values + penalties[best])[:, None])
