@@ -12,7 +12,6 @@ rows cost one pass and O(d²) memory, and a distributed fit is a tree of merges.
 """
 
 from collections.abc import Iterable
-from itertools import combinations, pairwise
 from typing import Literal, Self
 
 import numpy as np
@@ -30,6 +29,9 @@ from isthmus.core.arrays import (
 from isthmus.core.errors import InputError
 
 Keeps = Literal["all", "source", "cross"]
+
+#: The scatters of each, by the numbers of their sides.
+_KEPT = {"all": ((0, 0), (0, 1), (1, 1)), "source": ((0, 0), (0, 1)), "cross": ((0, 1),)}
 
 #: Rows per block: large enough for the matrix product to run at full rate and for adding its result
 #: up to cost little beside it.
@@ -62,14 +64,13 @@ class Moments:
     True
     """
 
-    __slots__ = ("_known", "_m", "_origin", "dims", "keeps", "n")
+    __slots__ = ("_known", "_origin", "_sums", "dims", "keeps", "n")
 
     def __init__(self, *, keeps: Keeps = "all") -> None:
         self.n = 0
         self.keeps = keeps
         self.dims: tuple[int, int] = (0, 0)  # (dx, dy); dy = 0 for a single space
-        # One augmented row w = [x, y, a, b, 1] makes every sum above an entry of _m = Σ w wᵀ.
-        self._m = np.zeros((0, 0))
+        self._sums = _Sums(self.dims)
         self._origin = np.zeros(0)
         # What was asked for since the last row came, read-only: measures ask several times.
         self._known: dict[tuple[int, int] | None, np.ndarray] = {}
@@ -107,11 +108,8 @@ class Moments:
         elif dims != self.dims:
             raise InputError("moments", f"dims {dims}", f"dims {self.dims} as in earlier rows")
         # Only complete updates count: an error in here leaves the moments as they were.
-        products = _products(x, y, self._origin, keeps=self.keeps)
-        if self.n:
-            self._m += products
-        else:
-            self._m = products
+        sums = _products(x, y, self._origin, keeps=self.keeps)
+        self._sums = sums.plus(self._sums, out=sums) if self.n else sums
         self.n += x.shape[0]
         self._known.clear()
         return self
@@ -119,7 +117,9 @@ class Moments:
     def merge(self, *others: "Moments") -> "Moments":
         """The moments of all sets of rows together; no operand changes."""
         first, *rest = [one for one in (self, *others) if one.n] or [self]
-        result = first.copy()
+        result = Moments(keeps=first.keeps)
+        result.n, result.dims, result._origin = first.n, first.dims, first._origin
+        result._sums = first._sums
         for other in rest:
             if first.dims != other.dims or first.keeps != other.keeps:
                 raise InputError(
@@ -128,18 +128,14 @@ class Moments:
                     f"(keeps={other.keeps!r})",
                     "equal dims and contents",
                 )
-            result._m += other._moved(first._origin)
+            moved = other._sums.moved(other._origin - first._origin)
+            # The first sum is new, and the others go on top of it.
+            own = None if result._sums is first._sums else result._sums
+            result._sums = result._sums.plus(moved, out=own)
             result.n += other.n
         return result
 
     __add__ = merge
-
-    def copy(self) -> "Moments":
-        """An independent copy."""
-        result = Moments(keeps=self.keeps)
-        result.n, result.dims = self.n, self.dims
-        result._m, result._origin = self._m.copy(), self._origin.copy()
-        return result
 
     @property
     def mean_x(self) -> np.ndarray:
@@ -154,28 +150,27 @@ class Moments:
     @property
     def scatter_xx(self) -> np.ndarray:
         """Centred scatter of x, (dx, dx), read-only."""
-        return self._scatter(slice(0, self.dims[0]), slice(0, self.dims[0]))
+        return self._scatter(0, 0)
 
     @property
     def scatter_xy(self) -> np.ndarray:
         """Centred cross-scatter, (dx, dy), read-only."""
-        return self._scatter(slice(0, self.dims[0]), slice(self.dims[0], sum(self.dims)))
+        return self._scatter(0, 1)
 
     @property
     def scatter_yy(self) -> np.ndarray:
         """Centred scatter of y, (dy, dy), read-only."""
-        side = slice(self.dims[0], sum(self.dims))
-        return self._scatter(side, side)
+        return self._scatter(1, 1)
 
     @property
     def variance_x(self) -> float:
         """Sum over rows of |x - mean|², the trace of ``scatter_xx``."""
-        return self._variance(sum(self.dims), slice(0, self.dims[0]))
+        return self._variance(0)
 
     @property
     def variance_y(self) -> float:
         """Sum over rows of |y - mean|², the trace of ``scatter_yy``."""
-        return self._variance(sum(self.dims) + 1, slice(self.dims[0], sum(self.dims)))
+        return self._variance(1)
 
     def hsic_xx(self) -> float:
         """Unbiased HSIC of x with itself, linear kernel; needs n >= 4."""
@@ -203,50 +198,34 @@ class Moments:
         """Σa w, Σb w and Σw about the mean, (3, dx + dy + 3), of rows w = [x, y, a, b, 1]."""
         self._need(1)
         if None not in self._known:
-            self._known[None] = self._norm_sums()
+            self._known[None] = self._sums.moved_thin(self._origin - self._mean())
             self._known[None].flags.writeable = False
         return self._known[None]
 
-    def _norm_sums(self) -> np.ndarray:
-        d, dx = sum(self.dims), self.dims[0]
-        delta = self._origin - self._mean()
-        # The three thin rows of ``_moved``, which cost less than all of it.
-        thin = self._m[d:].copy()
-        sides = slice(0, dx), slice(dx, d)
-        for i, side in enumerate(sides):
-            thin[i] += 2 * delta[side] @ self._m[side] + delta[side] @ delta[side] * self._m[-1]
-        shifts = [2 * thin[:, s] @ delta[s] + delta[s] @ delta[s] * thin[:, -1] for s in sides]
-        thin[:, d : d + 2] += np.stack(shifts, axis=1)
-        thin[:, :d] += np.outer(thin[:, -1], delta)
-        return thin
-
     def _start(self, x: Array, y: Array | None, dims: tuple[int, int]) -> None:
         self.dims = dims
-        width = sum(dims) + 3
-        self._m = np.zeros((width, width))
         self._origin = np.concatenate([_pilot(x), _pilot(y) if y is not None else np.zeros(0)])
 
     def _mean(self) -> np.ndarray:
         self._need(1)
-        return self._origin + self._m[-1, : sum(self.dims)] / self.n
+        return self._origin + self._sums.total / self.n
 
-    def _variance(self, norms: int, side: slice) -> float:
+    def _variance(self, side: int) -> float:
         self._need(1)
-        total = self._m[-1, side]
-        return float(self._m[-1, norms] - total @ total / self.n)
+        total = self._sums.total[self._sums.sides[side]]
+        return float(self._sums.thin[-1, sum(self.dims) + side] - total @ total / self.n)
 
-    def _scatter(self, rows: slice, columns: slice) -> np.ndarray:
+    def _scatter(self, i: int, j: int) -> np.ndarray:
         self._need(1)
-        if rows == columns and self.keeps != "all" and (rows.start or self.keeps == "cross"):
+        if (i, j) not in self._sums.scatters:
             raise self._lacking()
-        place = rows.start, columns.start
-        if place not in self._known:
-            total = self._m[-1, : sum(self.dims)]
-            found = np.outer(total[rows] / -self.n, total[columns])
-            found += self._m[rows, columns]
+        if (i, j) not in self._known:
+            total, sides = self._sums.total, self._sums.sides
+            found = np.outer(total[sides[i]] / -self.n, total[sides[j]])
+            found += self._sums.scatters[i, j]
             found.flags.writeable = False
-            self._known[place] = found
-        return self._known[place]
+            self._known[i, j] = found
+        return self._known[i, j]
 
     def _lacking(self) -> InputError:
         return InputError("moments", f"keeps={self.keeps!r}", "moments that keep this scatter")
@@ -255,26 +234,80 @@ class Moments:
         if self.n < rows:
             raise InputError("moments", f"{self.n} rows", f"at least {rows}")
 
-    def _moved(self, origin: np.ndarray) -> np.ndarray:
-        """Σ w wᵀ with rows taken relative to ``origin`` instead of this object's own.
 
-        Moving the origin by δ is linear in w: x' = x + δ·1, a' = a + 2 x·δ + |δ|²·1. Written as
-        w' = T w the sums become T m Tᵀ, but T differs from the identity in two rows and one column
-        only, so each side costs O(d²).
+class _Sums:
+    """Σ w wᵀ of rows w = [x, y, a, b, 1], without what is mirrored or not kept.
+
+    ``scatters`` holds Σxxᵀ, Σxyᵀ and Σyyᵀ by the numbers of their sides, ``thin`` (3, dx + dy + 3)
+    the rows of a, b and 1.
+    """
+
+    __slots__ = ("scatters", "sides", "thin")
+
+    def __init__(self, dims: tuple[int, int]) -> None:
+        dx, d = dims[0], sum(dims)
+        self.sides = slice(0, dx), slice(dx, d)
+        self.scatters: dict[tuple[int, int], np.ndarray] = {}
+        self.thin = np.zeros((3, d + 3))
+
+    @property
+    def total(self) -> np.ndarray:
+        """Sums of the rows of x and y, (dx + dy,)."""
+        return self.thin[-1, :-3]
+
+    def plus(self, other: "_Sums", *, out: "_Sums | None" = None) -> "_Sums":
+        """The sums of both sets of rows; in the memory of ``out``, if given."""
+        result = _Sums((self.sides[0].stop, self.sides[1].stop - self.sides[0].stop))
+        for place, scatter in self.scatters.items():
+            held = None if out is None else out.scatters[place]
+            result.scatters[place] = np.add(scatter, other.scatters[place], out=held)
+        result.thin = self.thin + other.thin
+        return result
+
+    def moved(self, delta: np.ndarray) -> "_Sums":
+        """The sums of rows with ``delta`` (dx + dy,) added to each.
+
+        That is linear in w: x' = x + δ·1, a' = a + 2 x·δ + |δ|²·1. Written as w' = T w the sums
+        become T (Σ w wᵀ) Tᵀ, but T differs from the identity in two rows and one column only, so
+        each side costs O(d²).
         """
-        delta = self._origin - origin
         if not delta.any():
-            return self._m
-        return self._shifted_rows(self._shifted_rows(self._m, delta).T, delta)
+            return self
+        result = _Sums((self.sides[0].stop, self.sides[1].stop - self.sides[0].stop))
+        ahead = self.total + self.thin[-1, -1] * delta
+        for (i, j), scatter in self.scatters.items():
+            one, two = self.sides[i], self.sides[j]
+            result.scatters[i, j] = (
+                scatter + np.outer(delta[one], ahead[two]) + np.outer(self.total[one], delta[two])
+            )
+        result.thin = self.moved_thin(delta)
+        return result
 
-    def _shifted_rows(self, m: np.ndarray, delta: np.ndarray) -> np.ndarray:
-        """T m for the T of ``_moved``."""
-        m, d, dx = m.copy(), sum(self.dims), self.dims[0]
-        ones = m[-1]
-        for norms, side in ((d, slice(0, dx)), (d + 1, slice(dx, d))):
-            m[norms] += 2 * delta[side] @ m[side] + delta[side] @ delta[side] * ones
-        m[:d] += np.outer(delta, ones)
-        return m
+    def moved_thin(self, delta: np.ndarray) -> np.ndarray:
+        """``thin`` of the moved rows. What takes a scatter that is not kept is left without it."""
+        thin, d = self.thin.copy(), len(delta)
+        parts = [delta[side] for side in self.sides]
+        for i, side in enumerate(self.sides):
+            thin[i] += parts[i] @ parts[i] * self.thin[-1]
+            thin[i, d:] += 2 * self.thin[:, side] @ parts[i]
+            for j, other in enumerate(self.sides):
+                if (min(i, j), max(i, j)) in self.scatters:
+                    scatter = self.scatters[min(i, j), max(i, j)]
+                    thin[i, other] += 2 * (parts[i] @ scatter if i <= j else scatter @ parts[i])
+        shifts = [
+            2 * thin[:, side] @ part + part @ part * thin[:, -1]
+            for side, part in zip(self.sides, parts, strict=True)
+        ]
+        thin[:, d : d + 2] += np.stack(shifts, axis=1)
+        thin[:, :d] += np.outer(thin[:, -1], delta)
+        return thin
+
+    def finite(self) -> bool:
+        """Whether every entry is finite. A finite total is quicker to see, and proves the same."""
+        return all(
+            np.isfinite(held.sum()) or np.isfinite(held).all()
+            for held in (*self.scatters.values(), self.thin)
+        )
 
 
 def _pilot(x: Array) -> np.ndarray:
@@ -287,40 +320,37 @@ def _pilot(x: Array) -> np.ndarray:
     return mean if needed and np.isfinite(mean).all() else np.zeros_like(mean)
 
 
-def _products(x: Array, y: Array | None, origin: np.ndarray, *, keeps: Keeps) -> np.ndarray:
-    """Σ w wᵀ over all rows, products in the input's precision, accumulated in float64."""
+def _products(x: Array, y: Array | None, origin: np.ndarray, *, keeps: Keeps) -> _Sums:
+    """Sums over all rows less ``origin``, products in the input's precision, added in float64."""
     with np.errstate(over="ignore", invalid="ignore"):
-        m = _accumulate(x, y, origin, keeps=keeps)
-        total = m.sum()
-    # A finite total is quicker to see, and proves the same.
-    if np.isfinite(total) or np.isfinite(m).all():
-        return m
+        sums = _accumulate(x, y, origin, keeps=keeps)
+        if sums.finite():
+            return sums
     # Either the rows are not finite, which is the caller's to know, or float32 squares overflowed.
     check_finite("x", x, operation="moments")
     if y is not None:
         check_finite("y", y, operation="moments")
     with np.errstate(over="ignore", invalid="ignore"):
-        m = _accumulate(x, y, origin, keeps=keeps, wide=True)
-    if not np.isfinite(m).all():
+        sums = _accumulate(x, y, origin, keeps=keeps, wide=True)
+    if not sums.finite():
         raise InputError(
             "moments",
             "entries so large that sums of their fourth powers leave float64",
             "entries below about 1e75",
             "Rescale the space first.",
         )
-    return m
+    return sums
 
 
 def _accumulate(
     x: Array, y: Array | None, origin: np.ndarray, *, keeps: Keeps, wide: bool = False
-) -> np.ndarray:
+) -> _Sums:
     given = [x] if y is None else [x, y]
-    edges = np.cumsum([0] + [side.shape[1] for side in given])
-    place = [slice(low, high) for low, high in pairwise(edges)]
-    d = int(edges[-1])
-    m = np.zeros((d + 3, d + 3))
+    sums = _Sums((x.shape[1], 0 if y is None else y.shape[1]))
+    d = len(origin)
     # A single space leaves the sums of b at zero.
-    thin_rows = slice(d, None) if y is not None else slice(d, None, 2)
+    thin_rows = slice(0, None) if y is not None else slice(0, None, 2)
+    corner_columns = slice(d, None) if y is not None else slice(d, None, 2)
     buffers: dict[int, np.ndarray] = {}
     for rows in row_blocks(x.shape[0], BLOCK):
         sides = []
@@ -328,25 +358,27 @@ def _accumulate(
             block = side[rows, :]
             if wide:
                 block = to_numpy(block).astype(np.float64)
-            sides.append(_shifted(block, origin[place[i]], buffers, i))
-        for i, left in enumerate(sides):
-            for j in range(i, len(sides)):
-                if i == j and (keeps == "cross" or (keeps == "source" and i)):
-                    continue
-                m[place[i], place[j]] += to_numpy(left.T @ sides[j])
+            sides.append(_shifted(block, origin[sums.sides[i]], buffers, i))
+        for i, j in _KEPT[keeps]:
+            if j >= len(sides):
+                sums.scatters[i, j] = np.zeros((0 if i else d, 0))
+                continue
+            product = to_numpy(sides[i].T @ sides[j])
+            if (i, j) in sums.scatters:
+                sums.scatters[i, j] += product
+            else:
+                sums.scatters[i, j] = product.astype(np.float64, copy=False)
         # Norms and the constant 1 ride along as three thin rows, strip by strip while in cache.
         count = sides[0].shape[0]
         for strip in row_blocks(count, _STRIP if is_numpy(x) else count):
             parts = [side[strip, :] for side in sides]
             thin = _thin(parts)
-            for i, part in enumerate(parts):
-                m[place[i], thin_rows] += to_numpy(_thin_products(thin, part)).T
+            for side, part in zip(sums.sides, parts, strict=False):
+                sums.thin[thin_rows, side] += to_numpy(_thin_products(thin, part))
             # Fourth powers are summed in float64: |x|⁴ leaves float32's range long before |x|².
             corner = to_numpy(thin).astype(np.float64)
-            m[thin_rows, thin_rows] += corner @ corner.T
-    for upper, lower in combinations([*place, slice(d, None)], 2):
-        m[lower, upper] = m[upper, lower].T
-    return m
+            sums.thin[thin_rows, corner_columns] += corner @ corner.T
+    return sums
 
 
 def _shifted(block: Array, origin: np.ndarray, buffers: dict[int, np.ndarray], key: int) -> Array:
