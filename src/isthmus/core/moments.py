@@ -204,7 +204,7 @@ class Moments:
 
     def _start(self, x: Array, y: Array | None, dims: tuple[int, int]) -> None:
         self.dims = dims
-        self._origin = np.concatenate([_pilot(x), _pilot(y) if y is not None else np.zeros(0)])
+        self._origin = np.concatenate([origin_for(side) for side in (x, y) if side is not None])
 
     def _mean(self) -> np.ndarray:
         self._need(1)
@@ -310,8 +310,11 @@ class _Sums:
         )
 
 
-def _pilot(x: Array) -> np.ndarray:
-    """The origin to shift rows by: a mean of the first rows, or zero where no shift is needed."""
+def origin_for(x: Array) -> np.ndarray:
+    """The origin to shift rows of x (n, d) by, (d,): their first rows' mean, or 0 where that does.
+
+    Rows that lie far from 0 for their spread lose digits in products of their own precision.
+    """
     head = to_numpy(x[: min(_PILOT, x.shape[0]), :]).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         mean, variance = head.mean(axis=0), head.var(axis=0)

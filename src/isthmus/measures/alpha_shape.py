@@ -88,13 +88,13 @@ def alpha_shape(x: Array, y: Array | None = None, *, alpha: float = 0.5) -> Scor
         bases.append(u)
         spreads.append((s / math.sqrt(float(s @ s))).astype(u.dtype))
         mixed.append(alpha * spreads[-1] + (1 - alpha) / math.sqrt(len(s)))
-    angle, _, turn, _, moments = angle_and_error(
+    angle, _, turn, _, rest, moments = angle_and_error(
         bases[0] * mixed[0],
         bases[1] * mixed[1],
         operation="alpha_shape",
         axes=(mixed[0].astype(np.float64) ** 2, mixed[1].astype(np.float64) ** 2),
     )
-    influences = _influence(bases, spreads, mixed, turn, moments.scatter_xy, alpha)
+    influences = _influence(bases, spreads, mixed, turn, rest, moments.scatter_xy, alpha)
     slope = max(math.sin(angle.value), np.finfo(float).tiny)
     ci = influence_interval(angle.value, [influences / slope])
     bias = angle.parts["bias"]
@@ -126,6 +126,7 @@ def _influence(
     spreads: list[np.ndarray],
     mixed: list[np.ndarray],
     polar: np.ndarray,
+    rest: np.ndarray,
     product: np.ndarray,
     alpha: float,
 ) -> np.ndarray:
@@ -138,8 +139,9 @@ def _influence(
     """
     n = len(bases[0])
     size = float(np.vdot(polar, product))
-    forms = [Form(n / size * mixed[0][:, None] * polar * mixed[1])]
-    linear = []
+    # âᵀ G b̂ = A_x A_y (|â|² / A_x² + |b̂|² / A_y² - rest) / 2.
+    own = n / size * math.sqrt(float(mixed[0] @ mixed[0]) * float(mixed[1] @ mixed[1])) / 2
+    forms, linear = [], []
     for s, phi, half in (
         (spreads[0], mixed[0], product @ polar.T),
         (spreads[1], mixed[1], product.T @ polar),
@@ -151,12 +153,13 @@ def _influence(
         forms.append(Form(-n / size * white * h / np.add.outer(s, s), symmetric=True))
         variance = -alpha / 2 * float(np.trace(h)) / size * s**2
         # ... and to the size of what comes out.
-        variance -= alpha * white * (s - float(s.sum()) * s**2) / (2 * float(phi @ phi))
-        linear.append(n * variance)
-    total = np.empty(n)
+        length = float(phi @ phi)
+        variance -= alpha * white * (s - float(s.sum()) * s**2) / (2 * length)
+        linear.append(n * variance + own / length * phi**2)
+    total = -own * rest
     for rows in row_blocks(n, BLOCK):
         a, b = (side[rows] for side in bases)
-        total[rows] = forms[0].of(a, b) + forms[1].of(a, a) + forms[2].of(b, b)
+        total[rows] += forms[0].of(a, a) + forms[1].of(b, b)
         total[rows] += along(a**2, linear[0]) + along(b**2, linear[1])
     similarity = size / math.sqrt(float(mixed[0] @ mixed[0]) * float(mixed[1] @ mixed[1]))
     return np.asarray(-similarity * total, dtype=np.float64)

@@ -1,6 +1,6 @@
 r"""Crossnobis: how far apart classes are, beyond noise, from repetitions measured apart."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from isthmus.core.arrays import Array, like, matrix, row_blocks, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import triangular_inverse
-from isthmus.core.moments import Moments
+from isthmus.core.moments import Moments, origin_for
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.classes import class_sums
@@ -86,12 +86,9 @@ def crossnobis(x: Array, *, labels: Array, groups: Array) -> Score:
     """
     from scipy.special import stdtr, stdtrit
 
-    classes, means, root = cells(x, labels, groups, operation="crossnobis")
-    width = means.shape[2]
-    # All as one product, which leaves absent cells NaN.
-    turn = (root / np.sqrt(width)).astype(means.dtype)
-    whitened = (means.reshape(-1, width) @ turn).reshape(*means.shape[:2], -1)
-    rdm, left, used = _distances(whitened, classes, operation="crossnobis")
+    classes, means, place, root = cells(x, labels, groups, operation="crossnobis")
+    whitened = means @ (root / np.sqrt(means.shape[1])).astype(means.dtype)
+    rdm, left, used = _distances(whitened, place, classes, operation="crossnobis")
     above = np.triu_indices(len(classes), 1)
     value = float(rdm[above].mean())
     ci, z, p = None, None, None
@@ -121,16 +118,17 @@ def crossnobis(x: Array, *, labels: Array, groups: Array) -> Score:
 
 def cells(
     x: Array, labels: Array, groups: Array, *, operation: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Classes (c,), their means in each group (g, c, d), NaN where absent, and W, W Wᵀ = Σ⁻¹.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Classes (c,), means (m, d) of those in each group, where each is, and W: W Wᵀ = Σ⁻¹.
 
-    The means are in the precision of x, unless that would leave its range.
+    The mean of class i in group j is row ``place[i, j]``, -1 where the group has no row of it.
+    Means are in the precision of x, unless that would leave its range.
     Raises InputError as ``crossnobis`` does.
     """
     x = matrix("x", x, operation=operation)
     n, d = x.shape
     classes, own = _codes("labels", labels, n, operation)
-    names, place = _codes("groups", groups, n, operation)
+    names, group = _codes("groups", groups, n, operation)
     if len(classes) < 2 or len(names) < 2:
         raise InputError(
             operation, f"{len(classes)} classes in {len(names)} groups", "2 or more of each"
@@ -142,18 +140,24 @@ def cells(
             "more rows than columns and classes together, for the noise covariance",
             "Project onto fewer dimensions first (PCA).",
         )
-    host, mean = to_numpy(x), to_numpy(x).mean(axis=0, dtype=np.float64)
-    near = host - mean.astype(host.dtype)
+    host, origin = to_numpy(x), origin_for(x)
+    near = host - origin.astype(host.dtype) if origin.any() else host
     # Sums of cells, whose sums are those of classes; float32 adds up a few hundred rows.
-    cell = place * len(classes) + own
-    sizes = np.bincount(cell, minlength=len(names) * len(classes))
+    occupied, cell, sizes = np.unique(
+        own * len(names) + group, return_inverse=True, return_counts=True
+    )
     held = near if sizes.max() <= _FEW else near.astype(np.float64, copy=False)
     sums = class_sums(held, cell, len(sizes))
-    centres = sums.reshape(len(names), len(classes), d).sum(axis=0, dtype=np.float64)
+    edges = np.searchsorted(occupied, np.arange(len(classes) + 1) * len(names))
+    centres = np.stack(
+        [np.ones(high - low, sums.dtype) @ sums[low:high] for low, high in pairwise(edges)]
+    )
     centres = (centres / np.bincount(own)[:, None]).astype(host.dtype)
-    moments = Moments()
+    moments, apart = Moments(), np.empty_like(host[:BLOCK])
     for rows in row_blocks(n, BLOCK):
-        moments.update(like(near[rows] - centres[own[rows]], x))
+        # In memory that is there already (with mode, or it is copied): fresh pages are slow.
+        held = np.take(centres, own[rows], axis=0, out=apart[: len(own[rows])], mode="clip")
+        moments.update(like(np.subtract(near[rows], held, out=held), x))
     check_varied("x", x, moments.scatter_xx, moments.mean_x, operation=operation)
     sigma = moments.scatter_xx / (n - len(classes))
     scale = np.sqrt(np.diag(sigma))
@@ -176,9 +180,11 @@ def cells(
         )
     root = inverse.T / scale[:, None]
     kind = host.dtype if fits_narrow(moments) else np.float64
-    with np.errstate(invalid="ignore"):
-        means = (sums / sizes.astype(sums.dtype)[:, None]).astype(kind, copy=False)
-    return classes, means.reshape(len(names), len(classes), d), root
+    means = sums.astype(kind, copy=False)
+    means /= sizes.astype(kind)[:, None]
+    place = np.full(len(classes) * len(names), -1)
+    place[occupied] = np.arange(len(occupied))
+    return classes, means, place.reshape(len(classes), len(names)), root
 
 
 def _codes(name: str, values: Array, n: int, operation: str) -> tuple[np.ndarray, np.ndarray]:
@@ -192,20 +198,23 @@ def _codes(name: str, values: Array, n: int, operation: str) -> tuple[np.ndarray
 
 
 def _distances(
-    whitened: np.ndarray, classes: np.ndarray, *, operation: str
+    whitened: np.ndarray, place: np.ndarray, classes: np.ndarray, *, operation: str
 ) -> tuple[np.ndarray, np.ndarray | None, int]:
     """Distances (c, c), their mean without each group, and how many groups hold two classes.
 
     The means are None where without some group a pair of classes is lost, or there are but two.
     """
-    present = np.isfinite(whitened[:, :, 0])
-    several = present.sum(axis=1) > 1
-    whitened, present = whitened[several], present[several]
-    rdm, left = np.zeros((len(classes), len(classes))), np.zeros(len(whitened))
-    fewest = len(whitened)
+    place = place[:, np.sum(place >= 0, axis=0) > 1]
+    groups = place.shape[1]
+    rdm, left, fewest = np.zeros((len(classes), len(classes))), np.zeros(groups), groups
+    room = np.empty((2, groups, whitened.shape[1]), whitened.dtype)
     for k, l in combinations(range(len(classes)), 2):  # noqa: E741
-        both = present[:, k] & present[:, l]
-        apart = whitened[both, k] - whitened[both, l]
+        both = (place[k] >= 0) & (place[l] >= 0)
+        apart, other = (
+            np.take(whitened, place[i, both], axis=0, out=held[: np.sum(both)], mode="clip")
+            for i, held in zip((k, l), room, strict=True)
+        )
+        apart -= other
         g = len(apart)
         if g < 2:
             raise InputError(
@@ -221,4 +230,4 @@ def _distances(
             left[both] += (between - 2 * (along(apart, total) - own)) / ((g - 1) * (g - 2))
             left[~both] += rdm[k, l]
     pairs = len(classes) * (len(classes) - 1) / 2
-    return rdm, left / pairs if fewest > 2 else None, len(whitened)
+    return rdm, left / pairs if fewest > 2 else None, groups

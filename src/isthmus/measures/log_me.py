@@ -31,8 +31,8 @@ CARD = Card(
 )  # fmt: skip
 
 _SHUFFLES = 199
-#: Shuffles worked on together, which makes one matrix product of them.
-_AT_ONCE = 50
+#: Entries of the indicators of shuffles worked on together, which makes one product of them.
+_ENTRIES = 2**24
 #: Of an interval of two steps of ``_RATIOS``: leaves the maximum, which is flat, within rounding.
 _HALVINGS = 14
 #: Those of shuffles, whose evidence they leave within 0.002 nats a class of its maximum.
@@ -85,11 +85,13 @@ def log_me(x: Array, labels: Any, *, rng: Seed = 0) -> Score:
     value = float(found.mean()) / len(u)
     # Rows in an order of their own before they are shuffled: by leverage, then by class.
     order = np.lexsort((numbers, weighted_squares(u, power)))
-    draw, null, classes = generator(rng), np.empty(_SHUFFLES), numbers[order]
-    for part in row_blocks(_SHUFFLES, _AT_ONCE):
-        shuffled = np.zeros((part.stop - part.start, len(sizes), len(u)), u.dtype)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    draw, null, classes = generator(rng), np.empty(_SHUFFLES), np.arange(len(sizes))[:, None]
+    for part in row_blocks(_SHUFFLES, max(1, _ENTRIES // (len(sizes) * len(u)))):
+        shuffled = np.empty((part.stop - part.start, len(sizes), len(u)), u.dtype)
         for one in shuffled:
-            one[draw.permutation(classes), order] = 1.0
+            one[...] = draw.permutation(numbers[order])[rank] == classes
         # In the rows' own digits, which are more than enough for a spread.
         through = shuffled.reshape(-1, len(u)) @ u
         found = _evidences(through, power, np.tile(sizes, len(shuffled)), len(u), _FEW)

@@ -88,13 +88,15 @@ def procrustes_angular(x: Array, y: Array | None = None) -> Score:
 class Angle(NamedTuple):
     """The angle of two spaces, its cosine's infinitesimal-jackknife error, and what they are from.
 
-    ``turn``: the best rotation, (dx, dy); ``singular``: whose sum is the cosine, descending.
+    ``turn``: the best rotation, (dx, dy); ``singular``: whose sum is the cosine, descending;
+    ``rest``: |x̂_i Q - ŷ_i|² of each row, (n,).
     """
 
     score: Score
     error: float
     turn: np.ndarray
     singular: np.ndarray
+    rest: np.ndarray
     moments: Moments
 
 
@@ -119,7 +121,8 @@ def angle_and_error(
     sizes = math.sqrt(np.trace(scatters[0])), math.sqrt(np.trace(scatters[1]))
     svd = np.linalg.svd(moments.scatter_xy / sizes[0] / sizes[1], full_matrices=False)
     turn = svd[0] @ svd[2]
-    square, fourth, shared = residuals(x, y, moments, turn, sizes)
+    rest, both = residuals(x, y, moments, turn, sizes)
+    square, fourth, shared = float(rest.sum()), float(rest @ rest), float(rest @ both)
     value = 2 * math.asin(min(math.sqrt(square) / 2, 1.0))
     slope = max(math.sin(value), np.finfo(float).tiny)  # -d similarity / d angle
     a, b, ab = fourth_sums(moments, sizes)
@@ -149,7 +152,7 @@ def angle_and_error(
         warnings=warnings,
         parts={"bias": bias},
     )
-    return Angle(score, error, turn, svd[1], moments)
+    return Angle(score, error, turn, svd[1], rest, moments)
 
 
 #: Share of the value beyond which its bias is warned about: there the estimate falls short too.
@@ -166,24 +169,24 @@ def few_rows(n: int, dims: tuple[int, int], bias: float) -> str:
 
 def residuals(
     x: Array, y: Array, moments: Moments, q: np.ndarray, sizes: tuple[float, float]
-) -> tuple[float, float, float]:
-    """Σr, Σr² and Σrm of r = |x̂_i Q - ŷ_i|², m = |x̂_i|² + |ŷ_i|² of centred rows over ``sizes``.
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is left of rows, r = |x̂_i Q - ŷ_i|², and m = |x̂_i|² + |ŷ_i|², (n,) each.
 
-    The rotation goes to the narrower side, where it is an isometry. In the rows' own precision.
+    Of centred rows over ``sizes``, in their own precision. The rotation goes to the narrower side,
+    where it is an isometry.
     """
     wider, wide = q.shape[0] > q.shape[1], not fits_narrow(moments)
     own, other = sizes[::-1] if wider else sizes
     turn = (q.T if wider else q) * (other / own)
-    total = fourth = shared = 0.0
+    rest, both = [], []
     sides = (centred(x, moments.mean_x, wide=wide), centred(y, moments.mean_y, wide=wide))
     for u, v in zip(*sides, strict=True):
         turn = turn.astype(u.dtype, copy=False)
-        m = squares(u) / sizes[0] ** 2 + squares(v) / sizes[1] ** 2
+        both.append(squares(u) / sizes[0] ** 2 + squares(v) / sizes[1] ** 2)
         apart = (v if wider else u) @ turn
         apart -= u if wider else v
-        r = squares(apart) / other**2
-        total, fourth, shared = total + float(r.sum()), fourth + float(r @ r), shared + float(r @ m)
-    return total, fourth, shared
+        rest.append(squares(apart) / other**2)
+    return np.concatenate(rest), np.concatenate(both)
 
 
 def fourth_sums(moments: Moments, sizes: tuple[float, float]) -> tuple[float, float, float]:

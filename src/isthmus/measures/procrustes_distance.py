@@ -87,7 +87,8 @@ def procrustes_distance(x: Array, y: Array | None = None) -> Score:
     # In units of the larger side no square overflows.
     unit = max(size_x, size_y)
     u, singular, vt = np.linalg.svd(moments.scatter_xy / size_x / size_y, full_matrices=False)
-    square, fourth, _ = residuals(x, y, moments, u @ vt, (unit, unit))
+    rest, _ = residuals(x, y, moments, u @ vt, (unit, unit))
+    square, fourth = float(rest.sum()), float(rest @ rest)
     length = math.sqrt(square)
     scale = unit / math.sqrt(n)
     value = length * scale

@@ -101,7 +101,7 @@ def shape_distance(
     # The order of rows by their norms groups them, and rounding the means changes it.
     xp = namespace(x, y)
     x, y = xp.astype(x, xp.float64), xp.astype(y, xp.float64)
-    angle, _, _, singular, whole = angle_and_error(x, y, operation="shape_distance")
+    angle, _, _, singular, _, whole = angle_and_error(x, y, operation="shape_distance")
     plugin = float(singular.sum())
     if estimator == "plugin":
         return Score(value=plugin, method="shape_distance (plugin)", n=whole.n)
