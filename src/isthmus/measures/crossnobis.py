@@ -87,7 +87,11 @@ def crossnobis(x: Array, *, labels: Array, groups: Array) -> Score:
     from scipy.special import stdtr, stdtrit
 
     classes, means, place, root = cells(x, labels, groups, operation="crossnobis")
-    whitened = means @ (root / np.sqrt(means.shape[1])).astype(means.dtype)
+    turn = (root / np.sqrt(means.shape[1])).astype(means.dtype)
+    # The lower left quarter of an upper triangle is zero.
+    whitened, half = np.empty_like(means), len(turn) // 2
+    np.matmul(means[:, :half], turn[:half, :half], out=whitened[:, :half])
+    np.matmul(means, turn[:, half:], out=whitened[:, half:])
     rdm, left, used = _distances(whitened, place, classes, operation="crossnobis")
     above = np.triu_indices(len(classes), 1)
     value = float(rdm[above].mean())
@@ -119,9 +123,10 @@ def crossnobis(x: Array, *, labels: Array, groups: Array) -> Score:
 def cells(
     x: Array, labels: Array, groups: Array, *, operation: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Classes (c,), means (m, d) of those in each group, where each is, and W: W Wᵀ = Σ⁻¹.
+    """Classes (c,), means (m, d) of those in each group, where each is, and W, W Wᵀ = Σ⁻¹.
 
-    The mean of class i in group j is row ``place[i, j]``, -1 where the group has no row of it.
+    The mean of class i in group j is row ``place[i, j]``, -1 where the group has no row of it; W
+    is upper triangular.
     Means are in the precision of x, unless that would leave its range.
     Raises InputError as ``crossnobis`` does.
     """
