@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from isthmus.core.moments import Moments
+from isthmus.core.registry import method
 from isthmus.measures.rows import (
     Z95,
     Form,
     Spread,
+    compact,
     fits_narrow,
     influence_interval,
     jackknife,
@@ -73,3 +75,34 @@ def test_rows_that_leave_float32_are_told_from_those_that_fit():
     assert fits_narrow(Moments.of(x))
     assert not fits_narrow(Moments.of(x * np.float32(1e20)))
     assert not fits_narrow(Moments.of(x, x * np.float32(1e-15)))
+
+
+@pytest.mark.parametrize(("dtype", "off"), [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_compact_rows_keep_all_their_products(dtype, off):
+    x = (np.random.default_rng(0).normal(size=(12, 40)) + 3).astype(dtype)
+    narrow = compact(x)
+    assert narrow.shape == (12, 12)
+    assert narrow.dtype == dtype
+    np.testing.assert_allclose(narrow @ narrow.T, x @ x.T, rtol=off)
+    # Without one of its dims they are others.
+    assert np.abs(narrow[:, 1:] @ narrow[:, 1:].T - x @ x.T).max() > 1
+    tall = np.ascontiguousarray(x.T)
+    assert compact(tall) is tall
+
+
+@pytest.mark.parametrize(
+    "measure",
+    ["procrustes_angular", "procrustes_distance", "bures_similarity", "shape_distance",
+     "gaussian_wasserstein"],
+)  # fmt: skip
+def test_rows_of_more_columns_than_rows_read_as_in_few(measure):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(30, 6)) + 2
+    y = np.tanh(x @ rng.normal(size=(6, 6))) + 0.1 * rng.normal(size=(30, 6))
+    call = method("measures", measure).call
+    turn = np.linalg.qr(rng.normal(size=(90, 6)))[0].T
+    narrow, wide = call(x, y), call(x @ turn, y @ turn)
+    assert wide.value == pytest.approx(narrow.value, rel=1e-9)
+    if measure != "gaussian_wasserstein":  # of two samples, which has none where rows are few
+        assert wide.chance == pytest.approx(narrow.chance, rel=0.05)
+    assert abs(call(x @ turn, rng.normal(size=(30, 90))).value - narrow.value) > 1e-3

@@ -106,7 +106,7 @@ def alpha_shape(x: Array, y: Array | None = None, *, alpha: float = 0.5) -> Scor
             f"unrelated spaces would read {chance:.2f}",
         )
     if bias > LARGE_BIAS * angle.value:
-        warnings += (few_rows(angle.n, (x.shape[1], y.shape[1]), bias),)
+        warnings += (few_rows(angle.n, bias),)
     return Score(
         value=angle.value,
         method="alpha_shape",

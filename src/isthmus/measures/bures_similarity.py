@@ -8,7 +8,7 @@ from isthmus.core.card import Card, Paper
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.procrustes_angular import LARGE_BIAS, angle_and_error
-from isthmus.measures.rows import Z95
+from isthmus.measures.rows import Z95, compact
 
 CARD = Card(
     name="bures_similarity",
@@ -69,7 +69,7 @@ def bures_similarity(x: Array, y: Array | None = None) -> Score:
     1.0
     """
     x, y = paired(x, y, operation="bures_similarity")
-    angle, error, *_ = angle_and_error(x, y, operation="bures_similarity")
+    angle, error, *_ = angle_and_error(compact(x), compact(y), operation="bures_similarity")
     value = math.cos(angle.value)
     chance = None if angle.chance is None else math.cos(angle.chance)
     warnings: tuple[str, ...] = ()

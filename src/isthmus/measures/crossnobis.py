@@ -89,9 +89,9 @@ def crossnobis(x: Array, *, labels: Array, groups: Array) -> Score:
     classes, means, place, root = cells(x, labels, groups, operation="crossnobis")
     turn = (root / np.sqrt(means.shape[1])).astype(means.dtype)
     # The lower left quarter of an upper triangle is zero.
-    whitened, half = np.empty_like(means), len(turn) // 2
-    np.matmul(means[:, :half], turn[:half, :half], out=whitened[:, :half])
-    np.matmul(means, turn[:, half:], out=whitened[:, half:])
+    whitened, middle = np.empty_like(means), len(turn) // 2
+    np.matmul(means[:, :middle], turn[:middle, :middle], out=whitened[:, :middle])
+    np.matmul(means, turn[:, middle:], out=whitened[:, middle:])
     rdm, left, used = _distances(whitened, place, classes, operation="crossnobis")
     above = np.triu_indices(len(classes), 1)
     value = float(rdm[above].mean())

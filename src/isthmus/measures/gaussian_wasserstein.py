@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import matrix
+from isthmus.core.arrays import matrix, namespace
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import procrustes, symmetric_eigen
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import Z95, Form, along, centred, fits_narrow
+from isthmus.measures.rows import Z95, Form, along, centred, compact, fits_narrow
 
 CARD = Card(
     name="gaussian_wasserstein",
@@ -77,6 +77,10 @@ def gaussian_wasserstein(x: Any, y: Any) -> Score:
             "two samples of one space: equal widths and at least 2 rows each",
             "Translate one side with a bridge first.",
         )
+    if n + m < d:
+        xp = namespace(x, y)
+        both = compact(xp.concat([x, y]))
+        x, y = both[:n, :], both[n:, :]
     sides = [Moments.of(x), Moments.of(y)]
     step = sides[0].mean_x - sides[1].mean_x
     covariances = [side.scatter_xx / (side.n - 1) for side in sides]

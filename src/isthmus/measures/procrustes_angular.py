@@ -15,6 +15,7 @@ from isthmus.measures.rows import (
     Z95,
     centred,
     check_varied,
+    compact,
     fits_narrow,
     influence_error,
     squares,
@@ -82,7 +83,7 @@ def procrustes_angular(x: Array, y: Array | None = None) -> Score:
     True
     """
     x, y = paired(x, y, operation="procrustes_angular")
-    return angle_and_error(x, y, operation="procrustes_angular").score
+    return angle_and_error(compact(x), compact(y), operation="procrustes_angular").score
 
 
 class Angle(NamedTuple):
@@ -136,11 +137,10 @@ def angle_and_error(
     warnings: tuple[str, ...] = ()
     if chance < 0.5 * math.pi / 2:
         warnings = (
-            f"{n} rows are few for {max(moments.dims)} dims: even unrelated spaces would "
-            f"read {chance:.2f}",
+            f"{n} rows are few for these spaces: even unrelated ones would read {chance:.2f}",
         )
     if bias > LARGE_BIAS * value:
-        warnings += (few_rows(n, moments.dims, bias),)
+        warnings += (few_rows(n, bias),)
     low, high = value - Z95 * error / slope, value + Z95 * error / slope + bias
     score = Score(
         value=value,
@@ -159,11 +159,11 @@ def angle_and_error(
 LARGE_BIAS = 0.05
 
 
-def few_rows(n: int, dims: tuple[int, int], bias: float) -> str:
+def few_rows(n: int, bias: float) -> str:
     """The warning that the rotation fits noise."""
     return (
-        f"{n} rows are few for dims {dims[0]} and {dims[1]}: the value is too low by roughly "
-        f"{bias:.2g}, and the interval may miss the truth"
+        f"{n} rows are few for these spaces: the value is too low by roughly {bias:.2g}, and the "
+        "interval may miss the truth"
     )
 
 

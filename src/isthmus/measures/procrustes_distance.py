@@ -17,7 +17,7 @@ from isthmus.measures.procrustes_angular import (
     overfit,
     residuals,
 )
-from isthmus.measures.rows import Z95, check_varied, influence_error
+from isthmus.measures.rows import Z95, check_varied, compact, influence_error
 
 CARD = Card(
     name="procrustes_distance",
@@ -78,6 +78,7 @@ def procrustes_distance(x: Array, y: Array | None = None) -> Score:
     True
     """
     x, y = paired(x, y, operation="procrustes_distance")
+    x, y = compact(x), compact(y)
     moments = Moments.of(x, y)
     scatters = moments.scatter_xx, moments.scatter_yy
     check_varied("x", x, scatters[0], moments.mean_x, operation="procrustes_distance")
@@ -111,6 +112,6 @@ def procrustes_distance(x: Array, y: Array | None = None) -> Score:
         ci=ci,
         chance=math.sqrt(apart / n),
         length=value,
-        warnings=(few_rows(moments.n, moments.dims, bias),) if bias > LARGE_BIAS * value else (),
+        warnings=(few_rows(n, bias),) if bias > LARGE_BIAS * value else (),
         parts={"bias": bias},
     )

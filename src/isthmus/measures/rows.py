@@ -109,6 +109,17 @@ def unit_rows(x: Array) -> tuple[Array, np.ndarray]:
     return u, to_numpy(xp.any(u != 0, axis=1))
 
 
+def compact(x: Array) -> Array:
+    """Of fewer rows than columns, x (n, d) in an orthonormal basis of its rows, (n, n); else x.
+
+    No product of two rows changes, and what costs d³ costs n³.
+    """
+    if x.shape[0] >= x.shape[1]:
+        return x
+    xp = namespace(x)
+    return xp.astype(xp.linalg.qr(xp.astype(x, xp.float64).T)[1].T, x.dtype)
+
+
 def check_varied(
     name: str, array: Array, scatter: np.ndarray, mean: np.ndarray, *, operation: str
 ) -> None:

@@ -14,7 +14,7 @@ from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.procrustes_angular import LARGE_BIAS, angle_and_error
-from isthmus.measures.rows import Z95, Spread
+from isthmus.measures.rows import Z95, Spread, compact
 
 CARD = Card(
     name="shape_distance",
@@ -100,7 +100,8 @@ def shape_distance(
     x, y = paired(x, y, operation="shape_distance", min_rows=_GROUPS + 1)
     # The order of rows by their norms groups them, and rounding the means changes it.
     xp = namespace(x, y)
-    x, y = xp.astype(x, xp.float64), xp.astype(y, xp.float64)
+    least = min(x.shape[1], y.shape[1])
+    x, y = compact(xp.astype(x, xp.float64)), compact(xp.astype(y, xp.float64))
     angle, _, _, singular, _, whole = angle_and_error(x, y, operation="shape_distance")
     plugin = float(singular.sum())
     if estimator == "plugin":
@@ -127,7 +128,7 @@ def shape_distance(
     value = min(top * float(weights @ moments) + missed, plugin)
     error = top * float(np.sqrt(weights @ noise @ weights))
     # The same Σσ² spread over equal singular values is the most that the first moment allows.
-    flat = min(top * float(np.sqrt(min(whole.dims) * max(moments[0], 0.0))), plugin)
+    flat = min(top * float(np.sqrt(least * max(moments[0], 0.0))), plugin)
     half = Z95 * error + abs(missed)
     low, high = min(value, flat) - half, max(value, flat) + half
     # The plug-in's own interval bounds it from above always, and from below where its bias is small
