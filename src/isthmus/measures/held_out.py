@@ -12,7 +12,7 @@ from isthmus.core.errors import InputError
 from isthmus.core.moments import Keeps, Moments
 from isthmus.core.random import Seed
 from isthmus.core.score import Score
-from isthmus.measures.rows import BLOCK, Spread, centred, check_varied, jackknife, squares
+from isthmus.measures.rows import BLOCK, Spread, centred, check_varied, compact, jackknife, squares
 
 #: The rounding of the moments themselves, which are float64.
 EPS = float(np.finfo(np.float64).eps)
@@ -53,8 +53,10 @@ def predictions(
     check_varied("x", x, np.diag([spread.variance_x]), spread.mean_x, operation=operation)
     check_varied("y", y, np.diag([spread.variance_y]), spread.mean_y, operation=operation)
     rounding = rounding_of(x, spread)
-    held = np.array_split(spread.shuffled(rng), folds)
-    parts = [(_rows(x, rows, spread.mean_x), _rows(y, rows, spread.mean_y)) for rows in held]
+    held, mean = np.array_split(spread.shuffled(rng), folds), spread.mean_x
+    if n < len(mean):
+        x, mean = compact(_rows(x, np.arange(n), mean)), np.zeros(n)
+    parts = [(_rows(x, rows, mean), _rows(y, rows, spread.mean_y)) for rows in held]
     seen = [Moments.of(*part, keeps=keeps) for part in parts]
     for i, (rows, part) in enumerate(zip(held, parts, strict=True)):
         first, *others = seen[:i] + seen[i + 1 :]
@@ -72,7 +74,7 @@ def predictions(
 
 def predictivity(x: Array, y: Array, folds: int, rng: Seed, fit: Fit, *, operation: str) -> Score:
     """Held-out R² of y from x; the interval is a jackknife over rows with the maps kept."""
-    missed, spread = np.empty(x.shape[0]), np.empty(x.shape[0])
+    y, missed, spread = compact(y), np.empty(x.shape[0]), np.empty(x.shape[0])
     for rows, v, rest in predictions(x, y, folds, rng, fit, operation=operation):
         missed[rows], spread[rows] = squares(rest), squares(v)
     value = float(1 - missed.sum() / spread.sum())

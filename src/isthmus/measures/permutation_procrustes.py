@@ -125,19 +125,19 @@ def against_shuffles(
     """Mean of a statistic of the cross-scatter over shuffled pairs, and z and p of the one found.
 
     Over shuffles the cross-scatter (dx, dy) has mean zero and covariance
-    S_xx ⊗ S_yy / (n - 1), exactly; sums of n terms, it is drawn as the Gaussian S_xx^½ Z S_yy^½ /
-    sqrt(n - 1), which costs no pass over rows and does not depend on their order.
+    S_xx ⊗ S_yy / (n - 1), exactly; sums of n terms, it is drawn as the Gaussian R_x Z R_yᵀ /
+    sqrt(n - 1), R Rᵀ = S, which costs no pass over rows and does not depend on their order.
     """
     draw = generator(rng)
     draws = 100 if max(moments.dims) <= 256 else 20
     roots = []
     for scatter in (moments.scatter_xx, moments.scatter_yy):
         values, vectors = symmetric_eigen(scatter)
-        roots.append((vectors * np.sqrt(values)) @ vectors.T)
-    left, right = roots[0] / math.sqrt(moments.n - 1), roots[1]
-    found = np.array(
-        [statistic(left @ draw.normal(size=moments.dims) @ right) for _ in range(draws)]
-    )
+        kept = values > 1e-12 * values[0]  # fewer than columns, where rows are few
+        roots.append(vectors[:, kept] * np.sqrt(values[kept]))
+    left, right = roots[0] / math.sqrt(moments.n - 1), roots[1].T
+    ranks = left.shape[1], len(right)
+    found = np.array([statistic(left @ draw.normal(size=ranks) @ right) for _ in range(draws)])
     value = statistic(moments.scatter_xy)
     mean, spread = float(found.mean()), float(found.std(ddof=1))
     if not spread > 0:
