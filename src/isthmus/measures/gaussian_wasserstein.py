@@ -33,6 +33,9 @@ CARD = Card(
     rough=(0, 8),
 )
 
+#: Share of the largest variance below which one of float32 rows may be half rounding.
+_FLAT = 1e-5
+
 
 @register(CARD)
 def gaussian_wasserstein(x: Any, y: Any) -> Score:
@@ -78,13 +81,16 @@ def gaussian_wasserstein(x: Any, y: Any) -> Score:
             "Translate one side with a bridge first.",
         )
     if n + m < d:
-        xp = namespace(x, y)
-        both = compact(xp.concat([x, y]))
+        both = compact(namespace(x, y).concat([x, y]))
         x, y = both[:n, :], both[n:, :]
     sides = [Moments.of(x), Moments.of(y)]
     step = sides[0].mean_x - sides[1].mean_x
     covariances = [side.scatter_xx / (side.n - 1) for side in sides]
-    roots, inverses = zip(*(_roots(c) for c in covariances), strict=True)
+    roots, inverses, flat = zip(*(_roots(c) for c in covariances), strict=True)
+    xp = namespace(x, y)
+    if x.dtype == xp.float32 and min(flat) < _FLAT:
+        # What rounding makes of a direction of no variance has a root that is no longer small.
+        return gaussian_wasserstein(xp.astype(x, xp.float64), xp.astype(y, xp.float64))
     # Q takes the root of y to that of x; the rest is what no rotation removes.
     between = roots[1] @ roots[0]
     turn = procrustes(between)[0]
@@ -117,8 +123,8 @@ def gaussian_wasserstein(x: Any, y: Any) -> Score:
     )  # fmt: skip
 
 
-def _roots(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The symmetric root, and its inverse, zero where the root is.
+def _roots(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """The symmetric root, its inverse, zero where the root is, and the least eigenvalue's share.
 
     With R of x and S of y, W the polar factor of S R: the map T = R⁻¹ (R S² R)^½ R⁻¹ that takes the
     covariance of x to that of y has (R S² R)^½ = (S R)ᵀ W, and that of y to x has (S R) Wᵀ.
@@ -126,7 +132,8 @@ def _roots(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values, vectors = symmetric_eigen(covariance)
     size = np.sqrt(values)
     inverse = np.divide(1.0, size, out=np.zeros_like(size), where=size > 1e-8 * size[0])
-    return (vectors * size) @ vectors.T, (vectors * inverse) @ vectors.T
+    least = float(values[-1] / values[0]) if values[0] > 0 else 1.0
+    return (vectors * size) @ vectors.T, (vectors * inverse) @ vectors.T, least
 
 
 def _noise(covariance: np.ndarray) -> float:
