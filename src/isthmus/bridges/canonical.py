@@ -26,6 +26,11 @@ CARD = Card(
 )
 
 
+#: Share of the largest correlation below which one is rounding, of float32 rows too; what rows say
+#: by chance is far above it.
+_LEAST = 1e-4
+
+
 @register(CARD)
 class Canonical(LinearMap, Map, TransformerMixin, BaseEstimator):
     r"""The map x ↦ c (x - mean_x) S_x^(-1/2) U Vᵀ S_y^(1/2) + mean_y along canonical directions.
@@ -114,7 +119,7 @@ class Canonical(LinearMap, Map, TransformerMixin, BaseEstimator):
         u, rho, vt = np.linalg.svd(
             left.T @ (weight * moments.scatter_xy) @ right, full_matrices=False
         )
-        found = int(np.sum(rho > 1e-10 * max(float(rho[0]), 1e-10)))
+        found = int(np.sum(rho > _LEAST * max(float(rho[0]), 1e-10)))
         self.rank_ = min(found, self.rank or found)
         u, rho, vt = u[:, : self.rank_], rho[: self.rank_], vt[: self.rank_]
         self.correlations_ = rho

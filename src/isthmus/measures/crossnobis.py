@@ -4,7 +4,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from isthmus.core.arrays import Array, like, matrix, row_blocks, to_numpy
+from isthmus.core.arrays import Array, like, matrix, namespace, row_blocks, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import triangular_inverse
@@ -41,6 +41,8 @@ _FEW = 256
 #: Share of a column's variance that the other columns must leave, lest it be rounding; in units of
 #: the rounding of one entry where that is more.
 _LEFT, _ROUNDINGS = 1e-10, 8
+#: Reciprocal of that share beyond which products of float32 rows round too much of what is left.
+_INFLATED = 1e3
 
 
 @register(CARD)
@@ -172,8 +174,9 @@ def cells(
             factor = np.linalg.cholesky(sigma / np.outer(scale, scale))
         inverse = triangular_inverse(factor)
         # The inverse's diagonal is the reciprocal of what other columns leave of each.
+        inflation = float((inverse * inverse).sum(axis=0).max())
         eps = float(np.finfo(host.dtype).eps)
-        regular = (inverse * inverse).sum(axis=0).max() * max(_LEFT, _ROUNDINGS * eps) < 1
+        regular = inflation * max(_LEFT, _ROUNDINGS * eps) < 1
     except np.linalg.LinAlgError:
         regular = False
     if not regular:
@@ -183,6 +186,9 @@ def cells(
             "columns that vary within classes and do not depend on each other",
             "Project onto fewer dimensions first (PCA).",
         )
+    if host.dtype == np.float32 and inflation > _INFLATED:
+        wide = namespace(x).astype(x, namespace(x).float64)
+        return cells(wide, labels, groups, operation=operation)
     root = inverse.T / scale[:, None]
     kind = host.dtype if fits_narrow(moments) else np.float64
     means = sums.astype(kind, copy=False)

@@ -74,7 +74,7 @@ def pls_r2(
     return predictivity(x, y, folds, rng, fit, operation="pls_r2")
 
 
-def _pls_map(moments: Moments, _: float, *, components: int) -> np.ndarray:
+def _pls_map(moments: Moments, rounding: float, *, components: int) -> np.ndarray:
     """The PLS map (dx, dy) of centred rows, from their scatters alone."""
     scatter, cross = moments.scatter_xx, moments.scatter_xy
     size = float(np.trace(scatter)) or 1.0
@@ -91,7 +91,7 @@ def _pls_map(moments: Moments, _: float, *, components: int) -> np.ndarray:
         for direction, load in zip(directions, loads, strict=True):
             r = r - (load @ r) * direction
         power = float(r @ scatter @ r)
-        if power <= EPS:
+        if power <= max(EPS, rounding / size * float(r @ r)):
             break
         load = scatter @ r / power
         explained = r @ cross / power

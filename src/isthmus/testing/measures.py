@@ -28,6 +28,8 @@ _SIZES = ((256, 16), (512, 16), (1024, 16), (256, 48), (512, 48))
 _STRAY = 0.35
 #: Spaces whose triples test the triangle inequality: 20 make 1,140 triples from 190 distances.
 _POOL = 20
+#: What float32 may cost where rows round badly.
+_HARD = 1e-3
 #: What rounding may cost far from the origin, or at another scale.
 _FAR = 1e-6
 
@@ -121,6 +123,47 @@ def check_precision(method: Method) -> None:
         wide = float(_value(method, *(space.astype(np.float64) for space in narrow), **given))
         gap = abs(float(_value(method, *narrow, **given)) - wide) / max(abs(wide), 1.0)
         assert gap <= 1e-4, f"{method.name} loses {gap:.2g} in {name}"
+
+
+def check_hard_rows(method: Method) -> None:
+    """Rows that round badly have in float32 the value that they have in float64, or its refusal.
+
+    Columns that depend on each other, few directions, one that never varies, a huge and a tiny
+    one, a row far from all others.
+    """
+    card = method.card
+    x, y = _data(6)
+    given = _given(card, (x, y))
+    for name, hard in _hard(x).items():
+        wide = hard, y
+        found: list[float | None] = []
+        for spaces in ([space.astype(np.float32) for space in wide], wide):
+            try:
+                found.append(float(_value(method, *spaces, **given)))
+            except InputError:
+                found.append(None)
+        one, two = found
+        if one is None or two is None:
+            assert one is two, f"{method.name} of {name}: {one} in float32, {two} in float64"
+            continue
+        gap = abs(one - two) / max(abs(two), 1.0)
+        assert gap <= _HARD, f"{method.name} loses {gap:.2g} in float32 rows with {name}"
+
+
+def _hard(x: np.ndarray) -> dict[str, np.ndarray]:
+    kinds = {
+        "a dependent column": np.column_stack([x[:, :-1], x[:, 0] + x[:, 1]]),
+        "two directions": x[:, :2] @ np.random.default_rng(7).normal(size=(2, x.shape[1])),
+    }
+    columns = {
+        "constant": np.full(len(x), 7.0), "huge": 1e4 * x[:, 3], "tiny": 1e-4 * x[:, 3]
+    }  # fmt: skip
+    for name, column in columns.items():
+        kinds[f"a {name} column"] = x.copy()
+        kinds[f"a {name} column"][:, 3] = column
+    kinds["a far row"] = x.copy()
+    kinds["a far row"][7] *= 1e3
+    return kinds
 
 
 def check_far_and_scaled(method: Method) -> None:
@@ -304,6 +347,7 @@ CHECKS = (
     check_row_order,
     check_layouts,
     check_precision,
+    check_hard_rows,
     check_far_and_scaled,
     check_array_kinds,
     check_widths,
