@@ -48,3 +48,20 @@ def related(
     x = hidden + 0.3 * rng.normal(size=(rows, dim)) + rng.normal(size=dim)
     y = np.tanh(hidden) @ rng.normal(size=(dim, target_dim)) + noise + rng.normal(size=target_dim)
     return x, y
+
+
+def hard_rows(x: np.ndarray) -> dict[str, np.ndarray]:
+    """Rows like x (n, d), d of 4 or more, that lose digits in float32, by what is hard in them."""
+    kinds = {
+        "a dependent column": np.column_stack([x[:, :-1], x[:, 0] + x[:, 1]]),
+        "two directions": x[:, :2] @ np.random.default_rng(7).normal(size=(2, x.shape[1])),
+    }
+    columns = {
+        "constant": np.full(len(x), 7.0), "huge": 1e4 * x[:, 3], "tiny": 1e-4 * x[:, 3]
+    }  # fmt: skip
+    for name, column in columns.items():
+        kinds[f"a {name} column"] = x.copy()
+        kinds[f"a {name} column"][:, 3] = column
+    kinds["a far row"] = x.copy()
+    kinds["a far row"][7] *= 1e3
+    return kinds
