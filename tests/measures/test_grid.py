@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from isthmus.core.errors import InputError
+from isthmus.core.registry import method, methods
 from isthmus.measures import debiased_cka, mutual_knn, procrustes_angular
-from isthmus.measures.grid import _centred_gram, compare_layers
+from isthmus.measures.grid import _centred_gram, _sees_products, compare_layers
 
 
 def stack(seed, n=80, layers=3, d=6, shared=True):
@@ -25,6 +26,26 @@ def test_cells_are_the_measure(measure):
     assert np.isnan(grid.p_any).all() == (measure == "procrustes_angular")
     side = grid.values.argmin(axis=1) if measure.startswith("pro") else grid.values.argmax(axis=1)
     assert grid.best.tolist() == side.tolist()
+
+
+PRODUCTS = [m.name for m in methods("measures") if m.card.spaces == 2 and m.card.paired
+            and not m.card.given and _sees_products(m.card)]  # fmt: skip
+
+
+@pytest.mark.parametrize("measure", PRODUCTS)
+def test_of_few_rows_few_columns_do(measure):
+    """What a grid counts on: with more columns than rows the cells are the measure all the same."""
+    a, b = stack(0, n=30, d=40, layers=2), stack(1, n=30, d=50, layers=1, shared=False)
+    grid = compare_layers(a, b, measure=measure, permutations=19)
+    alone = [method("measures", measure).call(x, b[0]) for x in a]
+    assert grid.values[:, 0] == pytest.approx(np.array([s.value for s in alone]), abs=1e-9)
+    said = {text for score in alone for text in score.warnings}
+    assert {text for text in grid.warnings if "heeded" not in text} == said
+
+
+def test_products_of_rows_and_columns_are_told_apart():
+    assert {"debiased_cka", "mutual_knn", "procrustes_angular"} < set(PRODUCTS)
+    assert not {"soft_matching", "cca", "mcc", "alignment"} & set(PRODUCTS)
 
 
 def test_the_gram_form_is_debiased_cka():

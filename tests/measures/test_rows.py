@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from isthmus.core.moments import Moments
 from isthmus.core.registry import method
@@ -103,6 +104,8 @@ def test_rows_of_more_columns_than_rows_read_as_in_few(measure):
     turn = np.linalg.qr(rng.normal(size=(90, 6)))[0].T
     narrow, wide = call(x, y), call(x @ turn, y @ turn)
     assert wide.value == pytest.approx(narrow.value, rel=1e-9)
+    tensors = call(torch.asarray(x @ turn), torch.asarray(y @ turn))
+    assert tensors.value == pytest.approx(narrow.value, rel=1e-9)
     if measure != "gaussian_wasserstein":  # of two samples, which has none where rows are few
         assert wide.chance == pytest.approx(narrow.chance, rel=0.05)
     assert abs(call(x @ turn, rng.normal(size=(30, 90))).value - narrow.value) > 1e-3

@@ -86,12 +86,14 @@ def cautious(card: Card, call: T) -> T:
         if not isinstance(score, Score) or (score.ci is None and score.p is None):
             return score
         width = max(_widths([*args, given.get("x"), given.get("y")]), default=0)
-        if not card.is_rough(score.n, width):
-            return score
-        text = f"at {score.n} rows of {width} dims {ROUGH}"
-        return replace(score, warnings=(*score.warnings, text))
+        return replace(score, warnings=score.warnings + caution(card, score.n, width))
 
     return cast(T, warned)
+
+
+def caution(card: Card, n: int, width: int) -> tuple[str, ...]:
+    """The warning, if any, that the card holds for scores of n rows of ``width`` dims."""
+    return (f"at {n} rows of {width} dims {ROUGH}",) if card.is_rough(n, width) else ()
 
 
 def _widths(spaces: list[Any]) -> list[int]:

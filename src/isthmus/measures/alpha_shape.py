@@ -102,7 +102,7 @@ def alpha_shape(x: Array, y: Array | None = None, *, alpha: float = 0.5) -> Scor
     warnings: tuple[str, ...] = ()
     if chance < 0.5 * math.pi / 2:
         warnings = (
-            f"{angle.n} rows are few for dims {x.shape[1]} and {y.shape[1]} at alpha={alpha}: even "
+            f"{angle.n} rows are few for these spaces at alpha={alpha}: even "
             f"unrelated spaces would read {chance:.2f}",
         )
     if bias > LARGE_BIAS * angle.value:

@@ -77,8 +77,7 @@ def bures_similarity(x: Array, y: Array | None = None) -> Score:
     high = chance is not None and chance > math.sqrt(0.5)
     if high or angle.parts["bias"] > LARGE_BIAS * angle.value:
         warnings = (
-            f"{angle.n} rows are few for {max(x.shape[1], y.shape[1])} dims: even unrelated spaces "
-            f"would read {chance:.2f}",
+            f"{angle.n} rows are few for these spaces: even unrelated ones would read {chance:.2f}",
         )
     return replace(
         angle, value=value, method="bures_similarity", chance=chance, warnings=warnings,

@@ -12,7 +12,7 @@ from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.debiased_cka import from_moments as debiased
 from isthmus.measures.debiased_cka import row_products
-from isthmus.measures.rows import check_varied, jackknife
+from isthmus.measures.rows import check_varied, compact, jackknife
 
 CARD = Card(
     name="cka",
@@ -70,7 +70,7 @@ def cka(x: Array, y: Array | None = None, *, ci: bool = True) -> Score:
     >>> round(score.value, 2), round(score.chance, 2)
     (0.96, 0.96)
     """
-    x, y = paired(x, y, operation="cka", min_rows=4)
+    x, y = (compact(side) for side in paired(x, y, operation="cka", min_rows=4))
     moments = Moments.of(x, y)
     n, xx, yy = moments.n, moments.scatter_xx, moments.scatter_yy
     check_varied("x", x, xx, moments.mean_x, operation="cka")

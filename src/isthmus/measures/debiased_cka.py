@@ -16,6 +16,7 @@ from isthmus.measures.rows import (
     along,
     centred,
     check_varied,
+    compact,
     fits_narrow,
     jackknife,
     squares,
@@ -77,7 +78,7 @@ def debiased_cka(x: Array, y: Array | None = None, *, ci: bool = True) -> Score:
     >>> round(float(debiased_cka(x, x[:, ::-1] * 3 + 1)), 6)
     1.0
     """
-    x, y = paired(x, y, operation="debiased_cka", min_rows=4)
+    x, y = (compact(side) for side in paired(x, y, operation="debiased_cka", min_rows=4))
     moments = Moments.of(x, y)
     check_varied("x", x, moments.scatter_xx, moments.mean_x, operation="debiased_cka")
     check_varied("y", y, moments.scatter_yy, moments.mean_y, operation="debiased_cka")

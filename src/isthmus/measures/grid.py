@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import unwrap
 from typing import Any
 
 import numpy as np
 
 from isthmus.core.arrays import Array, matrix, namespace, to_numpy
+from isthmus.core.card import Card
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import neighbors
 from isthmus.core.random import Seed, generator
-from isthmus.core.registry import method
+from isthmus.core.registry import caution, method
 from isthmus.core.score import Score
 from isthmus.measures.inference import false_discovery, holm, row_orders
+from isthmus.measures.rows import compact
 
 #: Rows that the permutations see. What they are for, the law of the largest of all standardised
 #: cells, hardly changes with n, and an order of 500 rows costs a sixteenth of one of 2,000.
@@ -176,7 +179,15 @@ def compare_layers(
         sides = [[_take(layer, chosen) for layer in side] for side in sides]
         groups = None if groups is None else np.asarray(groups)[chosen]
         n = len(chosen)
-    scores = [[_score(one.call, a, b) for b in sides[1]] for a in sides[0]]
+    call: Callable[..., Score] = one.call
+    cautions: set[str] = set()
+    if _sees_products(one.card):
+        # Such a measure sees inner products of rows alone, of which few rows need few columns. What
+        # the card says of few rows is about the columns that came.
+        widths = [max(int(layer.shape[1]) for layer in side) for side in sides]
+        call, cautions = unwrap(call), set(caution(one.card, n, max(widths)))
+        sides = [[compact(layer) for layer in side] for side in sides]
+    scores = [[_score(call, a, b) for b in sides[1]] for a in sides[0]]
     values = _each(scores, lambda s: s.value)
     z, p = _each(scores, lambda s: s.z), _each(scores, lambda s: s.p)
     intervals = np.stack(
@@ -197,7 +208,8 @@ def compare_layers(
     itself = target is None and len(values) > 1
     if itself:
         np.fill_diagonal(like, -np.inf)
-    warnings = sorted({text for line in scores for score in line for text in score.warnings})
+    said = {text for line in scores for score in line for text in score.warnings}
+    warnings = sorted(said | cautions)
     if groups is not None and one.name not in _FORMS:
         warnings.append(f"{one.name}: its p takes rows for exchangeable, groups are not heeded")
     labels = names or tuple([str(i) for i in range(len(side))] for side in sides)
@@ -206,6 +218,12 @@ def compare_layers(
         intervals=intervals, z=z, p=p, p_any=p_any, p_share=share, best=like.argmax(axis=1), n=n,
         corrected_by=by, itself=itself, warnings=tuple(warnings),
     )  # fmt: skip
+
+
+def _sees_products(card: Card) -> bool:
+    """Whether a measure is of inner products of rows, and not of spans, which few rows fill."""
+    blind = all(card.declares("orthogonal", target=target) for target in (False, True))
+    return blind and not card.jointly and not card.declares("invertible_linear")
 
 
 def _layers(name: str, stack: Any) -> list[Array]:

@@ -99,7 +99,7 @@ def gulp(x: Array, y: Array | None = None, *, lam: float = 0.01) -> Score:
     warnings: tuple[str, ...] = ()
     if mean > 0.1 * math.sqrt(sizes[0] * sizes[1]):
         warnings = (
-            f"{n} rows are few for dims {x.shape[1]} and {y.shape[1]} at lam={lam}: the predictors "
+            f"{n} rows are few for these spaces at lam={lam}: the predictors "
             "of unrelated spaces would overlap, so the value says little",
         )
     return Score(
