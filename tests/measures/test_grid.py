@@ -6,7 +6,8 @@ import pytest
 from isthmus.core.errors import InputError
 from isthmus.core.registry import method, methods
 from isthmus.measures import debiased_cka, mutual_knn, procrustes_angular
-from isthmus.measures.grid import _centred_gram, _sees_products, compare_layers
+from isthmus.measures.grid import _centred_gram, compare_layers
+from isthmus.measures.rows import sees_products
 
 
 def stack(seed, n=80, layers=3, d=6, shared=True):
@@ -29,7 +30,7 @@ def test_cells_are_the_measure(measure):
 
 
 PRODUCTS = [m.name for m in methods("measures") if m.card.spaces == 2 and m.card.paired
-            and not m.card.given and _sees_products(m.card)]  # fmt: skip
+            and not m.card.given and sees_products(m.card)]  # fmt: skip
 
 
 @pytest.mark.parametrize("measure", PRODUCTS)

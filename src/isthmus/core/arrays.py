@@ -60,6 +60,12 @@ def row_blocks(rows: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, rows))
 
 
+def take(x: Array, rows: np.ndarray) -> Array:
+    """The rows of x (n, d) by number, of its own kind."""
+    xp = namespace(x)
+    return xp.take(x, xp.asarray(rows, device=getattr(x, "device", None)), axis=0)
+
+
 def matrix(name: str, array: Any, *, operation: str, finite: bool = True) -> Array:
     """``array`` as a floating (n, d) array of its own kind, ready to compute with.
 

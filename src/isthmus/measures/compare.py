@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, namespace, paired, to_numpy
+from isthmus.core.arrays import Array, namespace, paired, take, to_numpy
 from isthmus.core.card import Card
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
@@ -152,7 +152,7 @@ def compare(
     part = (x, y)
     if n > rows:
         chosen = np.sort(generator(rng).choice(n, rows, replace=False))
-        part = (_take(x, chosen), _take(y, chosen))
+        part = (take(x, chosen), take(y, chosen))
     warnings = _doubts(x, y)
     names = blind_measures(blind_to) if blind_to else PANEL if measures is None else measures
     scores: list[tuple[str, Score]] = []
@@ -240,11 +240,6 @@ def _sides(source: Any, target: Any) -> tuple[Any, Any]:
 
         return pair(source, target), None
     return source, target
-
-
-def _take(x: Array, rows: np.ndarray) -> Array:
-    xp = namespace(x)
-    return xp.take(x, xp.asarray(rows, device=getattr(x, "device", None)), axis=0)
 
 
 def _calls(card: Card, x: Array, y: Array) -> Iterator[tuple[str, tuple[Array, ...]]]:

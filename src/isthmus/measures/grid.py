@@ -2,20 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from inspect import unwrap
 from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, namespace, to_numpy
-from isthmus.core.card import Card
+from isthmus.core.arrays import Array, matrix, take, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import neighbors
 from isthmus.core.random import Seed, generator
-from isthmus.core.registry import caution, method
+from isthmus.core.registry import method
 from isthmus.core.score import Score
 from isthmus.measures.inference import false_discovery, holm, row_orders
-from isthmus.measures.rows import compact
+from isthmus.measures.rows import compacted
 
 #: Rows that the permutations see. What they are for, the law of the largest of all standardised
 #: cells, hardly changes with n, and an order of 500 rows costs a sixteenth of one of 2,000.
@@ -176,18 +174,13 @@ def compare_layers(
     draw = generator(rng)
     if n > rows:
         chosen = _some(n, rows, groups, draw)
-        sides = [[_take(layer, chosen) for layer in side] for side in sides]
+        sides = [[take(layer, chosen) for layer in side] for side in sides]
         groups = None if groups is None else np.asarray(groups)[chosen]
         n = len(chosen)
-    call: Callable[..., Score] = one.call
-    cautions: set[str] = set()
-    if _sees_products(one.card):
-        # Such a measure sees inner products of rows alone, of which few rows need few columns. What
-        # the card says of few rows is about the columns that came.
-        widths = [max(int(layer.shape[1]) for layer in side) for side in sides]
-        call, cautions = unwrap(call), set(caution(one.card, n, max(widths)))
-        sides = [[compact(layer) for layer in side] for side in sides]
-    scores = [[_score(call, a, b) for b in sides[1]] for a in sides[0]]
+    count = len(sides[0])
+    call, layers, cautions = compacted(one, sides[0] + sides[1])
+    sides = [layers[:count], layers[count:]]
+    scores = [[call(a, b) for b in sides[1]] for a in sides[0]]
     values = _each(scores, lambda s: s.value)
     z, p = _each(scores, lambda s: s.z), _each(scores, lambda s: s.p)
     intervals = np.stack(
@@ -220,12 +213,6 @@ def compare_layers(
     )  # fmt: skip
 
 
-def _sees_products(card: Card) -> bool:
-    """Whether a measure is of inner products of rows, and not of spans, which few rows fill."""
-    blind = all(card.declares("orthogonal", target=target) for target in (False, True))
-    return blind and not card.jointly and not card.declares("invertible_linear")
-
-
 def _layers(name: str, stack: Any) -> list[Array]:
     layers = [stack[i] for i in range(len(stack))]
     if not layers:
@@ -236,11 +223,6 @@ def _layers(name: str, stack: Any) -> list[Array]:
     ]
 
 
-def _take(x: Array, rows: np.ndarray) -> Array:
-    xp = namespace(x)
-    return xp.take(x, xp.asarray(rows, device=getattr(x, "device", None)), axis=0)
-
-
 def _some(n: int, rows: int, groups: Any, rng: np.random.Generator) -> np.ndarray:
     """About ``rows`` of n row numbers, whole groups of them where there are groups."""
     if groups is None:
@@ -249,10 +231,6 @@ def _some(n: int, rows: int, groups: Any, rng: np.random.Generator) -> np.ndarra
     order = rng.permutation(int(place.max()) + 1)
     reached = np.cumsum(np.bincount(place)[order])
     return np.flatnonzero(np.isin(place, order[: max(int(np.sum(reached <= rows)), 1)]))
-
-
-def _score(call: Callable[..., Score], a: Array, b: Array) -> Score:
-    return call(a, b)
 
 
 def _each(scores: list[list[Score]], part: Callable[[Score], float | None]) -> np.ndarray:

@@ -7,12 +7,20 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from isthmus.core.arrays import Array, like, namespace, row_blocks, to_numpy
+from isthmus.core.arrays import Array, like, namespace, row_blocks, take, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Keeps, Moments
 from isthmus.core.random import Seed
 from isthmus.core.score import Score
-from isthmus.measures.rows import BLOCK, Spread, centred, check_varied, compact, jackknife, squares
+from isthmus.measures.rows import (
+    BLOCK,
+    Spread,
+    centred,
+    check_varied,
+    compact,
+    jackknife,
+    squares,
+)
 
 #: The rounding of the moments themselves, which are float64.
 EPS = float(np.finfo(np.float64).eps)
@@ -92,7 +100,6 @@ def _rows(x: Array, rows: np.ndarray, mean: np.ndarray) -> Array:
     one origin the moments of folds add up without being moved.
     """
     xp = namespace(x)
-    taken = xp.take(x, xp.asarray(rows, device=getattr(x, "device", None)), axis=0)
-    taken = xp.astype(taken, xp.float64)
+    taken = xp.astype(take(x, rows), xp.float64)
     taken -= like(mean, taken)
     return taken

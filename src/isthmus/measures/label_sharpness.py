@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, namespace, to_numpy
+from isthmus.core.arrays import Array, matrix, namespace, take, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import neighbors
@@ -62,13 +62,13 @@ def label_sharpness(x: Array, labels: Any) -> Score:
     """
     x = matrix("x", x, operation="label_sharpness")
     numbers, sizes = codes(labels, x.shape[0], operation="label_sharpness")
-    xp, place = namespace(x), getattr(x, "device", None)
+    xp = namespace(x)
     wide = xp.astype(x, xp.float64)
     wide = wide - xp.mean(wide, axis=0)
     nearest = np.empty(len(numbers))
     for c in range(len(sizes)):
         rows, rest = np.flatnonzero(numbers == c), np.flatnonzero(numbers != c)
-        own, other = (xp.take(wide, xp.asarray(i, device=place), axis=0) for i in (rows, rest))
+        own, other = (take(wide, i) for i in (rows, rest))
         nearest[rows] = to_numpy(neighbors(own, other, 1)[1])[:, 0]
     if not nearest.all():
         same = np.flatnonzero(nearest == 0)

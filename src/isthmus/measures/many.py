@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, namespace
+from isthmus.core.arrays import Array, matrix, take
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import method, methods
+from isthmus.measures.rows import compacted
 
 #: Beyond this the pairs are more than a person reads, and more than a coffee break computes.
 _MOST = 200
@@ -139,12 +140,12 @@ def compare_many(
     n = next(iter(counts.values()))
     if n > rows:
         chosen = np.sort(generator(rng).choice(n, rows, replace=False))
-        sides = [_take(side, chosen) for side in sides]
+        sides = [take(side, chosen) for side in sides]
         n = rows
     distances = np.zeros((len(sides), len(sides)))
-    warnings = set()
+    call, sides, warnings = compacted(one, sides)
     for i, j in combinations(range(len(sides)), 2):
-        score = one.call(sides[i], sides[j])
+        score = call(sides[i], sides[j])
         distances[i, j] = distances[j, i] = score.distance()
         warnings.update(score.warnings)
     from scipy.cluster.hierarchy import leaves_list, linkage
@@ -158,11 +159,6 @@ def compare_many(
         method=one.name, names=tuple(named), distances=distances, positions=positions,
         stress=stress, tree=tree, order=leaves_list(tree), n=n, warnings=tuple(sorted(warnings)),
     )  # fmt: skip
-
-
-def _take(x: Array, rows: np.ndarray) -> Array:
-    xp = namespace(x)
-    return xp.take(x, xp.asarray(rows, device=getattr(x, "device", None)), axis=0)
 
 
 def _plane(distances: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, like, matrix, namespace
+from isthmus.core.arrays import Array, like, matrix, take
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
@@ -97,9 +97,8 @@ def ped_transform(
             break
         means = means + step * moves
     energies.append(_push(means, balls)[0])
-    xp = namespace(x)
     shift = like((means * unit - seen.means) * seen.unit, x)
-    moved = x + xp.take(shift, xp.asarray(numbers, device=getattr(x, "device", None)), axis=0)
+    moved = x + take(shift, numbers)
     return Score(
         value=energies[0], method="ped_transform", n=len(numbers),
         parts={"moved": moved, "energies": np.array(energies)},

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from isthmus.core.arrays import Array, namespace, row_blocks, to_numpy
+from isthmus.core.arrays import Array, namespace, row_blocks, take, to_numpy
 from isthmus.measures.mantel import Sums
 
 #: Entries of one block of distances.
@@ -30,8 +30,7 @@ def centred_points(x: Array) -> tuple[Array, np.ndarray]:
 
 def offsets(points: Array, norms: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Squared distances of ``rows`` to all, less |row|², (r, n); infinite to themselves."""
-    xp = namespace(points)
-    asked = xp.take(points, xp.asarray(rows, device=getattr(points, "device", None)), axis=0)
+    asked = take(points, rows)
     d = to_numpy(asked @ points.T)
     d *= -2
     d += norms

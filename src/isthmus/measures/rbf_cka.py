@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from isthmus.core.arrays import Array, like, namespace, paired, to_numpy
+from isthmus.core.arrays import Array, like, namespace, paired, take, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
@@ -140,7 +140,7 @@ def _median(name: str, x: Array) -> float:
         # Evenly by distance from the mean: the same rows whatever order they came in.
         order = np.argsort(to_numpy(xp.sum(x * x, axis=1)), kind="stable")
         chosen = order[np.linspace(0, n - 1, _MEDIAN_ROWS).astype(np.int64)]
-        x = xp.take(x, xp.asarray(chosen, device=getattr(x, "device", None)), axis=0)
+        x = take(x, chosen)
         n = _MEDIAN_ROWS
     gaps = to_numpy(distances(x)(slice(0, n)))
     median = float(np.median(gaps[np.triu_indices(n, 1)]))

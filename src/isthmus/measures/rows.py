@@ -4,18 +4,22 @@ Shared by the measures of this room; holds no method of its own.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from inspect import unwrap
 from itertools import pairwise
 from typing import Self
 
 import numpy as np
 
 from isthmus.core.arrays import Array, is_numpy, namespace, row_blocks, to_numpy
+from isthmus.core.card import Card
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.neighbors import directions
 from isthmus.core.random import Seed, generator
+from isthmus.core.registry import Method, caution
+from isthmus.core.score import Score
 
 #: Rows per block of a pass: few enough that one block's memory serves the next.
 BLOCK = 2048
@@ -118,6 +122,26 @@ def compact(x: Array) -> Array:
         return x
     xp = namespace(x)
     return xp.astype(xp.linalg.qr(xp.astype(x, xp.float64).T)[1].T, x.dtype)
+
+
+def sees_products(card: Card) -> bool:
+    """Whether a measure is of inner products of rows, and not of spans, which few rows fill."""
+    blind = all(card.declares("orthogonal", target=target) for target in (False, True))
+    return blind and not card.jointly and not card.declares("invertible_linear")
+
+
+def compacted(
+    one: Method, spaces: list[Array]
+) -> tuple[Callable[..., Score], list[Array], set[str]]:
+    """A measure of two spaces to call on many pairs of ``spaces``, those, and its card's warnings.
+
+    Compact where the measure sees no more, so that each of many pairs costs what its rows cost;
+    what the card says of few rows is about the columns that came.
+    """
+    if not sees_products(one.card):
+        return one.call, spaces, set()
+    n, widest = spaces[0].shape[0], max(int(space.shape[1]) for space in spaces)
+    return unwrap(one.call), [compact(x) for x in spaces], set(caution(one.card, n, widest))
 
 
 def check_varied(

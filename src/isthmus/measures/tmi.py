@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, namespace, to_numpy
+from isthmus.core.arrays import Array, matrix, namespace, take, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import neighbors
@@ -88,7 +88,7 @@ def tmi(x: Array, labels: Any, *, k: int = 3) -> Score:
     each = np.empty(len(numbers))
     for c, size in enumerate(sizes):
         rows = np.flatnonzero(numbers == c)
-        own = xp.take(wide, xp.asarray(rows, device=getattr(x, "device", None)), axis=0)
+        own = take(wide, rows)
         radius = to_numpy(neighbors(own, own, k, exclude_self=True)[1])[:, -1]
         if not radius.all():
             equal = rows[radius == 0]
