@@ -5,6 +5,7 @@ from sklearn.linear_model import Lasso
 
 from isthmus.core.errors import InputError
 from isthmus.measures import dci
+from isthmus.measures.dci import _paths, _standard
 
 
 def case(n=200, seed=0):
@@ -94,3 +95,24 @@ def test_bad_input():
     ):  # fmt: skip
         with pytest.raises(InputError, match="dci"):
             dci(rows, known, **options)
+
+
+def test_of_fewer_rows_than_columns_the_lasso_is_at_its_minimum():
+    """By its conditions: pull alpha along every weight, no more elsewhere. Descent creeps there."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(30, 80)) @ np.diag(np.geomspace(1, 0.05, 80)) @ rng.normal(size=(80, 80))
+    x[:, 5], x[:, 7] = 1 - 2 * x[:, 6], 3.0
+    a, b = (_standard(side) for side in (x, x[:, :3] + 0.1 * rng.normal(size=(30, 3))))
+    gram, cross = a.T @ a / 30, a.T @ b / 30
+
+    def off(w):
+        pull = cross - gram @ w
+        at = np.abs(pull - 0.01 * np.sign(w))
+        return np.where(w != 0, at, np.maximum(np.abs(pull) - 0.01, 0)).max()
+
+    w = _paths(gram[None], cross[None], 0.01, settled=1e-11)[0]
+    assert off(w) < 1e-9
+    assert off(w * 1.001) > 1e-6
+    assert not w[[6, 7]].any()  # the first of two equal columns stands for both
+    score = dci(x, b)
+    assert score.parts["weights"] == pytest.approx(np.abs(w), abs=1e-9)

@@ -1,6 +1,7 @@
 r"""DCI: disentanglement, completeness and informativeness from what predicts each factor."""
 
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -172,7 +173,8 @@ def _lassos(
         ),
         strict=True,
     )
-    w = _descend(np.stack(grams), np.stack(crosses), alpha, settled=1e-11)
+    solve = _descend if len(a) > a.shape[1] else _paths
+    w = solve(np.stack(grams), np.stack(crosses), alpha, settled=1e-11)
     missed = np.empty_like(b)
     for rows, m, (ux, uy), one in zip(folds, seen[1:], units[1:], w[1:], strict=True):
         back = np.where(np.isfinite(uy), uy, 0.0) / ux[:, None]
@@ -212,6 +214,35 @@ def _descend(gram: np.ndarray, cross: np.ndarray, alpha: float, *, settled: floa
     return w
 
 
+def _paths(gram: np.ndarray, cross: np.ndarray, alpha: float, *, settled: float) -> np.ndarray:
+    """``_descend`` of fewer rows than columns, where descent creeps: one path after the other.
+
+    Least angle regression (Efron et al. 2004) takes as many steps as columns come and go, and ends
+    at the very minimum. Of columns that are the same up to sign the first stands for all, as in
+    descent; a path that stops on the way, or astray, is left to descent.
+    """
+    from sklearn.linear_model import lars_path_gram
+
+    w = np.zeros_like(cross)
+    for k, (one, right) in enumerate(zip(gram, cross, strict=True)):
+        again = np.triu(np.abs(one) > 1 - 1e-12, 1).any(axis=0)
+        kept = np.flatnonzero(~again & (np.diag(one) > 0))
+        inner = np.ascontiguousarray(one[np.ix_(kept, kept)])
+        for j, column in enumerate(right[kept].T):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that it stops early is seen below
+                steps = lars_path_gram(column, inner, n_samples=1, method="lasso", alpha_min=alpha)
+            w[k, kept, j] = steps[2][:, -1]
+        # At the minimum the pull is alpha along every weight, and no more elsewhere.
+        pull = right - one @ w[k]
+        off = np.where(w[k] != 0, np.abs(pull - alpha * np.sign(w[k])), np.abs(pull) - alpha)
+        short = off.max(axis=0) > max(settled, 1e-10)
+        if short.any():
+            rest = _descend(one[None], right[None, :, short], alpha, settled=settled)
+            w[k, :, short] = rest[0].T
+    return w
+
+
 def _null(
     a: np.ndarray,
     b: np.ndarray,
@@ -228,8 +259,9 @@ def _null(
             place[order] = draw.permutation(order)
             np.take(factors, place, axis=1, out=one)
         cross.append(shuffled.reshape(-1, len(a)) @ a / len(a))
+    solve = _descend if len(a) > a.shape[1] else _paths
     # A level and a spread need fewer digits than a value.
-    found = np.abs(_descend(gram[None], np.vstack(cross).T[None], alpha, settled=1e-6))[0]
+    found = np.abs(solve(gram[None], np.vstack(cross).T[None], alpha, settled=1e-6))[0]
     for i in range(SHUFFLES):
         yield _purity(found[:, i * b.shape[1] : (i + 1) * b.shape[1]])[0]
 
