@@ -5,6 +5,7 @@ import pytest
 
 from isthmus.core.errors import InputError
 from isthmus.measures import collapse_score
+from isthmus.measures.collapse_score import _tail
 
 
 def roles(n=60, d=5, g=4, gap=1.0, seed=0):
@@ -60,6 +61,20 @@ def test_noise_is_seldom_called_collapsed():
     rng = np.random.default_rng(1)
     p = [collapse_score(rng.normal(size=(40, 6)), np.arange(40) % 4).p for _ in range(300)]
     assert 0.02 < np.mean(np.array(p) < 0.05) < 0.08
+
+
+def test_roles_of_unequal_sizes_leave_the_test_its_size():
+    """They weigh far rows unequally: with the skewness of equal roles 1 % would be half of that."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(120, 4)) * [3, 1, 1, 1] * np.exp(0.3 * rng.normal(size=(120, 1)))
+    labels = np.repeat(np.arange(4), [20, 26, 34, 40])
+    found = [collapse_score(x, rng.permutation(labels)) for _ in range(4000)]
+    p = np.array([score.p for score in found])
+    scatter = np.cov(x.T)
+    alike = np.array([_tail(score.z, scatter, 4, 1.0) for score in found])
+    assert 0.043 < np.mean(p <= 0.05) < 0.057
+    assert 0.007 < np.mean(p <= 0.01) < 0.014
+    assert np.mean(alike <= 0.01) < 0.005
 
 
 def test_collapsed_and_unrelated():

@@ -42,9 +42,10 @@ def collapse_score(x: Array, labels: Any) -> Score:
     over all pairs of rows, in one pass. Chance is 1; z and p use the exact mean and variance, over
     all relabellings of the rows, of the sum of squared distances within roles (Mantel 1967): large
     where roles have collapsed. At many rows that sum is one of χ² weighted by the directions of x,
-    so p is from the gamma tail of its skewness, 2 √2 tr S³ / (tr S²)^1.5 / √(g - 1). The interval
-    is the exact delete-one jackknife. ``parts["roles"]`` (g,) is the same ratio for the pairs
-    within each role (0 for a role of one row).
+    and of single rows where roles are of unequal sizes. So p is the gamma tail of its skewness,
+    2 √2 tr S³ / (tr S²)^1.5 / √(g - 1) times the χ²'s share of the variance to the power 1.5. The
+    interval is the exact delete-one jackknife. ``parts["roles"]`` (g,) is the same ratio for the
+    pairs within each role (0 for a role of one row).
 
     Parameters
     ----------
@@ -98,18 +99,24 @@ def collapse_score(x: Array, labels: Any) -> Score:
         rests = np.maximum(inside.sum() - near, 0.0) / fewer
         others = (outside - far) / (between - (n - sizes[numbers]))
         left = np.sqrt(rests / others) if (others > 0).all() else None
-    z = _standing(sizes, float(inside.sum()), a, scatter)
+    z, share = _standing(sizes, float(inside.sum()), a, scatter)
+    p = _tail(z, scatter, len(sizes), share)
     ci = None if left is None else jackknife(value, [left])
     return Score(
-        value=value, method="collapse_score", n=n, chance=1.0, z=z, p=_tail(z, scatter, len(sizes)),
+        value=value, method="collapse_score", n=n, chance=1.0, z=z, p=p,
         ci=None if ci is None else (max(ci[0], 0.0), ci[1]),
         parts={"roles": np.sqrt(inside / np.maximum(within, 1) / typical)},
         warnings=() if ci else ("too few pairs for an interval",),
     )  # fmt: skip
 
 
-def _standing(sizes: np.ndarray, found: float, a: np.ndarray, scatter: np.ndarray) -> float:
+def _standing(
+    sizes: np.ndarray, found: float, a: np.ndarray, scatter: np.ndarray
+) -> tuple[float, float]:
     """How far Σ D_ij over pairs within roles lies below its mean, in exact standard deviations.
+
+    And the share of its variance that is of pairs: roles of unequal sizes weigh far rows unequally,
+    which adds a sum over single rows.
 
     With D_ij = |x_i - x_j|² of centred rows and w_ij = 1 within a role, Mantel's moments need the
     sums, row sums and squares of both; those of D are ΣD = 2nΣa, rows n a_i + Σa, and
@@ -128,14 +135,20 @@ def _standing(sizes: np.ndarray, found: float, a: np.ndarray, scatter: np.ndarra
     none = (d_sum**2 + 2 * d_squares - 4 * d_rows) * (w_sum**2 + 2 * w_squares - 4 * w_rows)
     variance = both + one + none / (n * (n - 1) * (n - 2) * (n - 3)) - mean**2
     if not variance > 1e-12 * mean**2:
-        return 0.0
-    return (mean - 2 * found) / math.sqrt(variance)
+        return 0.0, 1.0
+    rows = sizes @ sizes**2 - float(sizes @ sizes) ** 2 / n  # Σ (size of the own role - its mean)²
+    single = 4 * float(rows) * float(np.sum((a - total / n) ** 2)) / (n - 1)
+    return (mean - 2 * found) / math.sqrt(variance), max(1 - single / variance, 0.0)
 
 
-def _tail(z: float, scatter: np.ndarray, roles: int) -> float:
-    """P(Z > z) of a standardised gamma as skew as a sum of χ² weighted by the spectrum."""
+def _tail(z: float, scatter: np.ndarray, roles: int, share: float) -> float:
+    """P(Z > z) of a standardised gamma as skew as a sum of χ² weighted by the spectrum.
+
+    That sum makes ``share`` of the variance; what else there is is nearly normal.
+    """
     square = scatter @ scatter
     second = float(np.trace(square))
     skew = math.sqrt(8 / (roles - 1)) * float(np.sum(square * scatter)) / second**1.5
+    skew = max(skew * share**1.5, 1e-3)
     shape = 4 / skew**2
     return float(gammaincc(shape, max(shape + z * math.sqrt(shape), 0.0)))
