@@ -50,7 +50,8 @@ _SURE = 0.6
 _FEWEST = 100
 #: Share of the rows that a second fit sees.
 _AGAIN = 0.8
-#: How many times as many rows are looked at where the first were refused, and the share of all
+#: How many times as many rows are looked at where pairs are known or the first rows were
+#: refused, and the share of all
 #: rows that these must be: two samples of half of the rows have only a quarter of the pairs in
 #: common, too few to be found by.
 _WIDER, _ENOUGH = 2.5, 0.75
@@ -133,7 +134,7 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
         known = len(i)
         if not known == len(x) == len(target):
             whole = (x, i), (target, j)
-            for most in self._samples(len(x), len(target)):
+            for most in self._samples(known, len(x), len(target)):
                 (x, i), (target, j) = (_some(*side, most, rng) for side in whole)
                 sides = Side.of(about_mean(x)[1]), Side.of(about_mean(target)[1])
                 found, self.confidence_ = self._found(*sides, i, j, rng)
@@ -147,11 +148,16 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
             i, j = np.r_[i, found.i], np.r_[j, found.j]
         return self._keep(decode(x, target, i, j, sure=known, most=self.rows, rng=rng))
 
-    def _samples(self, *sizes: int) -> Iterator[int]:
-        """Rows a side to look at, first few, then nearly all where there are not many more."""
-        yield self.rows
+    def _samples(self, known: int, *sizes: int) -> Iterator[int]:
+        """Rows a side to look at, first few, then nearly all where there are not many more.
+
+        From known pairs few rows find enough to be believed, and more find more: so all at once.
+        """
         wider = int(_WIDER * self.rows)
-        if self.rows < max(sizes) and _ENOUGH * max(sizes) <= wider:
+        within = self.rows < max(sizes) and _ENOUGH * max(sizes) <= wider
+        if not (known and within):
+            yield self.rows
+        if within:
             yield wider
 
     def _found(

@@ -304,10 +304,11 @@ class _Sums:
 
     def finite(self) -> bool:
         """Whether every entry is finite. A finite total is quicker to see, and proves the same."""
-        return all(
-            np.isfinite(held.sum()) or np.isfinite(held).all()
-            for held in (*self.scatters.values(), self.thin)
-        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            return all(
+                np.isfinite(held.sum()) or np.isfinite(held).all()
+                for held in (*self.scatters.values(), self.thin)
+            )
 
 
 def origin_for(x: Array) -> np.ndarray:
