@@ -65,7 +65,7 @@ def test_a_wrong_reduction_would_be_seen(pairs, monkeypatch, wrong):
             yield from Elsewhere.map(self, function, tasks)
 
     if wrong == "origins ignored":
-        monkeypatch.setattr("isthmus.core.moments._Sums.moved", lambda self, delta: self)
+        monkeypatch.setattr("isthmus.core.sums.Sums.moved", lambda self, delta: self)
     assert not close(shard_moments(pairs, keeps="all", engine=Wrong()), pairs)
 
 

@@ -50,10 +50,9 @@ _SURE = 0.6
 _FEWEST = 100
 #: Share of the rows that a second fit sees.
 _AGAIN = 0.8
-#: How many times as many rows are looked at where pairs are known or the first rows were
-#: refused, and the share of all
-#: rows that these must be: two samples of half of the rows have only a quarter of the pairs in
-#: common, too few to be found by.
+#: How many times as many rows are looked at where pairs are known or the first rows were refused,
+#: and the share of all rows that these must be: two samples of half of the rows have only a quarter
+#: of the pairs in common, too few to be found by.
 _WIDER, _ENOUGH = 2.5, 0.75
 
 

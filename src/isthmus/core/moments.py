@@ -27,6 +27,7 @@ from isthmus.core.arrays import (
     to_numpy,
 )
 from isthmus.core.errors import InputError
+from isthmus.core.sums import Sums
 
 Keeps = Literal["all", "source", "cross"]
 
@@ -70,7 +71,7 @@ class Moments:
         self.n = 0
         self.keeps = keeps
         self.dims: tuple[int, int] = (0, 0)  # (dx, dy); dy = 0 for a single space
-        self._sums = _Sums(self.dims)
+        self._sums = Sums(self.dims)
         self._origin = np.zeros(0)
         # What was asked for since the last row came, read-only: measures ask several times.
         self._known: dict[tuple[int, int] | None, np.ndarray] = {}
@@ -235,82 +236,6 @@ class Moments:
             raise InputError("moments", f"{self.n} rows", f"at least {rows}")
 
 
-class _Sums:
-    """Σ w wᵀ of rows w = [x, y, a, b, 1], without what is mirrored or not kept.
-
-    ``scatters`` holds Σxxᵀ, Σxyᵀ and Σyyᵀ by the numbers of their sides, ``thin`` (3, dx + dy + 3)
-    the rows of a, b and 1.
-    """
-
-    __slots__ = ("scatters", "sides", "thin")
-
-    def __init__(self, dims: tuple[int, int]) -> None:
-        dx, d = dims[0], sum(dims)
-        self.sides = slice(0, dx), slice(dx, d)
-        self.scatters: dict[tuple[int, int], np.ndarray] = {}
-        self.thin = np.zeros((3, d + 3))
-
-    @property
-    def total(self) -> np.ndarray:
-        """Sums of the rows of x and y, (dx + dy,)."""
-        return self.thin[-1, :-3]
-
-    def plus(self, other: "_Sums", *, out: "_Sums | None" = None) -> "_Sums":
-        """The sums of both sets of rows; in the memory of ``out``, if given."""
-        result = _Sums((self.sides[0].stop, self.sides[1].stop - self.sides[0].stop))
-        for place, scatter in self.scatters.items():
-            held = None if out is None else out.scatters[place]
-            result.scatters[place] = np.add(scatter, other.scatters[place], out=held)
-        result.thin = self.thin + other.thin
-        return result
-
-    def moved(self, delta: np.ndarray) -> "_Sums":
-        """The sums of rows with ``delta`` (dx + dy,) added to each.
-
-        That is linear in w: x' = x + δ·1, a' = a + 2 x·δ + |δ|²·1. Written as w' = T w the sums
-        become T (Σ w wᵀ) Tᵀ, but T differs from the identity in two rows and one column only, so
-        each side costs O(d²).
-        """
-        if not delta.any():
-            return self
-        result = _Sums((self.sides[0].stop, self.sides[1].stop - self.sides[0].stop))
-        ahead = self.total + self.thin[-1, -1] * delta
-        for (i, j), scatter in self.scatters.items():
-            one, two = self.sides[i], self.sides[j]
-            result.scatters[i, j] = (
-                scatter + np.outer(delta[one], ahead[two]) + np.outer(self.total[one], delta[two])
-            )
-        result.thin = self.moved_thin(delta)
-        return result
-
-    def moved_thin(self, delta: np.ndarray) -> np.ndarray:
-        """``thin`` of the moved rows. What takes a scatter that is not kept is left without it."""
-        thin, d = self.thin.copy(), len(delta)
-        parts = [delta[side] for side in self.sides]
-        for i, side in enumerate(self.sides):
-            thin[i] += parts[i] @ parts[i] * self.thin[-1]
-            thin[i, d:] += 2 * self.thin[:, side] @ parts[i]
-            for j, other in enumerate(self.sides):
-                if (min(i, j), max(i, j)) in self.scatters:
-                    scatter = self.scatters[min(i, j), max(i, j)]
-                    thin[i, other] += 2 * (parts[i] @ scatter if i <= j else scatter @ parts[i])
-        shifts = [
-            2 * thin[:, side] @ part + part @ part * thin[:, -1]
-            for side, part in zip(self.sides, parts, strict=True)
-        ]
-        thin[:, d : d + 2] += np.stack(shifts, axis=1)
-        thin[:, :d] += np.outer(thin[:, -1], delta)
-        return thin
-
-    def finite(self) -> bool:
-        """Whether every entry is finite. A finite total is quicker to see, and proves the same."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return all(
-                np.isfinite(held.sum()) or np.isfinite(held).all()
-                for held in (*self.scatters.values(), self.thin)
-            )
-
-
 def origin_for(x: Array) -> np.ndarray:
     """The origin to shift rows of x (n, d) by, (d,): their first rows' mean, or 0 where that does.
 
@@ -324,7 +249,7 @@ def origin_for(x: Array) -> np.ndarray:
     return mean if needed and np.isfinite(mean).all() else np.zeros_like(mean)
 
 
-def _products(x: Array, y: Array | None, origin: np.ndarray, *, keeps: Keeps) -> _Sums:
+def _products(x: Array, y: Array | None, origin: np.ndarray, *, keeps: Keeps) -> Sums:
     """Sums over all rows less ``origin``, products in the input's precision, added in float64."""
     with np.errstate(over="ignore", invalid="ignore"):
         sums = _accumulate(x, y, origin, keeps=keeps)
@@ -348,9 +273,9 @@ def _products(x: Array, y: Array | None, origin: np.ndarray, *, keeps: Keeps) ->
 
 def _accumulate(
     x: Array, y: Array | None, origin: np.ndarray, *, keeps: Keeps, wide: bool = False
-) -> _Sums:
+) -> Sums:
     given = [x] if y is None else [x, y]
-    sums = _Sums((x.shape[1], 0 if y is None else y.shape[1]))
+    sums = Sums((x.shape[1], 0 if y is None else y.shape[1]))
     d = len(origin)
     # A single space leaves the sums of b at zero.
     thin_rows = slice(0, None) if y is not None else slice(0, None, 2)
