@@ -4,7 +4,7 @@ import pytest
 from isthmus.core.errors import InputError
 from isthmus.measures import cosine_audit
 from isthmus.measures.cosine_audit import POWERS, rescaled
-from isthmus.testing.measures import array_kinds
+from isthmus.testing.kinds import array_kinds
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score
 
 from isthmus.core.errors import InputError
 from isthmus.measures import reconstruction_map
-from isthmus.testing.measures import array_kinds
+from isthmus.testing.kinds import array_kinds
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from scipy.spatial.distance import cdist
 from isthmus.core.errors import InputError
 from isthmus.measures import linear_probe, trace_probe
 from isthmus.measures.trace_probe import _first, _scenes, _vote
-from isthmus.testing.measures import array_kinds
+from isthmus.testing.kinds import array_kinds
 
 
 def rows(pull, n=240, seed=0):

@@ -6,7 +6,7 @@ from scipy.spatial import ConvexHull
 from isthmus.core.errors import InputError
 from isthmus.measures import unreachable
 from isthmus.measures.unreachable import layernorm_project
-from isthmus.testing.measures import array_kinds
+from isthmus.testing.kinds import array_kinds
 
 
 def inside(rows, i):

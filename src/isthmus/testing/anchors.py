@@ -8,7 +8,7 @@ from isthmus.core.card import GROUPS
 from isthmus.core.errors import InputError
 from isthmus.core.registry import Method
 from isthmus.testing.groups import element, related
-from isthmus.testing.measures import array_kinds
+from isthmus.testing.kinds import array_kinds
 
 _ROWS, _DIM, _COUNT = 120, 6, 12
 #: Classes of the rows, for a sampler that is given labels.

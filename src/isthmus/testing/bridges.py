@@ -16,7 +16,7 @@ from isthmus.core.registry import Method
 from isthmus.spaces.fingerprint import Fingerprint
 from isthmus.testing.cost import counted, misfit
 from isthmus.testing.groups import element, hard_rows, related
-from isthmus.testing.measures import array_kinds
+from isthmus.testing.kinds import array_kinds
 
 _ROWS, _DIM = 160, 6
 _SAME, _MOVED = 1e-8, 1e-6

@@ -17,6 +17,7 @@ from isthmus.core.registry import Method
 from isthmus.core.score import Score
 from isthmus.testing.cost import counted, misfit
 from isthmus.testing.groups import Action, element, hard_rows, related
+from isthmus.testing.kinds import LAYOUTS, array_kinds
 
 _ROWS, _DIM = 120, 6
 #: A declared invariance may cost this much (float64 rounding), relative to values of order one.
@@ -98,7 +99,7 @@ def check_layouts(method: Method) -> None:
     given = _given(method.card, spaces)
     copies = [space.copy() for space in spaces]
     before = float(_value(method, *spaces, **given))
-    for name, change in _LAYOUTS.items():
+    for name, change in LAYOUTS.items():
         after = float(_value(method, *(change(space) for space in spaces), **given))
         gap = abs(after - before) / max(abs(before), 1.0)
         assert gap <= 1e-12, f"{method.name} differs on {name} input: {before} != {after}"
@@ -341,22 +342,6 @@ CHECKS = (
     check_cost,
     check_refusals,
 )
-
-
-def array_kinds() -> dict[str, Callable[[np.ndarray], Any]]:
-    """Converters from NumPy to the other array kinds that are installed."""
-    import array_api_strict
-    import torch
-
-    return {"array-api-strict": array_api_strict.asarray, "torch": torch.asarray}
-
-
-_LAYOUTS: dict[str, Callable[[np.ndarray], Any]] = {
-    "Fortran": np.asfortranarray,
-    "strided": lambda x: np.repeat(x, 2, axis=0)[::2],
-    "big-endian": lambda x: x.astype(">f8"),
-    "list": lambda x: x.tolist(),
-}
 
 
 def _data(seed: int) -> tuple[np.ndarray, np.ndarray]:
