@@ -3,16 +3,15 @@ r"""Correlation match: how well single columns of two spaces correlate with thei
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
-from isthmus.core.arrays import Array, paired, to_numpy
+from isthmus.core.arrays import Array, paired
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.permutation_procrustes import against_shuffles
+from isthmus.measures.assignment import against_shuffles, assign, deviations
 from isthmus.measures.rows import influence_interval, pairs_influence
 
 CARD = Card(
@@ -87,10 +86,7 @@ def correlation_match(
         raise InputError("correlation_match", f"match {match!r}", "'hard' or 'soft'")
     x, y = paired(x, y, operation="correlation_match", min_rows=4)
     moments = Moments.of(x, y)
-    units = (
-        _deviations("x", x, moments.scatter_xx, moments.mean_x),
-        _deviations("y", y, moments.scatter_yy, moments.mean_y),
-    )
+    units = deviations(x, y, moments, operation="correlation_match")
     n, (dx, dy) = moments.n, moments.dims
     scale = np.outer(*units)
     hard = match == "hard"
@@ -105,7 +101,7 @@ def correlation_match(
         j, k, w = _partners(drawn, hard=hard)
         return float(drawn[j, k] @ w)
 
-    chance, z, p = against_shuffles(moments, matched, rng)
+    chance, z, p = against_shuffles(moments, matched, value, rng)
     x_partner, y_partner = _numbers(rows, columns, dx, dy, hard=hard)
     warnings: tuple[str, ...] = ()
     if chance > 0.5 * value:
@@ -131,28 +127,11 @@ def correlation_match(
     )
 
 
-def _deviations(name: str, array: Array, scatter: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Root of the sum of squares (d,) of each centred column; refuses constant ones."""
-    n = array.shape[0]
-    squares = np.diag(scatter)
-    eps = float(np.finfo(to_numpy(array[:1, :]).dtype).eps)
-    flat = np.flatnonzero(squares <= n * (8 * eps * np.abs(mean)) ** 2)
-    if len(flat):
-        raise InputError(
-            "correlation_match",
-            f"{name} {tuple(array.shape)} with {len(flat)} constant columns "
-            f"(first: {', '.join(map(str, flat[:5]))})",
-            "columns that vary",
-            "Drop these columns first; a unit that never moves has no partner.",
-        )
-    return np.sqrt(squares)
-
-
 def _partners(rho: np.ndarray, *, hard: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of columns and the weight each has in the mean."""
     dx, dy = rho.shape
     if hard:
-        rows, columns = linear_sum_assignment(rho, maximize=True)
+        rows, columns = assign(rho)
         return rows, columns, np.full(len(rows), 1 / len(rows))
     rows = np.concatenate([np.arange(dx), rho.argmax(axis=0)])
     columns = np.concatenate([rho.argmax(axis=1), np.arange(dy)])

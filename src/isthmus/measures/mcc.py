@@ -3,7 +3,6 @@ r"""MCC: how well single columns recover single latents, up to order, sign and s
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from isthmus.core.arrays import Array, like, paired, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
@@ -12,7 +11,7 @@ from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.permutation_procrustes import against_shuffles
+from isthmus.measures.assignment import against_shuffles, assign, deviations
 from isthmus.measures.rows import influence_interval, pairs_influence
 
 CARD = Card(
@@ -86,22 +85,19 @@ def mcc(
     if correlation == "spearman":
         x, y = _ranks(x), _ranks(y)
     moments = Moments.of(x, y)
-    units = (
-        _deviations("x", x, moments.scatter_xx, moments.mean_x),
-        _deviations("y", y, moments.scatter_yy, moments.mean_y),
-    )
+    units = deviations(x, y, moments, operation="mcc")
     scale = np.outer(*units)
     rho = np.clip(moments.scatter_xy / scale, -1.0, 1.0)
-    rows, columns = linear_sum_assignment(np.abs(rho), maximize=True)
+    rows, columns = assign(np.abs(rho))
     found = rho[rows, columns]
     value = float(np.abs(found).mean())
 
     def matched(cross: np.ndarray) -> float:
         drawn = np.abs(cross / scale)
-        j, k = linear_sum_assignment(drawn, maximize=True)
+        j, k = assign(drawn)
         return float(drawn[j, k].mean())
 
-    chance, z, p = against_shuffles(moments, matched, rng)
+    chance, z, p = against_shuffles(moments, matched, value, rng)
     weights = np.sign(found) / len(found)
     ci = influence_interval(
         value, [pairs_influence(x, y, moments, (rows, columns), found, weights)]
@@ -131,19 +127,3 @@ def _ranks(x: Array) -> Array:
     from scipy.stats import rankdata
 
     return like(rankdata(to_numpy(x), axis=0), x)
-
-
-def _deviations(name: str, array: Array, scatter: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Root of the sum of squares (d,) of each centred column; refuses constant ones."""
-    squares = np.diag(scatter)
-    eps = float(np.finfo(to_numpy(array[:1, :]).dtype).eps)
-    flat = np.flatnonzero(squares <= array.shape[0] * (8 * eps * np.abs(mean)) ** 2)
-    if len(flat):
-        raise InputError(
-            "mcc",
-            f"{name} {tuple(array.shape)} with {len(flat)} constant columns "
-            f"(first: {', '.join(map(str, flat[:5]))})",
-            "columns that vary",
-            "Drop these columns first; what never moves recovers nothing.",
-        )
-    return np.sqrt(squares)

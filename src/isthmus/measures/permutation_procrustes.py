@@ -1,18 +1,16 @@
 r"""Permutation Procrustes: what remains between two spaces after the best pairing of columns."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from isthmus.core.arrays import Array, paired
 from isthmus.core.card import Card, Paper
-from isthmus.core.linalg import symmetric_eigen
 from isthmus.core.moments import Moments
-from isthmus.core.random import Seed, generator
+from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
+from isthmus.measures.assignment import against_shuffles, assign
 from isthmus.measures.rows import (
     centred,
     check_varied,
@@ -83,7 +81,7 @@ def permutation_procrustes(x: Array, y: Array | None = None, *, rng: Seed = 0) -
     check_varied("x", x, moments.scatter_xx, moments.mean_x, operation="permutation_procrustes")
     check_varied("y", y, moments.scatter_yy, moments.mean_y, operation="permutation_procrustes")
     n, (dx, dy) = moments.n, moments.dims
-    rows, columns = linear_sum_assignment(moments.scatter_xy, maximize=True)
+    rows, columns = assign(moments.scatter_xy)
     partner = np.full(dx, -1)
     partner[rows] = columns
     unit = math.sqrt(max(np.trace(moments.scatter_xx), np.trace(moments.scatter_yy)))
@@ -92,7 +90,12 @@ def permutation_procrustes(x: Array, y: Array | None = None, *, rng: Seed = 0) -
     scale = unit / math.sqrt(n)
     value = length * scale
     ci = (0.0, 0.0) if length == 0 else influence_interval(value, [n * rest / (2 * length) * scale])
-    gain, z, p = against_shuffles(moments, assigned, rng)
+
+    def matched(cross: np.ndarray) -> float:
+        return float(cross[assign(cross)].sum())
+
+    found = float(moments.scatter_xy[rows, columns].sum())
+    gain, z, p = against_shuffles(moments, matched, found, rng)
     total = float(np.trace(moments.scatter_xx) + np.trace(moments.scatter_yy))
     chance = math.sqrt(max(total - 2 * gain, 0.0) / n)
     warnings: tuple[str, ...] = ()
@@ -112,37 +115,6 @@ def permutation_procrustes(x: Array, y: Array | None = None, *, rng: Seed = 0) -
         warnings=warnings,
         parts={"partner": partner},
     )
-
-
-def assigned(cross: np.ndarray) -> float:
-    """The largest sum of entries of ``cross`` (dx, dy) with one in every row or column."""
-    return float(cross[linear_sum_assignment(cross, maximize=True)].sum())
-
-
-def against_shuffles(
-    moments: Moments, statistic: Callable[[np.ndarray], float], rng: Seed
-) -> tuple[float, float, float]:
-    """Mean of a statistic of the cross-scatter over shuffled pairs, and z and p of the one found.
-
-    Over shuffles the cross-scatter (dx, dy) has mean zero and covariance
-    S_xx ⊗ S_yy / (n - 1), exactly; sums of n terms, it is drawn as the Gaussian R_x Z R_yᵀ /
-    sqrt(n - 1), R Rᵀ = S, which costs no pass over rows and does not depend on their order.
-    """
-    draw = generator(rng)
-    draws = 100 if max(moments.dims) <= 256 else 20
-    roots = []
-    for scatter in (moments.scatter_xx, moments.scatter_yy):
-        values, vectors = symmetric_eigen(scatter)
-        kept = values > 1e-12 * values[0]  # fewer than columns, where rows are few
-        roots.append(vectors[:, kept] * np.sqrt(values[kept]))
-    left, right = roots[0] / math.sqrt(moments.n - 1), roots[1].T
-    ranks = left.shape[1], len(right)
-    found = np.array([statistic(left @ draw.normal(size=ranks) @ right) for _ in range(draws)])
-    value = statistic(moments.scatter_xy)
-    mean, spread = float(found.mean()), float(found.std(ddof=1))
-    if not spread > 0:
-        return mean, 0.0, 1.0
-    return mean, (value - mean) / spread, (1 + int(np.sum(found >= value))) / (1 + draws)
 
 
 def _rest(

@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from isthmus.core.arrays import Array, paired
 from isthmus.core.card import Card, Paper
@@ -13,7 +12,7 @@ from isthmus.core.moments import Moments
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.permutation_procrustes import against_shuffles
+from isthmus.measures.assignment import against_shuffles, assign
 from isthmus.measures.rows import centred, check_varied, influence_interval
 
 CARD = Card(
@@ -92,19 +91,21 @@ def soft_matching(x: Array, y: Array | None = None, *, rng: Seed = 0) -> Score:
     sides = sizes[0].mean(), sizes[1].mean()
     # In units of the larger side no square overflows.
     unit = math.sqrt(max(sides))
-    plan = _plan(emd, moments.scatter_xy / unit**2, sizes[0] / unit**2, sizes[1] / unit**2)
+    sizes = [size / unit**2 for size in sizes]
+
+    def planned(cross: np.ndarray) -> tuple[Plan, float]:
+        """The plan, and the overlap that it reaches."""
+        cross = cross / unit**2
+        rows, columns, masses = plan = _plan(emd, cross, *sizes)
+        return plan, float(cross[rows, columns] @ masses)
+
+    plan, overlap = planned(moments.scatter_xy)
     rest = _rest(x, y, moments, plan, unit)
     length = math.sqrt(float(rest.sum()))
     scale = unit / math.sqrt(n)
     value = length * scale
     ci = (0.0, 0.0) if length == 0 else influence_interval(value, [n * rest / (2 * length) * scale])
-
-    def overlap(cross: np.ndarray) -> float:
-        cross = cross / unit**2
-        rows, columns, masses = _plan(emd, cross, *(s / unit**2 for s in sizes))
-        return float(cross[rows, columns] @ masses)
-
-    mean, z, p = against_shuffles(moments, overlap, rng)
+    mean, z, p = against_shuffles(moments, lambda cross: planned(cross)[1], overlap, rng)
     total = sum(sides) / unit**2
     chance = math.sqrt(max(total - 2 * mean, 0.0)) * scale
     warnings: tuple[str, ...] = ()
@@ -132,7 +133,7 @@ def _plan(emd: Any, cross: np.ndarray, size_x: np.ndarray, size_y: np.ndarray) -
     if len(size_x) == len(size_y):
         # Doubly stochastic matrices are means of permutations (Birkhoff), so one of these is best;
         # all of them count all sizes alike.
-        rows, columns = linear_sum_assignment(cross, maximize=True)
+        rows, columns = assign(cross)
         return rows, columns, np.full(len(rows), 1 / len(rows))
     cost = size_x[:, None] + size_y[None, :] - 2 * cross
     masses = [np.full(d, 1 / d) for d in cost.shape]
