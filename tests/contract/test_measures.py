@@ -118,6 +118,11 @@ def squared_distance(x, y):
     return Score(value=gap, method="wrong", n=len(x), length=gap)
 
 
+def uncertain_of_itself(x, y):
+    score = cka(x, y)
+    return Score(value=score.value, method="wrong", n=score.n, ci=(score.value - 0.2, score.value))
+
+
 def interval_elsewhere(x, y):
     score = cka(x, y)
     return Score(value=score.value, method="wrong", n=score.n, ci=(2.0, 3.0))
@@ -163,6 +168,7 @@ WRONG = [
     (suite.check_array_kinds, numpy_only, {}),
     (suite.check_widths, one_width, {}),
     (suite.check_identical, offset, {}),
+    (suite.check_identical, uncertain_of_itself, {}),
     (suite.check_symmetric, lopsided, {}),
     (suite.check_symmetric, cka, {"symmetric": False}),
     (suite.check_metric, squared_distance, {"metric": True}),

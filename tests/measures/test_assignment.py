@@ -60,7 +60,5 @@ def test_deviations_and_the_constant_column():
     assert of_x == pytest.approx(x.std(axis=0) * np.sqrt(30), rel=1e-12)
     assert of_y == pytest.approx(y.std(axis=0) * np.sqrt(30), rel=1e-12)
     y[:, 2] = 0.1
-    with pytest.raises(
-        InputError, match=r"mcc: .* 1 constant columns \(first: 2\)"
-    ):
+    with pytest.raises(InputError, match=r"mcc: .* 1 constant columns \(first: 2\)"):
         deviations(x, y, Moments.of(x, y), operation="mcc")

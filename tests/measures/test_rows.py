@@ -14,6 +14,7 @@ from isthmus.measures.rows import (
     fits_narrow,
     influence_interval,
     jackknife,
+    root_interval,
     unit_rows,
 )
 
@@ -109,3 +110,14 @@ def test_rows_of_more_columns_than_rows_read_as_in_few(measure):
     if measure != "gaussian_wasserstein":  # of two samples, which has none where rows are few
         assert wide.chance == pytest.approx(narrow.chance, rel=0.05)
     assert abs(call(x @ turn, rng.normal(size=(30, 90))).value - narrow.value) > 1e-3
+
+
+def test_the_interval_of_a_distance_is_that_of_its_square():
+    influences = np.random.default_rng(0).normal(size=400)
+    reach = influence_interval(0.0, [influences])[1]
+    assert root_interval(5.0, influences) == pytest.approx((5 - reach / 10, 5 + reach / 10))
+    # Where the square's error passes the square, the slope 1 / 2d of the root says nothing.
+    assert root_interval(0.01, influences) == pytest.approx((0.0, np.sqrt(1e-4 + reach)))
+    assert root_interval(0.0, influences * 1e-16)[1] < 1e-8
+    assert root_interval(0.0, 0 * influences) == (0.0, 0.0)
+    assert root_interval(1.0, influences * np.inf) is None

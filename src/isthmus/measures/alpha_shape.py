@@ -11,7 +11,7 @@ from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.canonical import check_room, span
 from isthmus.measures.procrustes_angular import LARGE_BIAS, angle_and_error, few_rows
-from isthmus.measures.rows import BLOCK, Form, along, influence_interval
+from isthmus.measures.rows import BLOCK, Form, along, root_interval
 
 CARD = Card(
     name="alpha_shape",
@@ -95,8 +95,9 @@ def alpha_shape(x: Array, y: Array | None = None, *, alpha: float = 0.5) -> Scor
         axes=(mixed[0].astype(np.float64) ** 2, mixed[1].astype(np.float64) ** 2),
     )
     influences = _influence(bases, spreads, mixed, turn, rest, moments.scatter_xy, alpha)
-    slope = max(math.sin(angle.value), np.finfo(float).tiny)
-    ci = influence_interval(angle.value, [influences / slope])
+    # The square of the chord is two less twice the similarity.
+    chord, slope = 2 * math.sin(angle.value / 2), math.cos(angle.value / 2)
+    ends = root_interval(chord, 2 * influences)
     bias = angle.parts["bias"]
     chance = angle.chance or 0.0
     warnings: tuple[str, ...] = ()
@@ -107,13 +108,15 @@ def alpha_shape(x: Array, y: Array | None = None, *, alpha: float = 0.5) -> Scor
         )
     if bias > LARGE_BIAS * angle.value:
         warnings += (few_rows(angle.n, bias),)
+    ci = None
+    if ends is not None:
+        low, high = (angle.value + (end - chord) / slope for end in ends)
+        ci = max(low, 0.0), max(min(high + bias, math.pi / 2), angle.value)
     return Score(
         value=angle.value,
         method="alpha_shape",
         n=angle.n,
-        ci=None
-        if ci is None
-        else (max(ci[0], 0.0), max(min(ci[1] + bias, math.pi / 2), angle.value)),
+        ci=ci,
         chance=chance,
         length=angle.value,
         warnings=warnings,

@@ -10,7 +10,7 @@ from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.canonical import check_room, overlap_test, span
-from isthmus.measures.rows import BLOCK, along, influence_interval
+from isthmus.measures.rows import BLOCK, along, root_interval
 
 CARD = Card(
     name="gulp",
@@ -94,8 +94,7 @@ def gulp(x: Array, y: Array | None = None, *, lam: float = 0.01) -> Score:
     mean, z, p = overlap_test(u, v, a[:, None] * cross * b, (h, g))
     sizes = float(h @ h), float(g @ g)
     chance = math.sqrt(max(sum(sizes) - 2 * mean, 0.0))
-    influences = _influence(sides[0], sides[1], cross) / (2 * max(value, np.finfo(float).tiny))
-    ci = influence_interval(value, [influences]) if value > 0 else (0.0, 0.0)
+    ci = root_interval(value, _influence(sides[0], sides[1], cross))
     warnings: tuple[str, ...] = ()
     if mean > 0.1 * math.sqrt(sizes[0] * sizes[1]):
         warnings = (
@@ -106,7 +105,7 @@ def gulp(x: Array, y: Array | None = None, *, lam: float = 0.01) -> Score:
         value=value,
         method="gulp",
         n=n,
-        ci=None if ci is None else (max(ci[0], 0.0), ci[1]),
+        ci=ci,
         chance=chance,
         z=z,
         p=p,

@@ -205,6 +205,23 @@ def influence_interval(
     return value - Z95 * error, value + Z95 * error
 
 
+def root_interval(value: float, influences: np.ndarray) -> tuple[float, float] | None:
+    """``influence_interval`` around a distance ``value`` >= 0, from influences on its square.
+
+    A square known to ± w puts the distance at ± w / 2d; where w passes d² that slope says nothing
+    and all squares up to d² + w are meant: equal spaces, whose influences are rounding, stay at 0.
+    """
+    square = value**2
+    ends = influence_interval(square, [influences])
+    if ends is None:
+        return None
+    reach = ends[1] - square
+    if reach > square:
+        return 0.0, math.sqrt(square + reach)
+    half = reach / (2 * value) if value > 0 else 0.0
+    return value - half, value + half
+
+
 def pairs_influence(
     x: Array,
     y: Array,
