@@ -389,9 +389,10 @@ BARE = {
     "gaussian_wasserstein": (apart, {"vectors": 2, "svd": 1, "values": 1}),
     # Factors of both, one of them inverted and through the other, and that by itself.
     "riemannian_spd": (both, {"values": 1, "cholesky": 2, "product": 3}),
-    # Five folds, each with its own map.
-    "ridge_r2": (folded_pairs, {"vectors": 5}), "pls_r2": (folded_pairs, {"vectors": 25}),
-    "linear_probe": (folded, {"vectors": 5}),
+    # Five folds, each with its own map. A penalty is chosen in the directions of the source: the
+    # cross-scatter is turned into them and the map turned back.
+    "ridge_r2": (folded_pairs, {"vectors": 5, "product": 10}),
+    "pls_r2": (folded_pairs, {"vectors": 25}), "linear_probe": (folded, {"vectors": 5}),
     "bias_audit": (audited, {"vectors": 5}),
     "alpha_req": (spectral, {"vectors": 1}), "effective_rank": (spectral, {"vectors": 1}),
     "vne": (spectral, {"vectors": 1}), "log_me": (shuffled, {"vectors": 1}),
