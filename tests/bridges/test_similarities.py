@@ -184,3 +184,16 @@ def test_an_angle_of_zero_and_of_a_half_turn_are_the_ends():
     np.testing.assert_allclose(np.abs(ends), 1, atol=5e-4)
     assert np.isfinite(found).all()
     assert np.abs(found).max() <= 1
+
+
+@pytest.mark.parametrize("similarity", ["euclidean", "kernel"])
+@pytest.mark.parametrize(("kind", "far"), [(np.float32, 1e20), (np.float64, 1e160)])
+@pytest.mark.parametrize("module", [np, torch])
+def test_rows_whose_squares_overflow_are_refused(similarity, kind, far, module):
+    x = module.asarray(np.eye(2, dtype=kind))
+    assert np.isfinite(np.asarray(relative(x, x, similarity=similarity, width=1.0))).all()
+    with pytest.raises(InputError, match=f"squares leave {np.dtype(kind)}"):
+        relative(x * far, x, similarity=similarity, width=1.0)
+    with pytest.raises(InputError, match=f"squares leave {np.dtype(kind)}"):
+        relative(x, x * far, similarity=similarity, width=1.0)
+    assert np.isfinite(np.asarray(relative(x * far, x * far, similarity="cosine"))).all()

@@ -154,6 +154,7 @@ class JointSpace:
 
 
 def _measured(side: np.ndarray) -> tuple[np.ndarray, float]:
-    """Mean and root mean square entry about it; 1 where nothing varies."""
+    """Mean and root mean square entry about it; 1 where nothing varies but by rounding."""
     mean = side.mean(axis=0)
-    return mean, float(np.sqrt(np.mean((side - mean) ** 2))) or 1.0
+    size = float(np.sqrt(np.mean((side - mean) ** 2)))
+    return mean, size if size > 1e-12 * float(np.abs(mean).max()) else 1.0

@@ -7,6 +7,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.core.arrays import Array, matrix
+from isthmus.core.errors import InputError
 from isthmus.core.neighbors import partner_ranks
 
 
@@ -19,9 +20,19 @@ class Map:
     """
 
     def score(self, X: Array, y: Array) -> float:
-        """Mean reciprocal rank of each row's true partner among all rows of y, by cosine."""
-        truth = matrix("y", np.reshape(y, (len(y), -1)), operation=f"{type(self).__name__}.score")
+        """Mean reciprocal rank of each row's true partner among all rows of y, by cosine.
+
+        Row i of y (m, dy) is the partner of row i of X (n, dx); further ones stand in its way.
+        """
+        operation = f"{type(self).__name__}.score"
+        y = y if hasattr(y, "shape") else np.asarray(y)
+        truth = matrix("y", y[:, None] if len(y.shape) == 1 else y, operation=operation)
         translated = self.transform(X)  # type: ignore[attr-defined]
+        if translated.shape[0] > truth.shape[0]:
+            raise InputError(
+                operation, f"{translated.shape[0]} rows of X for {truth.shape[0]} of y",
+                "a partner for each, by position",
+            )  # fmt: skip
         return float((1 / partner_ranks(translated, truth)).mean())
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

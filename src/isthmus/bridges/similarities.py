@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from isthmus.bridges.similarity_products import BY_PRODUCT, by_product
+from isthmus.bridges.similarity_products import BY_PRODUCT, by_product, check_squares
 from isthmus.core.arrays import (
     Array,
     check_finite,
@@ -214,10 +214,14 @@ def _angular(xp: Any, x: Array, a: Array, width: float) -> Array:
 def _squared(xp: Any, x: Array, a: Array) -> Array:
     middle = xp.mean(a, axis=0)
     x, a = x - middle, a - middle
+    with np.errstate(over="ignore"):
+        sizes = [xp.sum(side * side, axis=1) for side in (x, a)]
+    own, others = (float(to_numpy(xp.max(size))) for size in sizes)
+    check_squares(1.0, own, others, to_numpy(a[:1, :]).dtype, operation=_OPERATION)
     found = x @ a.T
     found *= -2
-    found += xp.sum(x * x, axis=1)[:, None]
-    found += xp.sum(a * a, axis=1)[None, :]
+    found += sizes[0][:, None]
+    found += sizes[1][None, :]
     return xp.where(found > 0, found, xp.zeros_like(found))
 
 

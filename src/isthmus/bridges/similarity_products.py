@@ -1,10 +1,13 @@
 """Similarities that are one matrix product, finished in place while they are in cache; NumPy."""
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from isthmus.core.arrays import check_finite, row_blocks
+from isthmus.core.errors import InputError
 from isthmus.core.neighbors import directions
 
 #: Rows of one product, few products being faster than many, and of what is done before and after.
@@ -19,6 +22,7 @@ def by_product(
     finish = BY_PRODUCT[similarity]
     middle = a.mean(axis=0)
     columns = directions(a).T if angles else _columns(a - middle, similarity, width)
+    farthest = 0.0 if angles else float(_squares(a - middle).max())
     out = np.empty((len(x), len(a)), x.dtype)
     raised = np.empty((0 if angles else min(len(x), _BLOCK), len(columns)), x.dtype)
     for rows in row_blocks(len(x), _BLOCK):
@@ -33,6 +37,9 @@ def by_product(
             squares = given[:, -2]
         if not np.isfinite(squares).all():
             check_finite("x", x, operation=operation)
+        if not angles:
+            scale = 0.5 / width**2 if similarity == "kernel" else 1.0
+            check_squares(scale, float(squares.max()), farthest, x.dtype, operation=operation)
         with np.errstate(over="ignore", invalid="ignore"):
             np.matmul(given, columns, out=found)
         if angles:
@@ -40,6 +47,17 @@ def by_product(
         for strip in strips:
             finish(found[strip])
     return out
+
+
+def check_squares(scale: float, x: float, a: float, dtype: Any, *, operation: str) -> None:
+    """Raise InputError where ``scale`` times |x - a|², of squares up to x and a, may overflow."""
+    limit = float(np.finfo(dtype).max) / 4
+    if not max(1.0, scale) * (x + a) < limit:
+        raise InputError(
+            operation, f"rows or anchors so far apart that squares leave {dtype}",
+            f"distances below about {math.sqrt(limit / max(1.0, scale)):.1g}",
+            "Divide both sides by one number first, or ask for cosine.",
+        )  # fmt: skip
 
 
 def _columns(near: np.ndarray, similarity: str, width: float) -> np.ndarray:

@@ -25,7 +25,7 @@ def stitched_module(head: Any, bridge: Any, *, source: int, given: int, codes: b
     expected = _first_width(head)
     if expected is not None and expected != given:
         raise misfit(expected, given, codes=codes)
-    return _module()(head, bridge, source=source, codes=codes)
+    return _module()(head, bridge, source=source, given=given, codes=codes)
 
 
 def _first_width(module: Any) -> int | None:
@@ -51,12 +51,13 @@ def _module() -> Any:
     class Stitched(torch.nn.Module):  # type: ignore[misc]
         """A head behind a bridge; see ``isthmus.stitch``."""
 
-        def __init__(self, head: Any, bridge: Any, *, source: int, codes: bool) -> None:
+        def __init__(self, head: Any, bridge: Any, *, source: int, given: int, codes: bool) -> None:
             super().__init__()
             self.head = head
             self.bridge = bridge
             self.codes = codes
             self.source = source
+            self.given = given
             inner = bridge.map if isinstance(bridge, Bridge) else bridge
             self._encode = inner.encode_source if codes else inner.transform
             self.linear = isinstance(inner, LinearMap) and not codes
@@ -71,13 +72,16 @@ def _module() -> Any:
             """What the head sees of source vectors x (..., dx)."""
             if x.shape[-1] != self.source:
                 raise InputError("stitched module", f"x {tuple(x.shape)}", f"(..., {self.source})")
+            if not x.is_floating_point():
+                x = x.to(torch.get_default_dtype())
             if self.linear:
                 coef, intercept, origin = (
                     b.to(x.dtype) for b in (self.coef, self.intercept, self.origin)
                 )
                 return (x - origin if self.shifted else x) @ coef + intercept
-            rows = x.reshape(-1, self.source)
-            return self._encode(rows).to(x.dtype).reshape(*x.shape[:-1], -1)
+            if not len(rows := x.reshape(-1, self.source)):
+                return x.new_zeros((*x.shape[:-1], self.given))
+            return self._encode(rows).to(x.dtype).reshape(*x.shape[:-1], self.given)
 
         def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
             """The head's answer to source vectors x (..., dx)."""

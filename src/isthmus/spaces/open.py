@@ -157,8 +157,9 @@ def _space(
         column = ScaledColumn(column, scale)
     elif stored.kind != "f" or stored.itemsize > 8:
         raise InputError(
-            where, f"vectors of dtype {stored}", "float16, float32, float64, or int8 with a scale"
-        )
+            where, f"vectors of dtype {stored}", "float16, float32, float64, or int8 with a scale",
+            "Convert them: vectors.astype('float32').",
+        )  # fmt: skip
     elif scale is not None:
         raise InputError(where, f"scale={scale} for {stored}", "a scale for int8 vectors only")
     if ids is not None and ids.shape != column.shape[:1]:
