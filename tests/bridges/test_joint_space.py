@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from isthmus.bridges.joint_space import JointSpace, _measured, cross_entropy
+from isthmus.bridges.joint_space import JointSpace, cross_entropy
 from isthmus.bridges.map import Map
 from isthmus.core.errors import InputError
 
@@ -117,9 +117,3 @@ def test_refusals():
             bridge.encode_target(bad)
     with pytest.raises(ValueError, match="not fitted yet"):
         Near().encode_target(y)
-
-
-def test_of_equal_rows_rounding_is_no_size():
-    side = np.full((300, 2), 0.1)  # their mean is not 0.1
-    assert _measured(side)[1] == 1.0
-    assert _measured(side + np.eye(300, 2))[1] < 0.1

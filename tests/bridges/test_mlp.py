@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from isthmus.bridges.mlp import falling, forward, initial, pack, regress, silu, torch_for, unpack
+from isthmus.bridges.mlp import (
+    falling,
+    forward,
+    initial,
+    measured,
+    pack,
+    regress,
+    silu,
+    small_steps,
+    torch_for,
+    unpack,
+)
 from isthmus.core.errors import MissingExtra
 
 
@@ -73,3 +84,26 @@ def test_without_torch_the_cure_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch", None)
     with pytest.raises(MissingExtra, match=r"isthmus\[torch\]"):
         torch_for("Fit")
+
+
+def test_only_steps_that_are_too_small_to_share_are_taken_on_one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        for shape, within in (((100, 100), 1), ((2000, 100), 3)):
+            with small_steps(torch, [torch.zeros(shape)], rows=100):
+                assert torch.get_num_threads() == within
+            assert torch.get_num_threads() == 3
+        with pytest.raises(KeyError), small_steps(torch, [torch.zeros(1)], rows=1):
+            raise KeyError
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_of_equal_rows_rounding_is_no_size():
+    side = np.full((300, 2), 0.1)  # their mean is not 0.1
+    assert measured(side)[1] == 1.0
+    mean, size = measured(side + np.eye(300, 2))
+    assert mean == pytest.approx(0.1 + 1 / 300)
+    assert size == pytest.approx(np.sqrt(1 / 300 - 1 / 300**2))

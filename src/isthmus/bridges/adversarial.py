@@ -20,6 +20,7 @@ from isthmus.bridges.mlp import (
     learnable,
     numbers,
     silu,
+    small_steps,
     torch_for,
 )
 from isthmus.bridges.rows import Pairing, all_rows, to_translate
@@ -293,25 +294,28 @@ def play(
     judge = torch.optim.Adam([w for one in judges for w in one], lr=2 * rate, betas=(0.5, 0.99),
                              eps=1e-6)  # fmt: skip
     sides = [torch.from_numpy(side) for side in (*clouds, *pairs)]
-    for step in range(steps):
-        maker.param_groups[0]["lr"] = rate * falling(step, steps)
-        drawn = [side[rng.integers(len(side), size=min(batch, len(side)))] for side in sides[:2]]
-        rows = rng.integers(max(len(sides[2]), 1), size=min(batch, len(sides[2])))
-        a, b = (side[rows] for side in sides[2:])
-        loss, games = losses(tensors, drawn[0], drawn[1], a, b, torch.nn.functional.silu)
-        verdict = sum(
-            ((asked(judges[c], real.detach()) - 1) ** 2).mean()
-            + (asked(judges[c], fake.detach()) ** 2).mean()
-            for c, real, fake in games
-        )
-        judge.zero_grad()
-        verdict.backward()
-        judge.step()
-        for c, _, fake in games:
-            loss = loss + ((asked(judges[c], fake) - 1) ** 2).mean()
-        maker.zero_grad()
-        loss.backward()
-        maker.step()
+    with small_steps(torch, tensors, batch):
+        for step in range(steps):
+            maker.param_groups[0]["lr"] = rate * falling(step, steps)
+            drawn = [
+                side[rng.integers(len(side), size=min(batch, len(side)))] for side in sides[:2]
+            ]
+            rows = rng.integers(max(len(sides[2]), 1), size=min(batch, len(sides[2])))
+            a, b = (side[rows] for side in sides[2:])
+            loss, games = losses(tensors, drawn[0], drawn[1], a, b, torch.nn.functional.silu)
+            verdict = sum(
+                ((asked(judges[c], real.detach()) - 1) ** 2).mean()
+                + (asked(judges[c], fake.detach()) ** 2).mean()
+                for c, real, fake in games
+            )
+            judge.zero_grad()
+            verdict.backward()
+            judge.step()
+            for c, _, fake in games:
+                loss = loss + ((asked(judges[c], fake) - 1) ** 2).mean()
+            maker.zero_grad()
+            loss.backward()
+            maker.step()
     return numbers(tensors)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.errors import InputError, MissingExtra
+from isthmus.bridges.mlp import small_steps, torch_for
+from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
 
 #: A network: rows (n, dx) and its parameters to rows (n, dy), all torch tensors.
@@ -46,10 +47,7 @@ def descend(
     AdamW in float64 on batches of 256 ``train`` rows; the error on the judges is looked at 40
     times, and 8 looks without progress end it. Never worse on the judges than ``start``.
     """
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtra(operation, "torch", "torch") from error
+    torch = torch_for(operation)
     if steps < 1 or not rate > 0:
         raise InputError(operation, f"steps={steps}, rate={rate}", "steps >= 1 and rate > 0")
     rows, truth = torch.tensor(x), torch.tensor(y)
@@ -62,19 +60,20 @@ def descend(
     with torch.no_grad():
         best, kept = float(error_of(judge)), {n: w.clone() for n, w in weights.items()}
     stale, every = 0, max(1, steps // _CHECKS)
-    for step in range(1, steps + 1):
-        batch = train if len(train) <= _BATCH else rng.choice(train, _BATCH, replace=False)
-        optimiser.zero_grad()
-        error_of(batch).backward()
-        optimiser.step()
-        if step % every and step < steps:
-            continue
-        with torch.no_grad():
-            now = float(error_of(judge))
-        if now < best:
-            best, kept, stale = now, {n: w.detach().clone() for n, w in weights.items()}, 0
-        else:
-            stale += 1
-            if stale >= _PATIENCE:
-                break
+    with small_steps(torch, weights.values(), min(_BATCH, len(train))):
+        for step in range(1, steps + 1):
+            batch = train if len(train) <= _BATCH else rng.choice(train, _BATCH, replace=False)
+            optimiser.zero_grad()
+            error_of(batch).backward()
+            optimiser.step()
+            if step % every and step < steps:
+                continue
+            with torch.no_grad():
+                now = float(error_of(judge))
+            if now < best:
+                best, kept, stale = now, {n: w.detach().clone() for n, w in weights.items()}, 0
+            else:
+                stale += 1
+                if stale >= _PATIENCE:
+                    break
     return {name: weight.numpy() for name, weight in kept.items()}

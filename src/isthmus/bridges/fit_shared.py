@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.bridges.mlp import Weights, falling, forward, initial, learnable, numbers, torch_for
+from isthmus.bridges.mlp import (
+    Weights,
+    falling,
+    forward,
+    initial,
+    learnable,
+    measured,
+    numbers,
+    small_steps,
+    torch_for,
+)
 from isthmus.core.arrays import Array, like, matrix, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
@@ -108,11 +118,7 @@ def fit_shared(
     wanted = _checked(sides, blocks)
     generate = generator(rng)
     torch = torch_for("fit_shared")
-    means = tuple(side.mean(axis=0) for side in sides)
-    sizes = tuple(
-        float(np.sqrt(np.mean((side - mean) ** 2))) or 1.0
-        for side, mean in zip(sides, means, strict=True)
-    )
+    means, sizes = zip(*map(measured, sides), strict=True)
     inputs = [
         torch.from_numpy((side - mean) / size)
         for side, mean, size in zip(sides, means, sizes, strict=True)
@@ -125,19 +131,20 @@ def fit_shared(
     ]
     optimiser = torch.optim.Adam([w for network in networks for w in network], lr=rate)
     n = len(sides[0])
-    for step in range(steps):
-        optimiser.param_groups[0]["lr"] = rate * falling(step, steps)
-        rows = torch.from_numpy(generate.choice(n, min(batch, n), replace=False))
-        codes = [forward(net, x[rows]) for net, x in zip(networks, inputs, strict=True)]
-        loss = torch.zeros((), dtype=torch.float64)
-        for names in wanted:
-            parts = [codes[k][:, places[k][names]] for k in names]
-            for i, one in enumerate(parts):
-                for two in parts[i + 1 :]:
-                    loss = loss + _agreement(torch, one, two, temperature)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+    with small_steps(torch, optimiser.param_groups[0]["params"], min(batch, n)):
+        for step in range(steps):
+            optimiser.param_groups[0]["lr"] = rate * falling(step, steps)
+            rows = torch.from_numpy(generate.choice(n, min(batch, n), replace=False))
+            codes = [forward(net, x[rows]) for net, x in zip(networks, inputs, strict=True)]
+            loss = torch.zeros((), dtype=torch.float64)
+            for names in wanted:
+                parts = [codes[k][:, places[k][names]] for k in names]
+                for i, one in enumerate(parts):
+                    for two in parts[i + 1 :]:
+                        loss = loss + _agreement(torch, one, two, temperature)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
     return Shared(wanted, tuple(numbers(network) for network in networks), means, sizes)
 
 

@@ -10,8 +10,10 @@ from isthmus.bridges.mlp import (
     forward,
     initial,
     learnable,
+    measured,
     numbers,
     pack,
+    small_steps,
     torch_for,
     unpack,
 )
@@ -81,8 +83,8 @@ class JointSpace:
             )  # fmt: skip
         x, target = (to_numpy(s).astype(np.float64) for s in paired_rows(self, X, y, pairs))
         rng = generator(self.rng)
-        self.source_mean_, self.source_size_ = _measured(x)
-        self.target_mean_, self.target_size_ = _measured(target)
+        self.source_mean_, self.source_size_ = measured(x)
+        self.target_mean_, self.target_size_ = measured(target)
         sides = (
             (x - self.source_mean_) / self.source_size_,
             (target - self.target_mean_) / self.target_size_,
@@ -132,17 +134,18 @@ class JointSpace:
         optimiser = torch.optim.Adam([w for head in tensors for w in head], lr=self.rate)
         whole = [torch.from_numpy(side) for side in sides]
         n = len(sides[0])
-        for step in range(self.steps):
-            optimiser.param_groups[0]["lr"] = self.rate * falling(step, self.steps)
-            rows = torch.from_numpy(rng.choice(n, min(self.batch, n), replace=False))
-            u, v = (
-                torch.nn.functional.normalize(forward(head, side[rows]), dim=1)
-                for head, side in zip(tensors, whole, strict=True)
-            )
-            loss = self.loss(torch, u, v, step, rng)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+        with small_steps(torch, optimiser.param_groups[0]["params"], min(self.batch, n)):
+            for step in range(self.steps):
+                optimiser.param_groups[0]["lr"] = self.rate * falling(step, self.steps)
+                rows = torch.from_numpy(rng.choice(n, min(self.batch, n), replace=False))
+                u, v = (
+                    torch.nn.functional.normalize(forward(head, side[rows]), dim=1)
+                    for head, side in zip(tensors, whole, strict=True)
+                )
+                loss = self.loss(torch, u, v, step, rng)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
         return [numbers(head) for head in tensors]
 
     def _sizes(self, width: int) -> tuple[int, ...]:
@@ -151,10 +154,3 @@ class JointSpace:
     @property
     def _n_features_out(self) -> int:
         return int(self.decoder_.shape[1])
-
-
-def _measured(side: np.ndarray) -> tuple[np.ndarray, float]:
-    """Mean and root mean square entry about it; 1 where nothing varies but by rounding."""
-    mean = side.mean(axis=0)
-    size = float(np.sqrt(np.mean((side - mean) ** 2)))
-    return mean, size if size > 1e-12 * float(np.abs(mean).max()) else 1.0

@@ -1,6 +1,7 @@
 """Small networks: trained in torch, kept and applied as NumPy arrays, on any array kind."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +15,9 @@ Weights = list[Any]
 #: From a generator to a batch of inputs (m, d0) and of what the network should answer (m, dk).
 Batch = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]
 Activation = Callable[[Any], Any]
+
+#: Products of a row and a weight in one step of training from which it is worth sharing.
+_SHARED = 20_000_000
 
 
 def silu(z: Array) -> Array:
@@ -62,6 +66,29 @@ def unpack(flat: np.ndarray, sizes: Sequence[int] | np.ndarray, reference: Array
     return weights
 
 
+@contextmanager
+def small_steps(torch: Any, weights: Iterable[Any], rows: int) -> Iterator[None]:
+    """Torch on one thread meanwhile, if a step of ``rows`` by ``weights`` is too small to share.
+
+    Threads that wait for each other after every such step gain nothing, and lose tenfold where
+    other processes keep the cores busy.
+    """
+    before = torch.get_num_threads()
+    if rows * sum(w.numel() for w in weights) < _SHARED:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def measured(side: np.ndarray) -> tuple[np.ndarray, float]:
+    """Mean and root mean square entry about it; 1 where nothing varies but by rounding."""
+    mean = side.mean(axis=0)
+    size = float(np.sqrt(np.mean((side - mean) ** 2)))
+    return mean, size if size > 1e-12 * float(np.abs(mean).max()) else 1.0
+
+
 def torch_for(operation: str) -> Any:
     """The torch package; MissingExtra where it is not installed."""
     try:
@@ -103,13 +130,16 @@ def regress(
     torch = torch_for(operation)
     tensors = learnable(torch, weights)
     optimiser = torch.optim.Adam(tensors, lr=rate)
-    for step in range(steps):
-        optimiser.param_groups[0]["lr"] = rate * falling(step, steps)
-        inputs, wanted = (torch.from_numpy(side) for side in batch(rng))
-        # torch's own SiLU has the same values and one backward step where ours has four.
-        found = forward(tensors, inputs, activation=torch.nn.functional.silu)
-        loss = ((found - wanted) ** 2).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+    first = batch(rng)
+    with small_steps(torch, tensors, len(first[0])):
+        for step in range(steps):
+            optimiser.param_groups[0]["lr"] = rate * falling(step, steps)
+            drawn = batch(rng) if step else first
+            inputs, wanted = (torch.from_numpy(side) for side in drawn)
+            # torch's own SiLU has the same values and one backward step where ours has four.
+            found = forward(tensors, inputs, activation=torch.nn.functional.silu)
+            loss = ((found - wanted) ** 2).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
     return numbers(tensors)
