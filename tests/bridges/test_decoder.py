@@ -117,3 +117,9 @@ def test_decoded_codes_have_the_length_asked_for_and_zero_stays_zero():
     np.testing.assert_allclose(narrow, expected, atol=1e-6)
     tensor = decoded(torch.asarray(codes), coef, offset, 5.0)
     np.testing.assert_allclose(tensor.numpy(), expected, atol=1e-14)
+
+
+def test_zeros_of_either_sign_make_one_anchor():
+    source = np.array([[1.0, 0.0], [1.0, -0.0], [0.0, 1.0]])
+    picked = chosen_pairs(source, np.ones((3, 2)), 5, sampler="uniform", rng=0, operation="x")
+    assert sorted(picked) == [0, 2]

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load, save_file
 
 from isthmus.bridges import file
-from isthmus.core.errors import FormatError, StorageError
+from isthmus.core.errors import FormatError, InputError, StorageError
 
 ARRAYS = {"a": np.arange(6.0).reshape(2, 3), "b": np.ones(4)}
 
@@ -104,7 +104,7 @@ def test_a_plain_safetensors_file_is_no_bridge(tmp_path):
 
 def test_weights_that_are_not_finite_are_refused(tmp_path):
     path = tmp_path / "x.isthmus"
-    with pytest.raises(FormatError, match="NaN"):
+    with pytest.raises(InputError, match=r"a \(1,\) with NaN"):
         file.write(path, {}, {"a": np.array([np.nan])})
 
 

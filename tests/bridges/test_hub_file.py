@@ -9,7 +9,7 @@ from safetensors.numpy import load, save_file
 
 from isthmus.bridges import UniversalSpace, file
 from isthmus.bridges.familiarity import Familiarity
-from isthmus.core.errors import FormatError, StorageError
+from isthmus.core.errors import FormatError, InputError, StorageError
 from isthmus.core.moments import Moments
 from isthmus.spaces.fingerprint import Fingerprint
 
@@ -92,7 +92,13 @@ CHANGES = [
     ("encoder_offset.0", lambda a: a[:-1], "'wide' of"), ("extra", lambda a: np.ones(2), "extra"),
     ("decoder.2", lambda a: a[:, :-1], "'c' of"), ("decoder_offset.2", lambda a: a[None], "'c' of"),
     ("centre.0", lambda a: a[1:], "'wide' of"), ("rows.1", lambda a: a[:, :-1], "familiarity"),
-    ("rows.1", None, "distances.1"), ("fingerprint.0", lambda a: a[:-3], "JSONDecodeError"),
+    ("rows.1", None, "distances.1"), ("encoder.0", lambda a: a.astype(int), "no real numbers"),
+    ("scores", lambda s: {"c": {**s["c"], "value": "x"}}, "a score of"),
+    ("scores", lambda s: {"other": s["c"]}, "scores of"), ("items", lambda a: a * 1.0, "codes"),
+    ("spreads", lambda s: {**s, "c": 0.0}, "spreads"),
+    ("params", lambda p: {**p, "holdout": 7}, "holdout 7"),
+    ("fingerprint.0", lambda a: np.frombuffer(b"[" * 800_000, "<i8"), "ValueError"),
+    ("fingerprint.0", lambda a: a[:-3], "JSONDecodeError"),
 ]  # fmt: skip
 
 
@@ -105,6 +111,23 @@ def test_files_that_no_hub_wrote_are_refused_for_what_they_say(made, key, change
     file.write(tmp_path / "hub", said, arrays)
     with pytest.raises(FormatError, match=rf"^load hub: got .*{says}.*Fit the hub anew"):
         UniversalSpace.load(tmp_path / "hub")
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    hub = UniversalSpace(dim=np.int64(2), seed=np.int64(3)).fit({"a": x, "b": x[:, ::-1]})
+    again = UniversalSpace.load(hub.save(tmp_path / "hub"))
+    assert (again.dim, again.seed) == (2, 3)
+
+
+def test_what_could_not_be_read_again_does_not_take_the_place_of_what_can(made, tmp_path):
+    hub, path = UniversalSpace.load(made[1]), tmp_path / "hub"
+    before = hub.save(path).read_bytes()
+    hub.encoders_["c"][0][0, 0] = np.nan
+    with pytest.raises(InputError, match=r"save bridge: got encoder.2 \(4, 4\) with NaN"):
+        hub.save(path)
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["hub"]
 
 
 def test_a_write_that_fails_leaves_the_older_file_and_no_other(made, tmp_path, monkeypatch):

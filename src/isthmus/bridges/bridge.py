@@ -312,6 +312,9 @@ def _plain(params: dict[str, Any]) -> dict[str, Any]:
 def score_from(data: dict[str, Any]) -> Score:
     """The score that ``Score.as_dict`` described."""
     interval = data.get("ci")
+    numbers = [data["value"], *(data[name] for name in ("chance", "z", "p") if name in data)]
+    if not all(value is None or isinstance(value, int | float) for value in numbers):
+        raise ValueError(f"a score of {numbers}")
     return Score(
         **{**data, "ci": None if interval is None else tuple(interval),
            "warnings": tuple(data.get("warnings", ()))}

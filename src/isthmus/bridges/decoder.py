@@ -42,7 +42,7 @@ def chosen_pairs(
         )  # fmt: skip
     first: dict[bytes, int] = {}
     for row in np.flatnonzero(source.any(axis=1) & target.any(axis=1)).tolist():
-        first.setdefault(source[row].tobytes(), row)
+        first.setdefault((source[row] + 0.0).tobytes(), row)  # of zeros the sign does not count
     usable = np.fromiter(first.values(), np.int64, len(first))
     if not len(usable):
         raise InputError(operation, "only zero vectors", "rows with a direction")

@@ -9,7 +9,7 @@ import numpy as np
 
 from isthmus.core.bridge_file import FORMAT, read
 from isthmus.core.bridge_file import header_crc as _header_crc
-from isthmus.core.errors import StorageError
+from isthmus.core.errors import InputError, StorageError
 from isthmus.spaces.files import atomic_write
 
 __all__ = ["is_bridge", "read", "write"]
@@ -19,9 +19,20 @@ _MARK = b'{"__metadata__":{"isthmus":'
 
 
 def write(path: Path, description: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Write ``arrays`` and ``description`` to ``path`` in one atomic step, then read them back."""
+    """Write ``arrays`` and ``description``, read them back, and only then call them ``path``.
+
+    Raises InputError on what could not be read again, and StorageError; an older file stays.
+    """
     from safetensors.numpy import save
 
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise InputError(
+                "save bridge", f"{name} {array.shape} with NaN or infinity", "finite numbers",
+                "Fit the bridge anew.",
+            )  # fmt: skip
+    # Options may be NumPy's numbers, which JSON has not.
+    description = json.loads(json.dumps(description, default=_number))
     # safetensors writes the wrong bytes for arrays that are not C-contiguous.
     tensors = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
     payload = save(tensors)
@@ -29,10 +40,22 @@ def write(path: Path, description: dict[str, Any], arrays: dict[str, np.ndarray]
     whole = {"format": FORMAT, **description, "crc32": zlib.crc32(memoryview(payload)[end:])}
     whole["header_crc32"] = _header_crc(whole, json.loads(payload[8:end]))
     text = json.dumps(whole, sort_keys=True)
-    atomic_write(path, save(tensors, metadata={"isthmus": text}), operation="save bridge")
-    again = read(path)[1]
-    if any(not np.array_equal(again[name], tensors[name]) for name in tensors):
-        raise StorageError("save bridge", str(path), "the bytes just written", "Check the disk.")
+
+    def same(written: Path) -> None:
+        again = read(written)[1]
+        if any(not np.array_equal(again[name], tensors[name]) for name in tensors):
+            raise StorageError(
+                "save bridge", str(path), "the bytes just written", "Check the disk."
+            )
+
+    data = save(tensors, metadata={"isthmus": text})
+    atomic_write(path, data, operation="save bridge", check=same)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} in a description")
 
 
 def is_bridge(path: str | Path) -> bool:

@@ -10,6 +10,7 @@ from isthmus.bridges import file
 from isthmus.bridges.bridge import score_from
 from isthmus.bridges.familiarity import Familiarity
 from isthmus.core.errors import FormatError
+from isthmus.core.json_text import loads
 from isthmus.spaces.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def _restore(hub: "UniversalSpace", said: dict[str, Any], arrays: dict[str, np.n
     names, k = tuple(map(str, said["names"])), int(said["dim"])
     if len(set(names)) < max(len(names), 2) or hub.form not in ("orthogonal", "ridge"):
         raise ValueError(f"names {names}, form {hub.form!r}")
+    if not 0 < hub.holdout < 1:
+        raise ValueError(f"holdout {hub.holdout}")
     hub.names_, hub.dim_, hub.text_ = names, k, bool(said["text"])
     hub.agreement_, hub.sweeps_ = float(said["agreement"]), int(said["sweeps"])
     hub.encoders_, hub.decoders_, hub.centres_, hub.fingerprints_ = {}, {}, {}, {}
@@ -79,13 +82,15 @@ def _restore(hub: "UniversalSpace", said: dict[str, Any], arrays: dict[str, np.n
     for i, name in enumerate(names):
         parts = [arrays.pop(f"{part}.{i}") for part in _PARTS]
         d = len(parts[0])
+        if {part.dtype.kind for part in parts} != {"f"}:
+            raise ValueError(f"arrays of space {name!r} that are no real numbers")
         if [part.shape for part in parts] != [(d, k), (k,), (k, d), (d,), (d,)]:
             raise ValueError(f"arrays of space {name!r} of shapes {[p.shape for p in parts]}")
         hub.encoders_[name], hub.decoders_[name] = (parts[0], parts[1]), (parts[2], parts[3])
         hub.centres_[name] = parts[4]
         if f"fingerprint.{i}" in arrays:
             packed = arrays.pop(f"fingerprint.{i}").astype("<i8").tobytes()
-            found = Fingerprint.from_dict(json.loads(packed))
+            found = Fingerprint.from_dict(loads(packed))
             if found.dim != d:
                 raise ValueError(f"a fingerprint of space {name!r} of another width")
             hub.fingerprints_[name] = found
@@ -101,9 +106,17 @@ def _restore(hub: "UniversalSpace", said: dict[str, Any], arrays: dict[str, np.n
         (a, b): {name: score_from(score) for name, score in kept.items()}
         for a, b, kept in said["directions"]
     }
+    ends = {*hub.scores_, *hub.missing_, *(end for pair in hub.direction_scores_ for end in pair)}
+    if not ends <= set(names) or not min(hub.spreads_.values()) > 0:
+        raise ValueError(f"scores of {sorted(ends)}, spreads {hub.spreads_}")
     hub.items_ = arrays.pop("items", np.empty(0, np.int64))
     hub.codes_ = arrays.pop("codes", np.empty((0, k), np.float32))
-    if arrays or hub.items_.ndim != 1 or hub.codes_.shape != (len(hub.items_), k):
+    if (
+        arrays
+        or hub.items_.ndim != 1
+        or hub.items_.dtype.kind != "i"
+        or hub.codes_.shape != (len(hub.items_), k)
+    ):
         raise ValueError(f"arrays {sorted(arrays)}, codes {hub.codes_.shape}")
 
 

@@ -56,8 +56,7 @@ def as_text(said: dict[str, Any]) -> str:
         number = {s["name"]: i for i, s in enumerate(spaces, 1)}
         a, b, c = (number[name] for name in said["worst_cycle"]["path"])
         miss = said["worst_cycle"]["error"]
-        lines += ["", f"cycles: {a} -> {b} -> {c} misses {a} -> {c} by {miss:.1e} of its size, "
-                  "the most of any three"]  # fmt: skip
+        lines += ["", f"worst cycle: {a} -> {b} -> {c} misses {a} -> {c} by {miss:.1e} of its size"]
     return "\n".join(lines)
 
 
@@ -71,8 +70,9 @@ def _directions(said: dict[str, Any], names: list[str]) -> list[str]:
     pools = [s["n"] for s in found.values()]
     sizes = f"{min(pools):,}" if min(pools) == max(pools) else f"{min(pools):,} to {max(pools):,}"
     lines = [
-        f"held-out MRR from each space (row) to each (column), {sizes} items a direction",
-        f"  95 % intervals within ± {half:.3f}; chance at most {chance:.3f}; - not held out",
+        "held-out MRR from each space (row) to each (column); - where none is held out",
+        f"  {sizes} items a direction; chance at most {chance:.3f}",
+        f"  95 % intervals within ± {half:.3f}",
     ]
     keys = [s["name"] for s in said["spaces"]]
     for first in range(0, len(keys), _COLUMNS):

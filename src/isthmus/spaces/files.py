@@ -2,17 +2,21 @@
 
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from isthmus.core.errors import StorageError
 from isthmus.spaces.durable import sync_folder
 
 
-def atomic_write(path: Path, data: bytes, *, operation: str) -> None:
+def atomic_write(
+    path: Path, data: bytes, *, operation: str, check: Callable[[Path], None] | None = None
+) -> None:
     """Write ``data`` to ``path``: a temporary file, fsync, rename, fsync of the folder.
 
     Plain ``write`` and never a memory map: a full disk then is an error instead of a killed
-    process. Raises StorageError, with the temporary file gone and an older ``path`` untouched.
+    process. ``check`` looks at the temporary file before it takes its name. Raises StorageError, or
+    what the check raises, with the temporary file gone and an older ``path`` untouched.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -21,6 +25,8 @@ def atomic_write(path: Path, data: bytes, *, operation: str) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            if check is not None:
+                check(temporary)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -87,7 +87,7 @@ def hashed(ids: np.ndarray, *, seed: int) -> np.ndarray:
     np.True_
     """
     ids = normal(ids, where="hash ids")
-    start = _mixed(seed & _MASK)
+    start = _mixed(int(seed) & _MASK)  # NumPy integers are of 64 bits and signed
     out = np.empty(len(ids), dtype=np.uint64)
     for first in range(0, len(ids), _CHUNK):
         part = ids[first : first + _CHUNK]
