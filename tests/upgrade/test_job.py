@@ -48,6 +48,11 @@ def fill(place, metric="euclidean", x=X):
     return place
 
 
+def rewrite(place, x):
+    with connect(place) as store:
+        store.upsert(Rows(IDS, x, TITLES))
+
+
 def content(place):
     with connect(place) as store:
         rows = store.fetch(store.ids(), payload=True)
@@ -399,3 +404,50 @@ def test_bits_depend_on_the_vector_alone():
     for some in ([5], [299, 3], np.arange(17, 280), np.random.default_rng(0).permutation(N)):
         np.testing.assert_array_equal(mapped(bridge, x[some]), whole[some])
     np.testing.assert_allclose(whole, bridge.transform(x), atol=1e-4)
+
+
+@pytest.mark.parametrize("then", ["drop", "resume", "cutover"])
+def test_a_cutover_that_the_store_refused_never_happened(place, bridge, monkeypatch, then):
+    job = Job.start(place, bridge)
+    job.run()
+
+    def refuses(store, name):
+        raise StorageError("cut over", "a locked file", "one that is free")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(file_store.FileStore, "cutover", refuses)
+        with pytest.raises(StorageError, match="locked"):
+            job.cutover()
+    assert job.status().state == "ready"
+    changed = X.copy()
+    changed[5] = 2
+    rewrite(place, changed)
+    if then == "drop":
+        assert job.drop().state == "dropped"
+    elif then == "resume":
+        assert job.resume().state == "ready"
+        assert job.cutover().state == "live"
+        assert is_mapped(place, bridge, x=changed)
+        return
+    else:
+        with pytest.raises(StorageError, match="changed since the job was proved"):
+            job.cutover()
+    np.testing.assert_array_equal(content(place)[1], changed[np.argsort(IDS)])
+
+
+@pytest.mark.parametrize("then", ["drop", "resume"])
+def test_a_cutover_cut_short_is_not_taken_up_once_what_serves_has_changed(
+    place, bridge, monkeypatch, then
+):
+    job = Job.start(place, bridge)
+    job.run()
+    with monkeypatch.context() as patch:
+        patch.setattr(file_store.FileStore, "cutover", lambda *_: (_ for _ in ()).throw(OSError))
+        with pytest.raises(OSError):  # noqa: PT011
+            job.cutover()
+    assert job.status().state == "cutover"
+    changed = X.copy()
+    changed[7] = -2
+    rewrite(place, changed)
+    assert getattr(job, then)().state == {"drop": "dropped", "resume": "ready"}[then]
+    np.testing.assert_array_equal(content(place)[1], changed[np.argsort(IDS)])

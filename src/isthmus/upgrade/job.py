@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.bridges.bridge import Bridge, load
-from isthmus.core.errors import InputError, StorageError
+from isthmus.core.errors import InputError, IsthmusError, StorageError
 from isthmus.spaces.stores import Address, store_class
 from isthmus.spaces.stores.store import BATCH, Store
 from isthmus.upgrade import job_folder, job_journal
@@ -184,7 +184,7 @@ class Job:
         if (self.path / job_folder.PAUSE).exists():
             return self.status()
         with Journal(self.path) as notes, self._source() as source:
-            ledger = Ledger.of(notes.steps)
+            ledger = self._settled(notes, source)
             if ledger.begun and isinstance(source, Store):  # an act cut short: all that is wanted
                 self._act(ledger.begun, notes, source, ledger)
             elif self._serves(source):
@@ -250,15 +250,35 @@ class Job:
             )  # fmt: skip
         with Journal(self.path) as notes, self._source() as source:
             assert isinstance(source, Store)
-            ledger = Ledger.of(notes.steps)
+            ledger = self._settled(notes, source, act)
             if ledger.begun and ledger.begun != act:
                 self._act(ledger.begun, notes, source, ledger)
                 ledger = Ledger.of(notes.steps)
             self._act(act, notes, source, ledger)
         return self.status()
 
+    def _settled(self, notes: Journal, source: Readable, act: str = "") -> Ledger:
+        """What the journal says, without a cutover that was cut short before anything was swapped.
+
+        It is taken up again where that is asked for or the proof still holds; else what serves has
+        changed since, or something else is wanted, and the shadow is a shadow.
+        """
+        ledger = Ledger.of(notes.steps)
+        if (
+            ledger.begun == "cutover"
+            and isinstance(source, Store)
+            and source.state(self.file.id) == "shadow"
+            and (act or not _proved(source, ledger))
+        ):
+            notes.add("undone", act="cutover")
+            return Ledger.of(notes.steps)
+        return ledger
+
     def _act(self, act: str, notes: Journal, store: Store, ledger: Ledger) -> None:
-        """Do it, or end it; noted before and after, so that a crash between shows."""
+        """Do it, or end it; noted before and after, so that a crash between shows.
+
+        What the store refuses, with everything as it was, is noted as undone.
+        """
         if ledger.final and act == "drop":
             return
         state = store.state(self.file.id)
@@ -274,17 +294,21 @@ class Job:
             # A drop ends in what it was begun in: live drops the old, shadow the new.
             notes.add(act, done=False, live=state == "live", rows=store.facts().rows)
         live = next((s["live"] for s in reversed(notes.steps) if s["step"] == act), state == "live")
-        getattr(store, act)(self.file.id)
+        try:
+            getattr(store, act)(self.file.id)
+        except IsthmusError:
+            with contextlib.suppress(IsthmusError):  # a store that does not answer: begun it stays
+                if store.state(self.file.id) == state:
+                    notes.add("undone", act=act)
+            raise
         notes.add(act, done=True, live=live, rows=store.facts().rows)
 
     def _may_cut_over(self, store: Store, state: str, ledger: Ledger) -> None:
-        proof = ledger.verified
-        now = store.stamp()
-        if state == "shadow" and proof is not None and proof["stamp"] == now:
+        if state == "shadow" and _proved(store, ledger):
             return
         what = (
             "no shadow" if state != "shadow"
-            else "a job not yet proved" if proof is None
+            else "a job not yet proved" if ledger.verified is None
             else "a collection that changed since the job was proved"
         )  # fmt: skip
         raise StorageError(
@@ -346,6 +370,11 @@ def jobs(folder: str | os.PathLike[str] = JOBS) -> list[Status]:
         if (path / job_folder.JOB).exists() or (path / job_journal.NAME).exists()
     ]
     return sorted(found, key=lambda status: (status.created, status.path), reverse=True)
+
+
+def _proved(store: Store, ledger: Ledger) -> bool:
+    """Whether the shadow is proved equal to what serves now."""
+    return ledger.verified is not None and ledger.verified["stamp"] == store.stamp()
 
 
 def _examined(given: Ends, bridge: Bridge, batch: int) -> Estimate:

@@ -101,6 +101,8 @@ class Ledger:
             self.forget()
         elif name in ACTS:
             self._act(name, begun=not step["done"], live=step["live"])
+        elif name == "undone":
+            self.begun = ""
         elif name != "paused":
             raise ValueError(name)
 
