@@ -1,6 +1,8 @@
 """Carry: passes over a collection until its shadow is exactly what the bridge makes of it."""
 
+import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,7 +10,8 @@ import numpy as np
 from isthmus.bridges.bridge import Bridge
 from isthmus.core.errors import InputError, StorageError
 from isthmus.core.random import generator
-from isthmus.spaces.ids import named
+from isthmus.spaces.files import atomic_write
+from isthmus.spaces.ids import hashed, named
 from isthmus.spaces.sampling import random_rows
 from isthmus.spaces.stores.store import Facts, Rows, Store
 from isthmus.upgrade.job_journal import Journal
@@ -21,6 +24,8 @@ PASSES = 4
 _SAMPLE = 1000
 #: How far a vector may lie from the bridge's, as a share of its length, and still be that one.
 _ROUNDING = 1e-5
+#: In the folder of a job that fills another collection: hashes of the ids that it put there.
+CARRIED = "carried.npy"
 
 
 class Readable(Protocol):
@@ -89,11 +94,14 @@ class Carrier:
         paused: Callable[[], bool],
         progress: Callable[[int], None],
         tell: Callable[[str], None],
+        carried: Path | None = None,
     ) -> None:
         self.source, self.shadow, self.bridge, self.journal = source, shadow, bridge, journal
         self.batch, self.payload, self.drop_invalid = batch, payload, drop_invalid
         self.finish, self.paused, self.progress, self.tell = finish, paused, progress, tell
-        self.unit = unit
+        self.unit, self.carried = unit, carried
+        #: Ids in the shadow that are none of this job's.
+        self.foreign = np.empty(0, dtype=np.int64)
         self.ledger = Ledger.of(journal.steps)
 
     def run(self) -> bool:
@@ -198,7 +206,7 @@ class Carrier:
     def _remove_others(self) -> int:
         """Remove from the shadow what the source has no more, and write what the shadow lacks."""
         expected, have = self._expected(), self.shadow.ids()
-        others = np.setdiff1d(have, expected)
+        others = self._ours(np.setdiff1d(have, expected))
         for start in range(0, len(others), self.batch):
             self.shadow.delete(others[start : start + self.batch])
         lacking = np.setdiff1d(expected, have)
@@ -209,9 +217,32 @@ class Carrier:
                 self._write(self.source.fetch(ids, payload=self.payload))
         return len(others)
 
+    def _ours(self, others: np.ndarray) -> np.ndarray:
+        """Those of the ids that the source has not which this job may remove from the shadow.
+
+        Where users were told of another collection they may write to it: there only what an earlier
+        pass carried is this job's. What was written beside new vectors that served is nobody's to
+        lose.
+        """
+        written = others[np.isin(others, self.ledger.since)] if self.ledger.since else others[:0]
+        if len(written):
+            raise StorageError(
+                "upgrade", f"{len(written):,} rows written after the cutover that the collection "
+                f"has no old vectors of (first ids: {named(written)})",
+                "rows that both have",
+                "They are in the shadow alone. Write them to the collection, with old vectors, or "
+                "drop the shadow if they may be lost; then run again.",
+            )  # fmt: skip
+        if self.carried is None or not self.carried.exists():
+            return others
+        known = np.isin(hashed(others, seed=0), np.load(self.carried, allow_pickle=False))
+        self.foreign = others[~known]
+        return others[known]
+
     def _verify(self) -> bool:
         """Prove that the shadow holds what it should, and note it; False when the source moved."""
         expected, have = self._expected(), self.shadow.ids()
+        have = have[~np.isin(have, self.foreign)] if len(self.foreign) else have
         same = np.array_equal(expected, have)
         chosen = random_rows(len(expected), _SAMPLE, generator(0))
         sample = expected[chosen] if same else expected[:0]
@@ -233,6 +264,10 @@ class Carrier:
                 f"{int((~close).sum()):,} of {len(sample):,} vectors that are not the bridge's "
                 f"(first ids: {named(sample[~close])})"
             )
+        if self.carried is not None:
+            held = io.BytesIO()
+            np.save(held, hashed(expected, seed=0))
+            atomic_write(self.carried, held.getvalue(), operation="note the ids carried")
         self.note(
             "verified", rows=len(expected), sample=len(sample), identical=int(equal.sum()),
             stamp=self.ledger.stamp,

@@ -8,12 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from isthmus.bridges.bridge import Bridge, load
 from isthmus.core.errors import InputError, IsthmusError, StorageError
 from isthmus.spaces.stores import Address, store_class
 from isthmus.spaces.stores.store import BATCH, Store
 from isthmus.upgrade import job_folder, job_journal
-from isthmus.upgrade.carry import Carrier, Readable
+from isthmus.upgrade.carry import CARRIED, Carrier, Readable
 from isthmus.upgrade.examine import Estimate, check_source, examine, target_ids
 from isthmus.upgrade.job_ends import Ends, bridge_bytes, carries_payload, made, opened
 from isthmus.upgrade.job_folder import JobFile
@@ -200,6 +202,7 @@ class Job:
                         paused=(self.path / job_folder.PAUSE).exists,
                         progress=progress or (lambda done: None),
                         tell=tell or (lambda text: None),
+                        carried=None if self.file.to is None else self.path / CARRIED,
                     ).run()  # fmt: skip
         return self.status()
 
@@ -301,7 +304,16 @@ class Job:
                 if store.state(self.file.id) == state:
                     notes.add("undone", act=act)
             raise
-        notes.add(act, done=True, live=live, rows=store.facts().rows)
+        more = {"since": self._since(store)} if act == "rollback" else {}
+        notes.add(act, done=True, live=live, rows=store.facts().rows, **more)
+
+    def _since(self, store: Store) -> list[Any]:
+        """Ids written while the new vectors served, which after a rollback the shadow alone has."""
+        if store.state(self.file.id) != "shadow":
+            return []
+        dim = load(job_folder.bridge_file(self.path, self.file)).target.dim
+        shadow = store.shadow(self.file.id, dim=dim, metric=self.file.metric)
+        return np.setdiff1d(shadow.ids(), store.ids()).tolist()
 
     def _may_cut_over(self, store: Store, state: str, ledger: Ledger) -> None:
         if state == "shadow" and _proved(store, ledger):

@@ -112,6 +112,7 @@ class Status:
             lines.append(f"  {self.rejected:,} rows left out: NaN or infinity (journal.jsonl)")
         if self.lost:
             lines.append(f"  {self.lost:,} rows written since the cutover have no old vector")
+            lines.append("  They are with the shadow, and nowhere else once that is dropped.")
         if self.to is not None and self.state == "ready":
             lines.append("  Point your service at it, and ask it with the new encoder's queries.")
         if self.state == "ready" and self.to is None:

@@ -40,7 +40,8 @@ class Ledger:
     """The state of a job as its journal tells it.
 
     ``number`` and ``stamp`` are those of the newest pass, ``open`` whether it goes on; ``known``
-    are the ranges of the pass before, ``ranges`` those of this one with ``rows`` rows. ``begun`` is
+    are the ranges of the pass before, ``ranges`` those of this one with ``rows`` rows. ``since``
+    are ids written while the new vectors served, which the shadow alone has. ``begun`` is
     the act that was begun and not finished, ``act`` the last one finished, ``final`` that the old
     vectors are gone.
     """
@@ -55,6 +56,7 @@ class Ledger:
     created: bool = False
     indexed: bool = False
     verified: dict[str, Any] | None = None
+    since: list[Key] = field(default_factory=list)
     begun: str = ""
     act: str = ""
     final: bool = False
@@ -81,6 +83,8 @@ class Ledger:
         name = step["step"]
         if name == "pass":
             self.known, self.ranges, self.rows = self.ranges, {}, 0
+            # Whatever changed, rows without a vector among it, the store's finish has to see.
+            self.indexed &= self.verified is not None and self.verified["stamp"] == step["stamp"]
             self.number, self.stamp, self.open = step["number"], step["stamp"], True
             self.act, self.removed, self.verified = "", 0, None
         elif name == "range":
@@ -96,11 +100,13 @@ class Ledger:
         elif name == "index":
             self.indexed = True
         elif name == "verified":
-            self.verified = step
+            self.verified, self.since = step, []
         elif name == "lost":
             self.forget()
         elif name in ACTS:
             self._act(name, begun=not step["done"], live=step["live"])
+            if name == "rollback" and step["done"]:
+                self.since = step.get("since", [])
         elif name == "undone":
             self.begun = ""
         elif name != "paused":
@@ -109,7 +115,7 @@ class Ledger:
     def forget(self) -> None:
         """Start anew: what had been carried is not there any more."""
         self.known, self.ranges, self.rows = {}, {}, 0
-        self.open, self.indexed, self.verified = False, False, None
+        self.open, self.indexed, self.verified, self.since = False, False, None, []
 
     def _act(self, name: str, *, begun: bool, live: bool) -> None:
         self.begun = name if begun else ""

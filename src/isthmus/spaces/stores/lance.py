@@ -214,7 +214,8 @@ class Lance(Store):
             others = [name for name in source.schema.names if name != self._vector]
             for batch in lacking.select(others).to_batches(TAKE):
                 if batch.num_rows:
-                    merge = table.merge_insert(self._id).when_not_matched_insert_all()
+                    merge = table.merge_insert(self._id).when_matched_update_all()
+                    merge = merge.when_not_matched_insert_all()
                     merge.execute(pa.Table.from_batches([batch]))
             if table.stats()["fragment_stats"]["num_small_fragments"] > 1:
                 # No one reads a shadow: what its small files held before they were joined can go.
@@ -236,9 +237,10 @@ class Lance(Store):
             table = self._db.open_table(self._folder.shadow(job).stem)
         here, every = self._latest(), self._reading.every
         left = np.setdiff1d(every(here, vector=True), every(table, vector=True))
+        left = left if len(left) else np.setdiff1d(every(here), every(table))
         if len(left):
             raise StorageError(
-                where, f"{len(left):,} rows without a new vector (first: {named(left)})",
+                where, f"{len(left):,} rows that the shadow has not (first: {named(left)})",
                 "a shadow of every row", "Translate them first, without a filter.",
             )  # fmt: skip
         if len(removed := np.setdiff1d(every(table), every(here))):

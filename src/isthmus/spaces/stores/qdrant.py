@@ -21,7 +21,7 @@ from isthmus.spaces.ids import named
 from isthmus.spaces.stores.address import Address
 from isthmus.spaces.stores.qdrant_connection import Connection
 from isthmus.spaces.stores.qdrant_ids import as_array, as_keys, following
-from isthmus.spaces.stores.qdrant_shadow import carry, copy_configuration, index
+from isthmus.spaces.stores.qdrant_shadow import carry, copy_configuration, index, prune, sum_of
 from isthmus.spaces.stores.store import BATCH, Facts, Rows, Store, checked, gone, shadow_name
 
 _METRICS = {"Cosine": "cosine", "Euclid": "euclidean", "Dot": "inner"}
@@ -166,12 +166,26 @@ class Qdrant(Store):
             )
         return found
 
+    def stamp(self) -> str:
+        """A sum over all points, those without this vector too, and all their vectors.
+
+        The cutover puts another collection in this one's place, so all of it counts.
+        """
+        points: Iterator[list[Any]] = iter(())
+        if self._others or self.facts().missing:
+            points = self._pages(
+                self._page, scroll_filter=self._where, with_vectors=self._others or False,
+                with_payload=True,
+            )  # fmt: skip
+        return sum_of(super().stamp(), points, set() if self.address.host else self._scaled)
+
     def finish(self, job: str) -> None:
         """Carry over what was not translated, index the payload, wait until all is indexed."""
         shadow, _ = self._of(job)
+        without = self._filter(vector=False)
         if self._others or self.facts().missing:
-            without = self._filter(vector=False)
             carry(self._at, self._name, shadow, self._filter(), without, self._others)
+        prune(self._at, self._name, shadow, without)
         index(self._at, self._name, shadow)
 
     def cutover(self, job: str) -> None:
@@ -284,6 +298,7 @@ class Qdrant(Store):
             raise InputError(
                 where, f"{what} as vector {self._vector!r}", "floats, one vector a row"
             )
+        self._scaled = {n for n, one in declared.items() if one.distance.value == "Cosine"}
         names = (*declared, *(params.sparse_vectors or {}))
         self._others = [name for name in names if name != self._vector]
         # A collection of one nameless vector is asked without the name.

@@ -1,7 +1,13 @@
 """What makes a shadow of a Qdrant collection its equal: settings, other vectors, indexes."""
 
+import itertools
+import json
 import time
+from collections.abc import Iterator
+from hashlib import blake2b
 from typing import Any
+
+import numpy as np
 
 from isthmus.core.errors import StorageError
 from isthmus.spaces.stores.qdrant_connection import Connection
@@ -59,6 +65,42 @@ def carry(
                 at.ask("update_vectors", name, points=vectors, wait=True)
             if start is None:
                 break
+
+
+def prune(at: Connection, source: str, name: str, lacking: Any) -> None:
+    """Remove from ``name`` points ``lacking`` the vector that ``source`` has no more."""
+    start = None
+    while True:
+        points, start = at.ask("scroll", name, scroll_filter=lacking, limit=_PAGE, offset=start,
+                               with_payload=False)  # fmt: skip
+        keys = [p.id for p in points]
+        there = {p.id for p in at.ask("retrieve", source, keys, with_payload=False)} if keys else ()
+        if gone := [key for key in keys if key not in there]:
+            at.ask("delete", name, points_selector=at.models.PointIdsList(points=gone), wait=True)
+        if start is None:
+            break
+
+
+def sum_of(start: str, pages: Iterator[list[Any]], scaled: set[str]) -> str:
+    """A sum over the ids, vectors and payloads of all points, that goes on from ``start``.
+
+    ``scaled`` vectors count as what they are at unit length: the local mode scales what is written
+    and not what it reads when it is opened.
+    """
+
+    def same(name: str, vector: Any) -> Any:
+        if name not in scaled:
+            return vector
+        given = np.array(vector, dtype=np.float64)
+        norms = np.linalg.norm(given, axis=-1, keepdims=True)
+        return np.round(given / np.where(norms > 0, norms, 1), 5).tolist()
+
+    found = blake2b(start.encode(), digest_size=16)
+    for point in itertools.chain.from_iterable(pages):
+        vectors = {name: same(name, v) for name, v in _by_name(point.vector or {}).items()}
+        rest = [point.id, vectors, point.payload]
+        found.update(json.dumps(rest, sort_keys=True, default=repr).encode())
+    return found.hexdigest()
 
 
 def index(at: Connection, source: str, name: str) -> None:
