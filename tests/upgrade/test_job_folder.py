@@ -223,3 +223,15 @@ def test_the_search_for_the_secret_would_find_it(job, tmp_path):
     assert [f.name for f in files if SECRET in f.read_bytes().decode(errors="replace")] == [
         "README.txt"
     ]
+
+
+def test_one_unreadable_job_does_not_hide_the_others(tmp_path):
+    for name in ("bad\nname", "worse"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "job.json").write_text("x")
+    (tmp_path / "worse" / "journal.jsonl").mkdir()
+    found = jobs(tmp_path)
+    assert [one.state for one in found] == ["damaged", "damaged"]
+    lines = "\n".join(map(str, found)).splitlines()
+    assert max(len(line) for line in lines if str(tmp_path) not in line) <= 80
+    assert sum(line.endswith(": damaged") for line in lines) == 2

@@ -84,7 +84,7 @@ class SpaceWriter:
         resumable: bool = True,
     ) -> None:
         self.path, self.dim, self.dtype, self.ids = Path(path), int(dim), np.dtype(dtype), ids
-        where = f"write {self.path.name}"
+        where = f"write {self.path.name or self.path}"
         if self.dtype.name not in DTYPES or ids not in ID_KINDS or self.dim < 1:
             raise InputError(
                 where, f"dim={dim}, dtype={dtype}, ids={ids!r}",
@@ -175,7 +175,7 @@ class SpaceWriter:
         Raises StorageError when another writer committed this generation first, and InputError
         when shards are missing in between.
         """
-        where = f"commit {self.path.name}"
+        where = f"commit {self.path.name or self.path}"
         with storing(where), locked(self.path):
             if self._committed is None:
                 self._commit(where, fingerprint)

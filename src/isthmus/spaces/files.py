@@ -7,6 +7,7 @@ from pathlib import Path
 
 from isthmus.core.errors import StorageError
 from isthmus.spaces.durable import sync_folder
+from isthmus.spaces.stores.address import refuse_address
 
 
 def atomic_write(
@@ -18,6 +19,7 @@ def atomic_write(
     process. ``check`` looks at the temporary file before it takes its name. Raises StorageError, or
     what the check raises, with the temporary file gone and an older ``path`` untouched.
     """
+    refuse_address(path, operation=operation)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         try:

@@ -14,6 +14,7 @@ from isthmus.spaces.formats.contents import Contents, Keys
 from isthmus.spaces.ids import IdColumn, normal
 from isthmus.spaces.space import Space
 from isthmus.spaces.stores import Address, is_address
+from isthmus.spaces.stores.address import refuse_address
 
 
 def open(
@@ -69,6 +70,7 @@ def open(
     if isinstance(source, Address) or is_address(source):
         return _stored(source, ids, vectors, scale, name=name, metric=metric, encoder=encoder)
     if isinstance(source, str | os.PathLike):
+        refuse_address(source, operation="open")
         path = Path(source)
         if not path.exists():
             raise StorageError(f"open {path}", "no such file or folder", "a path that exists")

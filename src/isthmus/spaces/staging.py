@@ -9,6 +9,7 @@ from isthmus.core.errors import FormatError, StorageError
 from isthmus.spaces.durable import abandoned, read_json
 from isthmus.spaces.formats.space_directory import check_file
 from isthmus.spaces.manifest import SHARDS, StoredFile, generations, shard_from_json
+from isthmus.spaces.stores.address import refuse_address
 
 #: The name in a job's folder of the bridge that its workers load.
 JOB_BRIDGE = "bridge.isthmus"
@@ -17,6 +18,7 @@ _TRIES = 10
 
 def check_target(path: Path, where: str) -> None:
     """Raise StorageError unless ``path`` is new, an empty folder, or a space directory."""
+    refuse_address(path, operation=where)
     if not path.exists():
         return
     if path.is_dir():

@@ -311,7 +311,7 @@ class Job:
         """Ids written while the new vectors served, which after a rollback the shadow alone has."""
         if store.state(self.file.id) != "shadow":
             return []
-        dim = load(job_folder.bridge_file(self.path, self.file)).target.dim
+        dim = self.file.bridge["target"]["dim"]
         shadow = store.shadow(self.file.id, dim=dim, metric=self.file.metric)
         return np.setdiff1d(shadow.ids(), store.ids()).tolist()
 

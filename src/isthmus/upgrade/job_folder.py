@@ -14,6 +14,7 @@ from isthmus.core.json_text import loads, unique
 from isthmus.spaces.durable import locked, storing
 from isthmus.spaces.files import atomic_write
 from isthmus.spaces.stores import Address, is_address
+from isthmus.spaces.stores.address import refuse_address
 from isthmus.spaces.stores.store import SHADOW
 from isthmus.upgrade import job_journal
 
@@ -125,6 +126,7 @@ def read(folder: Path) -> JobFile:
     FormatError
         When its job.json is damaged or missing.
     """
+    refuse_address(folder, operation="open the job")
     path = folder / JOB
     try:
         if path.stat().st_size > _SIZE_LIMIT:

@@ -138,6 +138,11 @@ def _parsed(path: Path) -> tuple[list[dict[str, Any]], int]:
         data = path.read_bytes()
     except FileNotFoundError:
         return [], 0
+    except OSError as error:
+        raise StorageError(
+            f"read {path.parent.name}/{NAME}", f"{error.strerror}", "a readable journal",
+            "Mend its permissions, or remove it and run the job again.",
+        ) from error  # fmt: skip
     steps, whole = [], 0
     lines = data.splitlines(keepends=True)
     for number, line in enumerate(lines, 1):

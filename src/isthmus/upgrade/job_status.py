@@ -9,6 +9,7 @@ from isthmus.core.errors import IsthmusError
 from isthmus.upgrade import job_folder, job_journal
 from isthmus.upgrade.job_folder import JobFile
 from isthmus.upgrade.ledger import Ledger
+from isthmus.upgrade.lines import wrapped
 
 _FINISHED = {"cutover": "live", "rollback": "rolled back", "drop": "dropped"}
 
@@ -95,8 +96,8 @@ class Status:
 
     def __str__(self) -> str:
         if self.state == "damaged":
-            return f"{self.path}: damaged\n  {self.problem}"
-        lines = [f"{self.path}: {self.state}", f"  {self.source}"]
+            return "\n".join([f"{_line(self.path)}: damaged", *wrapped("  ", _line(self.problem))])
+        lines = [f"{_line(self.path)}: {self.state}", f"  {self.source}"]
         if self.to is not None:
             lines.append(f"  -> {self.to}")
         if self.verified is not None:
@@ -122,6 +123,11 @@ class Status:
         return "\n".join(
             [*lines, *(f"  {why}:\n    {command}" for why, command in self.next.items())]
         )
+
+
+def _line(text: str) -> str:
+    """``text`` as one line of a terminal, whatever is in a name."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def _state(folder: Path, ledger: Ledger, running: bool) -> str:

@@ -1,7 +1,9 @@
 """Addresses are read exactly, written back exactly, and keep their secrets."""
 
+import numpy as np
 import pytest
 
+import isthmus
 from isthmus.core.errors import InputError
 from isthmus.spaces.stores import STORES, Address, is_address, store_class
 
@@ -85,3 +87,42 @@ def test_every_store_says_what_it_is(scheme):
     assert set(traits.ids) <= {"int", "string", "uuid"}
     assert set(traits.normalises) <= set(traits.metrics) <= {"cosine", "euclidean", "inner"}
     assert traits.shadow in ("column", "collection", "file")
+
+
+def test_schemes_are_known_in_any_case():
+    assert is_address("PGVECTOR://me:sesame@h/d/t")
+    found = Address.parse("PGVector://me:open-sesame@h/d/t")
+    assert (found.scheme, found.redacted) == ("pgvector", "pgvector://me:***@h/d/t")
+
+
+@pytest.mark.parametrize("option", ["account_key", "auth", "credential", "passphrase", "sslkey"])
+def test_options_that_sound_like_secrets_are_hidden(option):
+    address = Address.parse(f"lancedb:///x/t?{option}=open-sesame")
+    with pytest.raises(InputError) as refused:
+        address.refuse_options("vector")
+    assert "sesame" not in f"{address!r} {refused.value} {address.without_secrets().full()}"
+
+
+def test_a_password_with_a_slash_is_refused_and_not_shown():
+    with pytest.raises(InputError, match="%2F") as refused:
+        Address.parse("pgvector://me:12/open-sesame@127.0.0.1/db/t")
+    assert "sesame" not in str(refused.value)
+    assert Address.parse("lancedb:///home/me@work/base/t").place == "/home/me@work/base"
+
+
+@pytest.mark.parametrize("path", ["pgvector:/me:open-sesame@h/d/t", "No://me:open-sesame@h/d/t"])
+def test_an_address_where_a_path_is_wanted_is_refused_and_not_shown(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = np.eye(3, dtype=np.float32)
+    bridge = isthmus.fit(np.tile(x, (4, 1)), np.tile(x, (4, 1)), method="orthogonal")
+    tries = [
+        lambda: bridge.save(path), lambda: isthmus.translate(x, bridge, path),
+        lambda: isthmus.Job.open(path),
+    ]  # fmt: skip
+    if "://" not in path:
+        tries.append(lambda: isthmus.open(path))
+    for one in tries:
+        with pytest.raises(InputError, match="begins like an address") as refused:
+            one()
+        assert "sesame" not in str(refused.value)
+    assert not list(tmp_path.iterdir())

@@ -360,3 +360,16 @@ def test_without_the_packages(place, monkeypatch, package):
         pytest.skip("the standard module loads extensions and needs no other")
     with pytest.raises(ImportError, match=r"isthmus\[sqlite-vec\]"):
         connect(place("docs"))
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"), [("point_id text", "string"), ("text_id integer", "int"), ("id int", "int")]
+)
+def test_the_kind_of_a_vec0_key_is_its_type_whatever_its_name(tmp_path, key, kind):
+    place = f"sqlite-vec://{tmp_path}/a.db/docs"
+    with create(f"sqlite-vec://{tmp_path}/a.db/other", dim=2, metric=None, id_kind="int") as store:
+        store._link.run(f"CREATE VIRTUAL TABLE docs USING vec0({key} primary key, v float[2])")
+    with connect(place) as store:
+        ids = np.array([3, 4]) if kind == "int" else np.array(["a", "b"])
+        store.upsert(Rows(ids, np.eye(2, dtype=np.float32)))
+        assert store.ids().tolist() == ids.tolist()

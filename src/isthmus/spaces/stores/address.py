@@ -6,14 +6,27 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from isthmus.core.errors import InputError
 
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
-_SECRET = re.compile(r"password|passwd|pwd|token|secret|api.?key", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+#: What ``Path`` leaves of an address; one letter is a drive.
+_PATH = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+_SECRET = re.compile(r"pass(word|wd|phrase)|pwd|token|secret|key|auth|credential", re.IGNORECASE)
 _HIDDEN = "***"
 
 
 def is_address(source: object) -> bool:
     """Whether ``source`` is the address of a collection in a store rather than a path."""
     return isinstance(source, str) and _SCHEME.match(source) is not None
+
+
+def refuse_address(path: object, *, operation: str) -> None:
+    """Raise InputError where ``path`` is an address or what is left of one; it is not repeated.
+
+    Where a path is wanted an address would become folders named by its password.
+    """
+    if _PATH.match(str(path)):
+        raise InputError(
+            operation, "a text that begins like an address", "the path of a file or folder"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +69,11 @@ class Address:
                 "read an address", f"{text.partition('://')[0]}://... with a bad host or port",
                 "scheme://host:port/place/collection?option=value",
             ) from error  # fmt: skip
+        if parts.netloc and "@" not in parts.netloc and "@" in parts.path and ":" in parts.netloc:
+            raise InputError(
+                "read an address", "a '/' in front of the '@'", "scheme://user:password@host/place",
+                "In a password it must be written %2F.",
+            )  # fmt: skip
         # "./a/b" keeps its dot as the host of the URI; it is a relative path.
         local = parts.netloc in ("", ".", "..")
         path = unquote(parts.netloc * local + parts.path)

@@ -17,6 +17,8 @@ _VECTOR = re.compile(
     r"(?P<name>\w+)\s+(?P<type>float|f32|int8|i8|bit)\s*\[\s*(?P<dim>\d+)\s*\](?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
+_NAME = r"""("[^"]*"|'[^']*'|`[^`]*`|\[[^]]*\]|\S+)"""
+_KEY = re.compile(_NAME + r"\s+(?P<type>\w+)\s+primary\s+key", re.IGNORECASE)
 _METRIC = re.compile(r"\s*distance_metric\s*=\s*(\w+)", re.IGNORECASE)
 
 
@@ -152,7 +154,8 @@ def _key(
         if key not in single:
             raise InputError(where, f"the id column {key!r}", "one that is unique")
     # vec0 tells no types; its definition does.
-    text = " ".join(a for a in arguments if "primary key" in a.lower()) or types[key]
+    declared = [m for a in arguments if (m := _KEY.fullmatch(a.strip()))]
+    text = declared[0]["type"] if declared else types[key]
     if "int" in text.lower():
         return key, "int"
     if "text" in text.lower() or "char" in text.lower():
