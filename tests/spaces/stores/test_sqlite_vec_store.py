@@ -373,3 +373,23 @@ def test_the_kind_of_a_vec0_key_is_its_type_whatever_its_name(tmp_path, key, kin
         ids = np.array([3, 4]) if kind == "int" else np.array(["a", "b"])
         store.upsert(Rows(ids, np.eye(2, dtype=np.float32)))
         assert store.ids().tolist() == ids.tolist()
+
+
+def test_a_rollback_that_a_not_null_column_forbids_names_the_rows(tmp_path):
+    place = f"sqlite-vec://{tmp_path}/a.db/docs"
+    with create(f"sqlite-vec://{tmp_path}/a.db/other", dim=2, metric=None, id_kind="int") as store:
+        store._link.run("CREATE TABLE docs (id TEXT PRIMARY KEY, embedding BLOB NOT NULL)")
+        for key in "ab":
+            store._link.run("INSERT INTO docs VALUES (?, ?)", key, np.ones(2, "f4").tobytes())
+    with connect(place) as store:
+        shadow = store.shadow("j", dim=3, metric=None)
+        shadow.upsert(Rows(np.array(["a", "b"]), np.zeros((2, 3), np.float32)))
+        store.finish("j")
+        store.cutover("j")
+        store._link.run("INSERT INTO docs VALUES ('c', ?)", np.ones(3, "f4").tobytes())
+        with pytest.raises(StorageError, match=r"first ids: 'c'.*NOT NULL.*delete them"):
+            store.rollback("j")
+        assert store.state("j") == "live"
+        store._link.run("DELETE FROM docs WHERE id = 'c'")
+        store.rollback("j")
+        np.testing.assert_array_equal(store.fetch(np.array(["a"])).vectors, [[1, 1]])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from isthmus.core.errors import StorageError
+from isthmus.spaces.ids import named
 from isthmus.spaces.stores.sqlite_vec_link import Link
 from isthmus.spaces.stores.sqlite_vec_table import Table, quoted
 from isthmus.spaces.stores.store import shadow_name
@@ -112,6 +113,8 @@ class Shadow:
             if state == "shadow":
                 return
             key, vector = quoted(table.key), quoted(table.vector)
+            if not table.arguments:
+                self._check_room()
             self._make(self._width(), table.metric, table.others if table.arguments else ())
             since = "".join(f", {quoted(name)}" for name in table.others) * bool(table.arguments)
             run(
@@ -159,6 +162,25 @@ class Shadow:
             f"UPDATE {table.sql} SET {vector} = (SELECT v FROM {source} s "
             f"WHERE s.key = {table.sql}.{quoted(table.key)}) WHERE {vector} IS NOT NULL"
         )
+
+    def _check_room(self) -> None:
+        """Raise StorageError where a column that cannot be NULL holds rows without an old vector."""
+        table, run = self.table, self.link.run
+        columns = run(f"PRAGMA table_info({table.sql})")
+        if not any(row[1] == table.vector and row[3] for row in columns):  # it may be NULL
+            return
+        key = quoted(table.key)
+        lone = [row[0] for row in run(
+            f"SELECT {key} FROM {table.sql} t WHERE NOT EXISTS "
+            f"(SELECT 1 FROM {self.old} o WHERE o.key = t.{key})"
+        )]  # fmt: skip
+        if lone:
+            raise self._error(
+                "roll back", f"{len(lone):,} rows written since the cutover (first ids: "
+                f"{named(lone)}) in the column {table.vector!r}, which is NOT NULL",
+                "an old vector for each row",
+                "Copy those rows elsewhere and delete them, then roll back; nothing was changed.",
+            )  # fmt: skip
 
     def _forget(self) -> None:
         self.link.run(f"DROP TABLE {self.old}")
