@@ -164,7 +164,7 @@ class Shadow:
         )
 
     def _check_room(self) -> None:
-        """Raise StorageError where a column that cannot be NULL holds rows without an old vector."""
+        """Raise StorageError where a NOT NULL column holds rows that have no old vector."""
         table, run = self.table, self.link.run
         columns = run(f"PRAGMA table_info({table.sql})")
         if not any(row[1] == table.vector and row[3] for row in columns):  # it may be NULL
