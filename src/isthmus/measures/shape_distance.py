@@ -29,7 +29,7 @@ CARD = Card(
     symmetric=True,
     chance=0.0,
     min_rows=13,
-    caveat="The interval is wide: simulated, it covers 99.5 % at 50 and at 500 rows of 20 "
+    caveat="The interval is wide: simulated, it covers 99 % at 50 and 98 % at 500 rows of 20 "
     "dims, for it holds what the estimate may have missed.",
     rough=ALWAYS,
 )  # fmt: skip
