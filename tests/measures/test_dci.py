@@ -116,3 +116,19 @@ def test_of_fewer_rows_than_columns_the_lasso_is_at_its_minimum():
     assert not w[[6, 7]].any()  # the first of two equal columns stands for both
     score = dci(x, b)
     assert score.parts["weights"] == pytest.approx(np.abs(w), abs=1e-9)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_units_of_factors_and_columns_do_not_matter(size):
+    """Squares left the range of float64, and informativeness was NaN."""
+    x, factors = case(60)
+    one, far = dci(x, factors), dci(x * size, factors * [1, size, 1 / size])
+    assert far.value == pytest.approx(one.value, abs=1e-9)
+    for part in ("informativenesses", "weights"):
+        assert far.parts[part] == pytest.approx(one.parts[part], abs=1e-9)
+
+
+def test_a_factor_that_varies_less_than_rounding_is_refused():
+    x, k = case(60)[0], np.arange(60)
+    with pytest.raises(InputError, match="less than rounding: column 0"):
+        dci(x, np.column_stack([2**53 + k % 2, k % 2]))

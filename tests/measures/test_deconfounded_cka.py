@@ -116,3 +116,15 @@ def test_bad_confounds_are_refused():
         deconfounded_cka(x, y, confound=c)
     with pytest.raises(InputError, match="at least 4"):
         deconfounded_cka(x[:3], y[:3], confound=y[:3])
+
+
+@pytest.mark.parametrize("coarse", ["x", "confound"])
+def test_the_confounds_own_geometry_is_refused_where_one_side_has_fewer_digits(coarse):
+    """What rounding to float32 leaves of the other side was a finding, with p 2e-12."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 4))
+    y = x + 0.3 * rng.normal(size=(40, 4))
+    sides = {"x": x, "confound": x}
+    sides[coarse] = x.astype("f4")
+    with pytest.raises(InputError, match="x whose geometry is the confound's own"):
+        deconfounded_cka(sides["x"], y, confound=sides["confound"])

@@ -133,3 +133,17 @@ def test_scale_kinds_and_views_of_other_length():
 def test_bad_input(bad, views):
     with pytest.raises(InputError, match="layer_report"):
         layer_report(bad, views)
+
+
+def test_width_one_has_no_entropy_to_share():
+    stacks = texts(d=1)
+    parts = layer_report(stacks[0], [stacks[1]]).parts
+    assert not parts["dataset_entropy"].any()
+    assert not parts["prompt_entropy"].any()
+
+
+def test_views_that_cancel_their_originals_are_refused():
+    """LiDAR was NaN and so were all ranks, of which the first layer was recommended."""
+    layers = texts()[0]
+    with pytest.raises(InputError, match="layer 0.*near to their originals"):
+        layer_report(layers, [-layers])

@@ -67,3 +67,23 @@ def test_bad_input():
         log_me(x * 0, labels)
     with pytest.raises(InputError, match="one class"):
         log_me(x, labels * 0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_shuffles_of_the_same_evidence_are_no_finding(dtype):
+    """x says nothing of the labels; a finer search of the value alone made p 0.005."""
+    score = log_me(np.full((60, 2), 0.1, dtype), np.arange(60) % 3)
+    assert score.z == 0
+    assert score.p == 1
+    assert score.value == pytest.approx(score.chance, abs=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_endless_evidence_is_said(dtype):
+    labels = np.arange(60) % 2
+    score = log_me(np.eye(2, dtype=dtype)[labels], labels)
+    assert "2 of 2 classes without error" in " ".join(score.warnings)
+    # Where x spans all rows the evidence has a maximum, and with an error it has one as well.
+    wide, far = classes(n=30, d=90), classes(gap=9.0)
+    for x, known in (wide, far):
+        assert "without bound" not in " ".join(log_me(x.astype(dtype), known).warnings)

@@ -76,3 +76,9 @@ def test_bad_input():
             modality_geometry(x, wrong)
     with pytest.raises(InputError, match="any labels could be told apart"):
         modality_geometry(x[:3], y[:3])
+
+
+@pytest.mark.parametrize("value", [0.0, 2.0])
+def test_two_sides_of_one_point_are_refused(value):
+    with pytest.raises(InputError, match="rows are all equal"):
+        modality_geometry(np.full((9, 3), value), np.full((8, 3), value))

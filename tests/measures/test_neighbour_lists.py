@@ -3,6 +3,15 @@
 import numpy as np
 import pytest
 
+from isthmus.measures import (
+    cknna,
+    continuity,
+    cycle_knn,
+    jaccard_knn,
+    mutual_knn,
+    rank_biased_overlap,
+    trustworthiness,
+)
 from isthmus.measures.neighbour_lists import (
     counts,
     gains,
@@ -70,3 +79,39 @@ def test_weighted_sums_are_those_of_the_matrix():
     found = [sums.total, sums.squares, sums.mutual, sums.rows, sums.columns]
     np.testing.assert_allclose(found, expected)
     assert sums.through == pytest.approx(rows @ columns)
+
+
+def holed(seed=0, zeros=0.2):
+    """Two spaces that have nothing to do with each other, but that each holds zero rows."""
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=(120, 5)) * (rng.random((120, 1)) >= zeros) for _ in "ab"]
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [mutual_knn, jaccard_knn, rank_biased_overlap, cknna, cycle_knn, trustworthiness, continuity],
+)
+def test_ties_that_the_lower_row_settles_leave_no_test(measure):
+    """Those of zero rows made unrelated spaces agree, with p down to 1e-25."""
+    score = measure(*holed())
+    assert score.z is score.p is None
+    assert score.chance is not None
+    assert "no test" in " ".join(score.warnings)
+    assert measure(*holed(zeros=0)).p is not None
+
+
+@pytest.mark.parametrize("measure", [mutual_knn, trustworthiness])
+def test_one_row_tied_on_both_sides_leaves_no_test(measure):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 300, 3))
+    for side in (x, y):  # row 0 has four neighbours and then two at one distance
+        side[0] = 0
+        side[1:] *= (5 + 5 / np.linalg.norm(side[1:], axis=1))[:, None]
+        side[1:5] = np.vstack([np.eye(3), -np.eye(3)[:1]])
+        side[5], side[6] = [0, 2, 0], [0, 0, 2]
+    options = {"metric": "euclidean"} if measure is mutual_knn else {}
+    score = measure(x, y, k=5, **options)
+    assert score.p is None
+    assert "no test" in " ".join(score.warnings)
+    y[6] *= 1.5
+    assert measure(x, y, k=5, **options).p is not None

@@ -79,3 +79,9 @@ def test_zero_rows_and_bad_input():
     for call in (vne, vne_gradient):
         with pytest.raises(InputError, match="1 nonzero rows"):
             call(np.vstack([x[:1], 0 * x]))
+
+
+def test_one_column_of_a_tensor():
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).normal(size=(10, 1))
+    assert vne(torch.asarray(x)).value == vne(x).value == 0

@@ -93,14 +93,14 @@ def _decomposition(x: Array, mean: np.ndarray, unit: float) -> tuple[Array, np.n
         if float(values[0]) * max(eps, 1e-11) > float(values[-1]) * np.finfo(float).eps:
             s = np.sqrt(values[::-1])
             vectors = vectors[:, ::-1]
-            return _turned(x, mean, like(vectors / s / unit, x)), s, vectors.T
+            return _turned(x, mean, unit, like(vectors / s, x)), s, vectors.T
     wide = xp.concat([xp.asarray(block, copy=True) for block in _wide(x, unit, mean)])
     u, s, axes = xp.linalg.svd(wide, full_matrices=False)
     return u, to_numpy(s), to_numpy(axes)
 
 
-def _turned(x: Array, mean: np.ndarray, turn: Array) -> Array:
-    """Rows of x less ``mean``, through ``turn`` (d, r), in the precision of x."""
+def _turned(x: Array, mean: np.ndarray, unit: float, turn: Array) -> Array:
+    """Rows of x over ``unit`` less ``mean``, through ``turn`` (d, r), in the precision of x."""
     xp, near = namespace(x), like(mean, x)
     # Of a mean far from the origin its own dtype holds too few digits, so it comes off in two.
     rest = like(mean - to_numpy(near), x)
@@ -108,6 +108,8 @@ def _turned(x: Array, mean: np.ndarray, turn: Array) -> Array:
     turned = []
     for rows in row_blocks(x.shape[0], BLOCK):
         block = x[rows, :]
+        if unit != 1.0:
+            block = block / unit
         if mean.any():
             block = block - near
             block -= rest

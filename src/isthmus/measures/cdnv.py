@@ -73,7 +73,7 @@ def cdnv(x: Array, labels: Any, *, shots: int | None = None) -> Score:
     >>> round(cdnv(x, [0, 0, 1, 1]).value, 6)
     0.02
     """
-    if shots is not None and shots < 1:
+    if shots is not None and not shots >= 1:
         raise InputError("cdnv", f"shots={shots}", "1 or more, or None for whole classes")
     x = matrix("x", x, operation="cdnv")
     numbers, sizes = codes(labels, x.shape[0], operation="cdnv")

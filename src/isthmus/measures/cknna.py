@@ -91,7 +91,7 @@ def cknna(x: Array, y: Array | None = None, *, k: int = 10) -> Score:
             for near, kernel in zip((lists.x, lists.y), kernels, strict=True)
         )
     )
-    z = float(total[0] - mean) / spread if spread > 0 else None
+    z = float(total[0] - mean) / spread if spread > 0 and not lists.tied else None
     return Score(
         value=float(value),
         method="cknna",

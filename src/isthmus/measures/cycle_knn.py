@@ -81,7 +81,7 @@ def cycle_knn(x: Array, y: Array | None = None, *, k: int = 10, metric: Metric =
     share = into / (n - 1)
     alone = float((k * share * (1 - share)).sum()) * (n - 1 - k) / (n - 2)
     spread = cycles * float(np.sqrt((missed * (1 - missed)).sum() / alone)) / n if alone else 0.0
-    z = (value - chance) / spread if spread > 0 else None
+    z = (value - chance) / spread if spread > 0 and not lists.tied else None
     ci = jackknife(value, [(own.sum() - own + _gains(lists, places, number)) / (n - 1)])
     return Score(
         value=value,

@@ -111,6 +111,13 @@ def dci(
         if known.dtype.kind not in "iubf":
             raise InputError("dci", "names as factors", "numbers", "Ask for model='boosting'.")
         b = _standard(known.astype(np.float64))
+        still = np.flatnonzero(~b.any(axis=0))
+        if len(still):
+            raise InputError(
+                "dci", f"a factor that varies less than rounding: column {still[0]}",
+                "factors that vary by more than 1e-12 of their size",
+                "Take a constant off it first.",
+            )  # fmt: skip
         weights, informed, gram = _lassos(a, b, folds, alpha)
         null = np.array(list(_null(a, b, gram, alpha, order, draw)))
         value, spread = _purity(weights)[0], float(null.std(ddof=1))
@@ -147,9 +154,11 @@ def _purity(weights: np.ndarray) -> tuple[float, np.ndarray]:
 
 def _standard(a: np.ndarray) -> np.ndarray:
     """Columns of mean 0 and variance 1; those that do not vary, up to rounding, become 0."""
+    # By powers of two, so that squares stay within range and no digit changes.
+    a = np.ldexp(a, -np.frexp(np.abs(a).max(axis=0))[1])
     rest = a - a.mean(axis=0)
     spread = np.sqrt(np.einsum("ij,ij->j", rest, rest) / len(a))
-    still = spread <= 1e-12 * np.maximum(a.max(axis=0), -a.min(axis=0))
+    still = spread <= 1e-12 * np.abs(a).max(axis=0)
     rest /= np.where(still, 1.0, spread)
     rest[:, still] = 0.0
     return rest

@@ -103,7 +103,8 @@ def deconfounded_cka(x: Array, y: Array | None = None, *, confound: Array) -> Sc
     n = x.shape[0]
     found, left = _hsics({"x": x, "y": y, "confound": c})
     r = _correlations(found)
-    eps = float(namespace(x).finfo(x.dtype).eps)
+    # Each correlation has no more digits than the coarser of its two sides.
+    eps = max(float(namespace(side).finfo(side.dtype).eps) for side in (x, y, c))
     for name, shared in (("x", r[1]), ("y", r[2])):
         if not 1.0 - shared**2 > max(_LEFT, 8 * eps):
             raise InputError(

@@ -12,6 +12,7 @@ from isthmus.core.errors import InputError
 from isthmus.core.moments import Keeps, Moments
 from isthmus.core.random import Seed
 from isthmus.core.score import Score
+from isthmus.measures.options import check_whole
 from isthmus.measures.rows import (
     BLOCK,
     Spread,
@@ -55,6 +56,7 @@ def predictions(
     what the moments keep that ``fit`` is given.
     """
     n = x.shape[0]
+    check_whole("folds", folds, operation=operation)
     if folds < 2 or n < 2 * folds:
         raise InputError(operation, f"{folds} folds of {n} rows", "2 folds or more, of 2 rows each")
     spread = Spread.of(x, y)

@@ -86,7 +86,7 @@ def jaccard_knn(
     chance = float(possible @ chances)
     ratio = (possible**2 @ chances - chance**2) / (overlap**2 @ chances - (overlap @ chances) ** 2)
     spread = float(np.sqrt(max(ratio * null_covariance(lists)[1][-1, -1], 0.0))) / n
-    z = (value - chance) / spread if spread > 0 else None
+    z = (value - chance) / spread if spread > 0 and not lists.tied else None
     ci = jackknife(value, [(own.sum() - own + gains(lists, jaccard)) / (n - 1)])
     return Score(
         value=value,

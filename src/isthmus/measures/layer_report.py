@@ -107,11 +107,19 @@ def layer_report(hidden_by_layer: Any, views: Sequence[Any], *, rng: Seed = 0) -
         pooled = np.stack([layer.mean(axis=1), *(one[number].mean(axis=1) for one in copies)])
         if not np.ptp(pooled[0], axis=0).any():
             raise InputError(operation, f"layer {number} of equal vectors", "vectors that vary")
+        middle = pooled.mean(axis=0)
+        if np.ptp(middle, axis=0).max() <= 8 * np.finfo(float).eps * np.abs(pooled).max():
+            raise InputError(
+                operation,
+                f"layer {number}, whose sequences all have one mean over their views",
+                "views that are near to their originals",
+                "Make views that alter a sequence and do not turn it round.",
+            )
         unit = unit_rows(pooled)
         pairs = list(combinations(range(len(unit)), 2))
         found.append({
             "prompt_entropy": _prompt_entropy(layer),
-            "dataset_entropy": _von_neumann(unit[0]) / math.log(min(unit[0].shape)),
+            "dataset_entropy": _dataset_entropy(unit[0]),
             "curvature": _curvature(layer),
             "infonce": float(np.mean([_infonce(unit[i], unit[j]) for i, j in pairs])),
             "lidar": _lidar(pooled),
@@ -148,6 +156,11 @@ def _prompt_entropy(layer: np.ndarray) -> float:
     if not values or few < 2:
         return 0.0
     return float(np.mean(values)) / math.log(few)
+
+
+def _dataset_entropy(unit: np.ndarray) -> float:
+    few = min(unit.shape)
+    return _von_neumann(unit) / math.log(few) if few > 1 else 0.0
 
 
 def _curvature(layer: np.ndarray) -> float:

@@ -81,8 +81,16 @@ def log_me(x: Array, labels: Any, *, rng: Seed = 0) -> Score:
     numbers, sizes = codes(labels, x.shape[0], operation="log_me")
     u, s = span("x", x, operation="log_me", centre=False)
     power = (s / s[0]) ** 2
-    found = _evidences(across(indicators(numbers), u), power, sizes, len(u), _HALVINGS)
+    marks = indicators(numbers)
+    through = across(marks, u)
+    found = _evidences(through, power, sizes, len(u), _HALVINGS)
     value = float(found.mean()) / len(u)
+    # What x leaves of a class, as a share; below the least ratio only the grid bounds the evidence.
+    left = 1 - np.vecdot(through, through) / sizes
+    endless = int(np.sum(left <= max(_RATIOS[0], 8 * float(np.finfo(u.dtype).eps))))
+    # Compared with shuffles is what came by their way, as rough as they are.
+    found = _evidences(marks.T.astype(u.dtype) @ u, power, sizes, len(u), _FEW)
+    compared = float(found.mean()) / len(u)
     # Rows in an order of their own before they are shuffled: by leverage, then by class.
     order = np.lexsort((numbers, weighted_squares(u, power)))
     rank = np.empty_like(order)
@@ -93,20 +101,28 @@ def log_me(x: Array, labels: Any, *, rng: Seed = 0) -> Score:
         for one in shuffled:
             one[...] = draw.permutation(numbers[order])[rank] == classes
         # In the rows' own digits, which are more than enough for a spread.
-        through = shuffled.reshape(-1, len(u)) @ u
-        found = _evidences(through, power, np.tile(sizes, len(shuffled)), len(u), _FEW)
+        reached = shuffled.reshape(-1, len(u)) @ u
+        found = _evidences(reached, power, np.tile(sizes, len(shuffled)), len(u), _FEW)
         null[part] = found.reshape(-1, len(sizes)).mean(axis=1) / len(u)
-    spread = float(null.std(ddof=1))
+    spread, level = float(null.std(ddof=1)), float(null.mean())
+    # Evidence that is the same up to rounding is no better.
+    slack = max(1e-9, 16 * float(np.finfo(u.dtype).eps)) * max(1.0, abs(compared))
+    alike = max(float(null.max()), compared) - min(float(null.min()), compared) <= slack
     warnings: tuple[str, ...] = ()
     if len(sizes) > len(u) // 2:
         warnings = (f"{len(sizes)} classes for {len(u)} rows: hardly two rows a class",)
+    if endless and len(s) < len(u):
+        warnings += (
+            f"x reproduces {endless} of {len(sizes)} classes without error: the evidence grows "
+            "without bound there, and the value only says where the search ended",
+        )
     return Score(
         value=value,
         method="log_me",
         n=len(u),
-        chance=float(null.mean()),
-        z=(value - float(null.mean())) / spread if spread > 0 else 0.0,
-        p=float(1 + np.sum(null >= value)) / (1 + _SHUFFLES),
+        chance=level,
+        z=0.0 if alike else (compared - level) / spread,
+        p=float(1 + np.sum(null >= compared - slack)) / (1 + _SHUFFLES),
         warnings=warnings,
     )
 

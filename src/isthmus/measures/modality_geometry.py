@@ -126,6 +126,8 @@ def _separable(x: Array, y: Array, moments: tuple[Moments, Moments]) -> list[np.
     scale = np.sqrt(np.maximum(np.diag(scatter), np.finfo(float).tiny))
     values, vectors = symmetric_eigen(scatter / np.outer(scale, scale))
     used = values > 1e-12 * values[0]
+    if not used.any():
+        raise InputError("modality_geometry", "x and y whose rows are all equal", "rows that vary")
     root = vectors[:, used] / np.sqrt(values[used]) / scale[:, None]
     if int(used.sum()) >= sum(m.n for m in moments) - 2:
         raise InputError(

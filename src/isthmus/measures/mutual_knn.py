@@ -75,7 +75,9 @@ def mutual_knn(
     depth = np.arange(1, k + 1)
     mean, covariance = null_covariance(lists)
     spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    z = float((shared[:, -1].sum() - mean[-1]) / spread[-1]) if spread[-1] > 0 else None
+    z = None
+    if spread[-1] > 0 and not lists.tied:
+        z = float((shared[:, -1].sum() - mean[-1]) / spread[-1])
     gain = gains(lists, lambda one: one[:, -1] / k)
     ci = jackknife(value, [(own.sum() - own + gain) / (n - 1)])
     return Score(

@@ -13,6 +13,7 @@ from isthmus.core.arrays import Array, paired, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import Metric, neighbors
 from isthmus.measures.mantel import Sums
+from isthmus.measures.options import check_whole
 
 #: Entries of one block of list-against-list comparisons.
 _ENTRIES = 2**20
@@ -23,11 +24,16 @@ Row = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """Neighbours of both sides, (n, k + 1) each: one beyond k steps in when a row is left out."""
+    """Neighbours of both sides, (n, k + 1) each: one beyond k steps in when a row is left out.
+
+    ``tied``: ties, which the lower row number settles on both sides alike, make lists agree that
+    have nothing to do with each other; no shuffle of the rows does that, so there is no test.
+    """
 
     x: np.ndarray
     y: np.ndarray
     k: int
+    tied: bool
     warnings: tuple[str, ...]
 
     @property
@@ -45,24 +51,30 @@ def neighbour_lists(
     """
     x, y = paired(x, y, operation=operation)
     n = x.shape[0]
+    check_whole("k", k, operation=operation)
     if not 1 <= k <= n - 2 or n < 4:
         raise InputError(operation, f"k={k} with {n} rows", "1 <= k <= rows - 2 and 4 rows")
-    near, said = [], []
+    near, ties, said = [], [], []
     for name, side in (("x", x), ("y", y)):
         found, distances = (
             to_numpy(one) for one in neighbors(side, side, k + 1, metric=metric, exclude_self=True)
         )
         near.append(found)
-        tied = int((distances[:, k - 1] == distances[:, k]).sum())
+        ties.append(distances[:, k - 1] == distances[:, k])
+        tied = int(ties[-1].sum())
         if tied > 0.01 * n:
             said.append(
                 f"{name}: {tied} of {n} rows have ties at the k-th neighbour, broken "
-                "by the lower row; duplicate rows make such overlap arbitrary"
+                "by the lower row; duplicate rows make such overlap arbitrary: no test"
             )
         zeros = int((~to_numpy(side).any(axis=1)).sum()) if metric == "cosine" else 0
         if zeros:
             said.append(f"{name}: {zeros} zero vectors have no direction; their cosine counts as 0")
-    return Lists(near[0], near[1], k, tuple(said)), x, y
+    both = int((ties[0] & ties[1]).sum())
+    untested = both > 0 or max(int(one.sum()) for one in ties) > 0.01 * n
+    if both:
+        said.append(f"{both} of {n} rows have ties at the k-th neighbour on both sides: no test")
+    return Lists(near[0], near[1], k, untested, tuple(said)), x, y
 
 
 def counts(lists: Lists) -> np.ndarray:

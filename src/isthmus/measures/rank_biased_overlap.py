@@ -87,7 +87,7 @@ def rank_biased_overlap(
     value = float(own.mean())
     mean, covariance = null_covariance(lists)
     spread = float(np.sqrt(max(weights @ covariance @ weights, 0.0)))
-    z = float(own.sum() - mean @ weights) / spread if spread > 0 else None
+    z = float(own.sum() - mean @ weights) / spread if spread > 0 and not lists.tied else None
     gain = gains(lists, lambda shared: shared @ weights)
     ci = jackknife(value, [(own.sum() - own + gain) / (n - 1)])
     return Score(

@@ -2,7 +2,7 @@ r"""Trustworthiness: are the neighbours that y shows close in x as well?"""
 
 import numpy as np
 
-from isthmus.core.arrays import Array, paired, to_numpy
+from isthmus.core.arrays import Array, paired, take, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import neighbors
@@ -86,11 +86,19 @@ def kept_close(x: Array, y: Array, k: int | None, *, method: str) -> Score:
     if 2 * k < n - 1:
         ci = jackknife(value, [1 - left * (total - own + change)])
     mean, spread = permutation_moments(rank_sums(points, norms, beyond=k), graph_sums(near[:, :k]))
-    z = (mean - total) / spread if spread > 0 else None
-    equal = int((distances[:, k - 1] == distances[:, k]).sum())
+    equal = np.flatnonzero(distances[:, k - 1] == distances[:, k])
+    # Ties go to the lower row on both sides alike, which no shuffle of the rows does.
+    arbitrary = tied > 0.01 or len(equal) > 0.01 * n
+    if len(equal) and not arbitrary:
+        # The row itself is among these, at distance 0.
+        apart = to_numpy(neighbors(take(x, equal), x, k + 2)[1])
+        arbitrary = bool((apart[:, k] == apart[:, k + 1]).any())
+    z = (mean - total) / spread if spread > 0 and not arbitrary else None
     warnings = []
-    if tied > 0.01 or equal > 0.01 * n:
-        warnings.append("rows at equal distances: their ranks and neighbours are arbitrary")
+    if arbitrary:
+        warnings.append(
+            "rows at equal distances: their ranks and neighbours are arbitrary: no test"
+        )
     return Score(
         value=value, method=method, n=n, ci=None if ci is None else (ci[0], min(ci[1], 1.0)),
         chance=1 - (n - k - 1) * (n - k) / ((n - 1) * (2 * n - 3 * k - 1)), z=z,

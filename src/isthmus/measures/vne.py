@@ -78,7 +78,8 @@ def vne(x: Array) -> Score:
     values, vectors, logs = _spectrum(gram / n)
     value = max(float(-values @ logs), 0.0)
     # Errors of an interval do with the digits that the rows came in.
-    turn = like(np.ascontiguousarray(vectors), x)
+    # A copy, for one column turned round is contiguous as it is and keeps its negative stride.
+    turn = like(vectors.copy(), x)
     influences = (
         (-along(to_numpy(u @ turn) ** 2, logs) - value)[kept] for u, kept in _directions(x, x.dtype)
     )
