@@ -1,5 +1,7 @@
 """What comes in is checked and keeps its kind."""
 
+import warnings
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -42,7 +44,8 @@ def test_other_kinds_stay_themselves(kind):
 
 def test_torch_half_and_integers():
     assert matrix("x", torch.ones(2, 2, dtype=torch.float16), operation="t").dtype == torch.float32
-    assert matrix("x", torch.ones(2, 2, dtype=torch.int32), operation="t").dtype == torch.float64
+    for whole in (torch.int32, torch.bool):
+        assert matrix("x", torch.ones(2, 2, dtype=whole), operation="t").dtype == torch.float64
 
 
 @pytest.mark.parametrize(
@@ -53,12 +56,41 @@ def test_torch_half_and_integers():
         (np.ones((3, 0)), "non-empty"),
         (np.array([["a"]]), "dtype"),
         (np.ones((2, 2), complex), "dtype"),
+        (torch.ones(2, 2, dtype=torch.complex64), "dtype torch.complex64"),
+        (array_api_strict.ones((2, 2), dtype=array_api_strict.complex128), "complex128"),
+        (torch.eye(2).to_sparse(), r"to_dense\(\)"),
+        ([[1.0, 2.0], [3.0]], "equally long"),
+        (np.ma.masked_array(np.eye(2), mask=np.eye(2)), "Fill or drop"),
         (np.array([[1.0], [np.nan], [np.inf]]), r"2 of 3 rows \(first rows: 1, 2\)"),
     ],
 )
 def test_refusals(given, text):
     with pytest.raises(InputError, match=text):
         matrix("x", given, operation="test")
+
+
+def test_compressed_sparse_rows_are_refused_too():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls them beta
+        given = torch.eye(2).to_sparse_csr()
+    with pytest.raises(InputError, match="to_dense"):
+        matrix("x", given, operation="test")
+
+
+def test_a_numpy_matrix_becomes_an_array():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        given = np.matrix([[1.0, 2.0]])
+    assert type(matrix("x", given, operation="test")) is np.ndarray
+
+
+@pytest.mark.parametrize("narrow", [torch.float32, torch.bfloat16, torch.bool])
+def test_sides_of_two_precisions_meet_in_the_wider(narrow):
+    x, y = torch.ones(3, 2, dtype=narrow), torch.ones(3, 2, dtype=torch.float64)
+    for one, two in (paired(x, y, operation="t"), paired(y, x, operation="t")):
+        assert one.dtype == two.dtype == torch.float64
+    one, two = paired(np.ones((3, 2), np.float32), np.ones((3, 2)), operation="t")
+    assert (one.dtype, two.dtype) == (np.float32, np.float64)  # NumPy's products widen by block
 
 
 def test_large_finite_values_whose_sum_overflows_are_fine():

@@ -165,6 +165,36 @@ def test_float32_whose_squares_overflow_is_summed_in_float64():
         Moments.of(x * 1e80)
 
 
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+@pytest.mark.parametrize("scale", [1e-16, 1e-18, 1e-22, 1e-25, 1e-36])
+def test_float32_whose_squares_underflow_is_summed_in_float64(kind, scale):
+    import torch
+
+    x, y = data()
+    faint, y = (x * scale).astype(np.float32), y.astype(np.float32)
+    make = torch.asarray if kind == "torch" else np.asarray
+    for sides in ((faint, y), (y, faint), (faint, faint)):
+        m = Moments.of(*map(make, sides))
+        for name, pair in {"xx": (0, 0), "xy": (0, 1), "yy": (1, 1)}.items():
+            truth = oracle_scatter(*(sides[i] for i in pair))
+            found = getattr(m, f"scatter_{name}")
+            assert np.abs(found - truth).max() <= 1e-6 * np.abs(truth).max()
+        assert m.variance_x == pytest.approx(np.trace(oracle_scatter(sides[0], sides[0])), rel=1e-6)
+        hsic = oracle_hsic(sides[0], sides[0])
+        assert m.hsic_xx() == pytest.approx(hsic, rel=1e-5, abs=0)
+
+
+def test_zeros_are_not_summed_twice(monkeypatch):
+    wide = []
+    summed = module._accumulate
+    monkeypatch.setattr(
+        module, "_accumulate", lambda *a, **k: wide.append(k.get("wide")) or summed(*a, **k)
+    )
+    Moments.of(np.zeros((5, 2), np.float32))
+    Moments.of(np.full((5, 2), 1e-20))
+    assert wide == [None, None]
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_rows_that_are_not_finite_are_named_and_nothing_is_added(bad):
     x, y = data()
@@ -207,6 +237,17 @@ def test_torch_and_strict_arrays_give_the_same():
         other = Moments.of(convert(x), convert(y))
         np.testing.assert_allclose(other.scatter_xy, expected.scatter_xy, rtol=1e-12)
         assert other.hsic_xy() == pytest.approx(expected.hsic_xy(), rel=1e-12)
+
+
+@pytest.mark.parametrize("narrow", ["float32", "bfloat16", "bool"])
+def test_torch_sides_may_differ_in_precision(narrow):
+    import torch
+
+    x, y = (torch.asarray(side) for side in data())
+    x = x > 0 if narrow == "bool" else x.to(getattr(torch, narrow))
+    expected = Moments.of(x.double(), y)
+    for found in (Moments.of(x, y).scatter_xy, Moments.of(y, x).scatter_xy.T):
+        np.testing.assert_allclose(found, expected.scatter_xy, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("keeps", ["source", "cross"])

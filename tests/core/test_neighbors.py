@@ -122,6 +122,57 @@ def test_a_map_to_one_point_ranks_at_chance_not_first():
     assert partner_ranks(same, same)[0] == 21
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+@pytest.mark.parametrize(
+    ("factor", "shift"), [(1, 1e6), (1, 1e7), (1e-170, 0), (1e200, 0), (1e-300, 0), (1e300, 0)]
+)
+def test_perfect_matches_rank_first_wherever_they_lie(metric, kind, factor, shift):
+    x = np.random.default_rng(0).normal(size=(50, 4)) * factor + shift
+    given = torch.asarray(x) if kind == "torch" else x
+    assert (np.asarray(partner_ranks(given, given, metric=metric)) == 1).all()
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_ranks_by_inner_product_at_any_scale(size):
+    x, y = np.random.default_rng(0).normal(size=(2, 50, 4))
+    plain = partner_ranks(x, y, metric="inner")
+    np.testing.assert_array_equal(partner_ranks(x * size, y * size, metric="inner"), plain)
+
+
+@pytest.mark.parametrize("far", [1e6, 1e12, 1e100])
+@pytest.mark.parametrize("side", ["x", "y", "both"])
+def test_one_far_row_leaves_the_other_ranks_alone(far, side):
+    rng = np.random.default_rng(1)
+    y = rng.normal(size=(300, 8))
+    x = y + 0.1 * rng.normal(size=y.shape)
+    plain = partner_ranks(x, y, metric="euclidean")
+    if side != "y":
+        x[0] = far
+    if side != "x":
+        y[0] = far
+    np.testing.assert_array_equal(partner_ranks(x, y, metric="euclidean")[1:], plain[1:])
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e200])
+def test_rows_that_differ_in_their_last_bits_tie(metric, size):
+    """One point up to rounding, by either metric: chance, not first."""
+    rng = np.random.default_rng(2)
+    spread = 1.0 if metric == "cosine" else 1e-15
+    same = rng.normal(size=(1, 16)) * (1.0 + spread * rng.random(size=(41, 1))) * size
+    assert (same[0] != same[1]).any()
+    assert partner_ranks(same, same, metric=metric).tolist() == [21.0] * 41
+
+
+def test_ranks_of_zero_vectors_by_cosine():
+    """Cosine 0 to everything: amid the rows that lie at a right angle, for either side."""
+    x = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
+    y = np.array([[0.0, 0.0], [0.0, 0.0], [3.0, 0.0]])
+    assert partner_ranks(x, y).tolist() == [2.0, 2.5, 2.0]
+    assert partner_ranks(x, -y[[2, 0, 1]] + 0.0).tolist() == [2.0, 1.5, 2.0]
+
+
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
 def test_more_duplicates_than_spares_go_to_the_lower_rows(metric, kind):

@@ -96,6 +96,17 @@ def test_a_constant_difference_is_certain():
     assert always.p == pytest.approx(2 / 2001)
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e-13, 1e13, 1e200])
+def test_the_interval_scales_with_the_values(scale):
+    a, b = np.random.default_rng(0).random((2, 30))
+    assert np.divide(interval(a * scale), scale) == pytest.approx(interval(a), rel=1e-9)
+    plain, scaled = paired(a, b), paired(a * scale, b * scale)
+    assert np.divide(scaled.ci, scale) == pytest.approx(plain.ci, rel=1e-9)
+    assert scaled.p == plain.p
+    crumbs = paired(a * 3 * scale, (a + a + a) * scale)
+    assert crumbs.p == 1.0
+
+
 def test_nan_queries_are_left_out_on_both_sides_or_refused():
     a, b = np.array([1.0, np.nan, 0.5]), np.array([0.0, np.nan, 0.5])
     assert paired(a, b).n == 2
@@ -115,7 +126,7 @@ def test_seeds_decide_and_blocks_do_not(monkeypatch):
     assert interval(values, rng=5) == whole
 
 
-@pytest.mark.parametrize("values", [[], [np.nan], [np.inf, 1.0], [[1.0]], 3.0])
+@pytest.mark.parametrize("values", [[], [np.nan], [np.inf, 1.0], [[1.0]], 3.0, ["a"], None])
 def test_bad_vectors_are_typed(values):
     with pytest.raises(InputError):
         interval(values)

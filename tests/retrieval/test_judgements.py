@@ -72,6 +72,25 @@ def test_forms_must_fit(ranked, relevance):
         judge(ranked, relevance, k=1, operation="t")
 
 
+@pytest.mark.parametrize(
+    ("ranked", "relevance"),
+    [
+        (np.array([1, 2, 3]), np.array([1, 2, 3])),
+        ([["a"]], [None]),
+        ([None], [["a"]]),
+        ([[["a"]]], [["a"]]),
+        ([["a"]], [[{"a": 1}]]),
+        ({"q": None}, {"q": ["a"]}),
+        (None, None),
+        (None, [["a"]]),
+        (np.zeros((1, 2, 2)), [["a"]]),
+    ],
+)
+def test_what_is_no_list_of_documents_is_typed(ranked, relevance):
+    with pytest.raises(InputError, match="t: got"):
+        judge(ranked, relevance, k=1, operation="t")
+
+
 def test_no_query_in_common_shows_examples_of_both():
     with pytest.raises(PairingError, match=r"'1'.*'q1'"):
         judge({"1": ["x"]}, {"q1": ["x"]}, k=1, operation="t")

@@ -71,16 +71,29 @@ def matrix(name: str, array: Any, *, operation: str, finite: bool = True) -> Arr
 
     Lists become NumPy; integers become float64; float16 becomes float32 (half precision has no
     linear algebra); big-endian becomes native. float32 and float64 stay as they are. Raises
-    InputError on any other dtype, on wrong shapes, and on NaN or infinity (counting the rows).
+    InputError on any other dtype, on ragged, masked or sparse arrays, on wrong shapes, and on NaN
+    or infinity (counting the rows).
     """
     if not hasattr(array, "__array_namespace__") and not is_torch_array(array):
-        array = np.asarray(array)
+        try:
+            array = np.asarray(array)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                operation,
+                f"{name} that makes no array ({error})",
+                "rows of numbers, all equally long",
+            ) from error
+    if isinstance(array, np.ma.MaskedArray):
+        # The numbers under the mask would count like any others.
+        raise InputError(
+            operation, f"{name} as a masked array", "a plain array", "Fill or drop the masked rows."
+        )
+    if isinstance(array, np.matrix):
+        array = np.asarray(array)  # whose * is a product of entries
     if is_numpy_array(array):
         array = _native(name, array, operation)
     else:
-        xp = array_namespace(array)
-        if array.dtype not in (xp.float32, xp.float64):
-            array = xp.astype(array, xp.float64 if "int" in str(array.dtype) else xp.float32)
+        array = _floating(name, array, operation)
     if len(array.shape) != 2 or 0 in array.shape:
         raise InputError(
             operation, f"{name} of shape {tuple(array.shape)}", "a non-empty (rows, dim) matrix"
@@ -88,6 +101,17 @@ def matrix(name: str, array: Any, *, operation: str, finite: bool = True) -> Arr
     if finite:
         check_finite(name, array, operation=operation)
     return array
+
+
+def one_precision(x: Array, y: Array) -> tuple[Array, Array]:
+    """Both matrices, of one kind, in the wider of their dtypes where the kind needs it.
+
+    NumPy widens within each product, which spares the copy; torch refuses such a product.
+    """
+    xp = namespace(x, y)
+    if x.dtype == y.dtype or is_numpy_array(x):
+        return x, y
+    return xp.astype(x, xp.float64), xp.astype(y, xp.float64)
 
 
 def check_finite(name: str, array: Array, *, operation: str) -> None:
@@ -129,7 +153,7 @@ def paired(
         x, y = x.x, x.y
     x = matrix("x", x, operation=operation)
     y = matrix("y", y, operation=operation)
-    namespace(x, y)
+    x, y = one_precision(x, y)
     if x.shape[0] != y.shape[0]:
         raise InputError(
             operation,
@@ -147,6 +171,25 @@ def paired(
     if x.shape[0] < min_rows:
         raise InputError(operation, f"{x.shape[0]} rows", f"at least {min_rows} rows")
     return x, y
+
+
+def _floating(name: str, array: Array, operation: str) -> Array:
+    """``array``, of another kind than NumPy, in float32 or float64."""
+    if is_torch_array(array) and str(array.layout) != "torch.strided":
+        raise InputError(
+            operation,
+            f"{name} of layout {array.layout}",
+            "a dense tensor",
+            "Call .to_dense() first.",
+        )
+    xp, dtype = array_namespace(array), str(array.dtype)
+    if "complex" in dtype:
+        raise InputError(
+            operation, f"{name} of dtype {dtype}", "float16, float32, float64 or integers"
+        )
+    if array.dtype in (xp.float32, xp.float64):
+        return array
+    return xp.astype(array, xp.float64 if "int" in dtype or "bool" in dtype else xp.float32)
 
 
 def _native(name: str, array: np.ndarray, operation: str) -> np.ndarray:

@@ -23,6 +23,7 @@ from isthmus.core.arrays import (
     like,
     matrix,
     namespace,
+    one_precision,
     row_blocks,
     to_numpy,
 )
@@ -42,6 +43,9 @@ _STRIP = 512
 
 #: Rows that say whether a shift is needed, and by how much.
 _PILOT = 256
+
+#: Below this mean squared entry, float32 squares come near their least number and lose digits.
+_FAINT = 1e-30
 
 #: A column whose squared mean exceeds its variance by this factor loses too many digits in an
 #: unshifted float32 product; below it the shift would only cost a pass over the data.
@@ -96,7 +100,7 @@ class Moments:
         x = matrix("x", x, operation="moments", finite=False)
         if y is not None:
             y = matrix("y", y, operation="moments", finite=False)
-            namespace(x, y)
+            x, y = one_precision(x, y)
             if x.shape[0] != y.shape[0]:
                 raise InputError(
                     "moments",
@@ -254,7 +258,8 @@ def _products(x: Array, y: Array | None, origin: np.ndarray, *, keeps: Keeps) ->
     with np.errstate(over="ignore", invalid="ignore"):
         sums = _accumulate(x, y, origin, keeps=keeps)
         if sums.finite():
-            return sums
+            faint = _underflown(x, y, sums)
+            return _accumulate(x, y, origin, keeps=keeps, wide=True) if faint else sums
     # Either the rows are not finite, which is the caller's to know, or float32 squares overflowed.
     check_finite("x", x, operation="moments")
     if y is not None:
@@ -269,6 +274,16 @@ def _products(x: Array, y: Array | None, origin: np.ndarray, *, keeps: Keeps) ->
             "Rescale the space first.",
         )
     return sums
+
+
+def _underflown(x: Array, y: Array | None, sums: Sums) -> bool:
+    """Whether squares of float32 entries fell so low that the sums lost digits, or all of them."""
+    for i, side in enumerate((x,) if y is None else (x, y)):
+        xp = namespace(side)
+        square = sums.thin[-1, sum(sums.dims) + i] / (side.shape[0] * side.shape[1])
+        if side.dtype == xp.float32 and square < _FAINT and bool(xp.any(side != 0)):
+            return True
+    return False
 
 
 def _accumulate(

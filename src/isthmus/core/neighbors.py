@@ -149,23 +149,79 @@ def partner_ranks(
             "Translate one side with a bridge first.",
         )
     x, y = xp.astype(x, xp.float64), xp.astype(y, xp.float64)
-    if metric == "cosine":
+    # Equal partners give scores that differ in the last bits: those are ties, not ranks.
+    bits = (x.shape[1] + 8) * float(np.finfo(np.float64).eps)
+    if metric == "inner":
+        x, y = x / _power(_largest(x)), y / _power(_largest(y))
+    elif metric == "euclidean":
+        # Squares of 1e200 stay finite, and those of 1e-200; of x, those of 1e150 times y.
+        scale = _power(max(_largest(y), 1e-150 * _largest(x)))
+        x, y = x / scale, y / scale
+    else:
         x, y = directions(x), directions(y)
-    squares = xp.sum(y * y, axis=1)
+    noise_x, noise_y = bits * _lengths(x), bits * _lengths(y)
+    squares = xp.zeros_like(noise_y)
+    if metric == "cosine":
+        # 1 - cos is half the squared distance of unit rows. A zero vector has cosine 0 to all of
+        # them, as if it lay at a squared distance of 2 and not of 1.
+        squares = xp.astype(noise_y == 0, xp.float64)
+        noise_x, noise_y = xp.full_like(noise_x, bits), xp.full_like(noise_y, bits)
+    beyond = squares
+    if metric != "inner":
+        # |x|² - 2xy + |y|² loses its digits where the rows lie far from 0 for their spread.
+        origin = _middle(y)
+        x, y = x - origin, y - origin
+        squares = beyond + xp.sum(y * y, axis=1)
+    size_x, size_y = _lengths(x), _lengths(y)
     partners = np.arange(x.shape[0]) if own is None else own
     ranks = []
     for rows in row_blocks(x.shape[0], max(1, _RANK_CELLS // y.shape[0])):
         true = xp.asarray(partners[rows], device=getattr(x, "device", None))
         asked, found = x[rows, :], xp.take(y, true, axis=0)
         scores = asked @ y.T
-        mine = xp.sum(asked * found, axis=1)[:, None]
-        if metric == "euclidean":
+        mine = xp.sum(asked * found, axis=1)
+        if metric == "inner":
+            slack = bits * size_x[rows] * xp.take(size_y, true)
+        else:
             # |x|² is the same for all partners of one x: leaving it out changes no rank.
             scores = 2.0 * scores - squares[None, :]
-            mine = 2.0 * mine - xp.take(squares, true, axis=0)[:, None]
-        # Equal partners give products that differ in the last bits: those are ties, not ranks.
-        slack = 1e-12 * xp.max(xp.abs(scores), axis=1, keepdims=True)
+            mine = 2.0 * mine - xp.take(squares, true)
+            # What tied rows can be apart: by the last bits of this row and of its partner as they
+            # came, and by the rounding of the product, in which no row further off than the
+            # partner counts, so that a far one blurs no other's rank.
+            gap = xp.sqrt(xp.sum((asked - found) ** 2, axis=1) + xp.take(beyond, true))
+            noise = noise_x[rows] + xp.take(noise_y, true)
+            reach = xp.minimum(size_x[rows] + gap, xp.max(size_y))
+            slack = noise * (2.0 * gap + noise) + bits * reach * (size_x[rows] + reach)
+        mine, slack = mine[:, None], slack[:, None]
         above = xp.sum(xp.astype(scores > mine + slack, xp.float64), axis=1)
         tied = xp.sum(xp.astype(xp.abs(scores - mine) <= slack, xp.float64), axis=1)
         ranks.append(1.0 + above + (tied - 1.0) / 2.0)
     return xp.concat(ranks)
+
+
+def _largest(x: Array) -> float:
+    """The largest |entry| of x (n, d)."""
+    xp = namespace(x)
+    return float(xp.max(xp.abs(x)))
+
+
+def _power(size: float) -> float:
+    """A power of two near ``size``, by which dividing loses no digit; 1 for 0."""
+    return float(np.ldexp(1.0, int(np.frexp(size)[1]) - 1)) if size else 1.0
+
+
+def _lengths(x: Array) -> Array:
+    """Lengths of the rows of x (n, d), (n,)."""
+    xp = namespace(x)
+    return xp.sqrt(xp.sum(x * x, axis=1))
+
+
+def _middle(x: Array) -> Array:
+    """A point amid the rows of x (n, d): the mean of the half nearest to the mean of all, (d,).
+
+    A few far rows pull the mean of all away from the rest, but not this one.
+    """
+    xp = namespace(x)
+    near = xp.argsort(_lengths(x - xp.mean(x, axis=0)))[: (x.shape[0] + 1) // 2]
+    return xp.mean(xp.take(x, near, axis=0), axis=0)

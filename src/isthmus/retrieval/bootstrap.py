@@ -73,7 +73,7 @@ def interval(values: Any, *, rng: Seed = 0, resamples: int = RESAMPLES) -> tuple
     """
     kept = _vector(values, "values")
     kept = kept[~np.isnan(kept)]
-    return _bca(kept, _resampled_means(kept, rng, resamples))
+    return _bca(kept, _resampled_means(kept, rng, resamples), float(np.abs(kept).max()))
 
 
 def paired(a: Any, b: Any, *, rng: Seed = 0, resamples: int = RESAMPLES) -> Difference:
@@ -125,14 +125,24 @@ def paired(a: Any, b: Any, *, rng: Seed = 0, resamples: int = RESAMPLES) -> Diff
     delta = delta[~np.isnan(delta)]
     means = _resampled_means(delta, rng, resamples)
     # Sums of floats that should cancel exactly may not; such a crumb is no difference.
-    means = np.where(np.abs(means) < 1e-12, 0.0, means)
+    scale = float(max(np.nanmax(np.abs(one)), np.nanmax(np.abs(two))))
+    means = np.where(np.abs(means) < 1e-12 * scale, 0.0, means)
     below, above = (means <= 0).sum() + 1, (means >= 0).sum() + 1
     p = min(1.0, 2.0 * min(below, above) / (len(means) + 1))
-    return Difference(mean=float(delta.mean()), ci=_bca(delta, means), p=float(p), n=delta.size)
+    return Difference(
+        mean=float(delta.mean()), ci=_bca(delta, means, scale), p=float(p), n=delta.size
+    )
 
 
 def _vector(values: Any, name: str) -> np.ndarray:
-    vector = np.asarray(values, dtype=np.float64)
+    try:
+        vector = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "bootstrap",
+            f"{name} that are no numbers ({error})",
+            "a vector with one finite number per query",
+        ) from error
     if vector.ndim != 1 or np.isnan(vector).all() or np.isinf(vector).any():
         raise InputError(
             "bootstrap",
@@ -153,15 +163,16 @@ def _resampled_means(values: np.ndarray, rng: Seed, resamples: int) -> np.ndarra
     return means
 
 
-def _bca(values: np.ndarray, means: np.ndarray) -> tuple[float, float]:
+def _bca(values: np.ndarray, means: np.ndarray, scale: float) -> tuple[float, float]:
+    """The interval; what lies below 1e-12 of ``scale``, the largest value, is rounding."""
     centre = values.mean()
-    spread = values - centre
+    spread = (values - centre) / (scale or 1.0)
     power = float((spread**2).sum())
-    if power <= 1e-24 * max(1.0, centre**2) * values.size:
+    if power <= 1e-24 * values.size:
         return float(centre), float(centre)
     acceleration = float((spread**3).sum()) / (6.0 * power**1.5)
     # Discrete metrics tie with the mean often: half of the ties count as below it.
-    near = np.isclose(means, centre, rtol=1e-12, atol=1e-15)
+    near = np.isclose(means, centre, rtol=1e-12, atol=1e-15 * scale)
     share = ((means < centre) & ~near).mean() + 0.5 * near.mean()
     bias = ndtri(np.clip(share, 1 / (len(means) + 1), len(means) / (len(means) + 1)))
     shifted = bias + ndtri(np.array([0.025, 0.975]))

@@ -128,13 +128,20 @@ def _align(
             "two mappings keyed by query, or two sequences in the same order of queries",
         )
     if not isinstance(ranked, Mapping) or not isinstance(relevance, Mapping):
+        if not (hasattr(ranked, "__len__") and hasattr(relevance, "__len__")):
+            raise InputError(
+                operation,
+                f"ranked as {type(ranked).__name__}, relevance as {type(relevance).__name__}",
+                "mappings or sequences, one entry per query",
+            )
         if len(ranked) != len(relevance) or len(relevance) == 0:
             raise InputError(
                 operation,
                 f"{len(ranked)} rankings and {len(relevance)} judgements",
                 "one of each per query, for at least one query",
             )
-        return dict(enumerate(map(_listed, ranked))), dict(enumerate(relevance)), ()
+        lists = {i: _listed(i, found, operation) for i, found in enumerate(ranked)}
+        return lists, dict(enumerate(relevance)), ()
     missing = [query for query in relevance if query not in ranked]
     if len(missing) == len(relevance):
         raise PairingError(
@@ -148,11 +155,22 @@ def _align(
         warnings.append(f"{len(missing)} judged queries were not ranked and found nothing")
     if extra:
         warnings.append(f"{extra} ranked queries have no judgements and were left out")
-    return {q: _listed(found) for q, found in ranked.items()}, dict(relevance), tuple(warnings)
+    lists = {query: _listed(query, found, operation) for query, found in ranked.items()}
+    return lists, dict(relevance), tuple(warnings)
 
 
-def _listed(found: Any) -> list[Any]:
-    return found.tolist() if isinstance(found, np.ndarray) else list(found)
+def _listed(query: Any, found: Any, operation: str) -> list[Any]:
+    try:
+        documents = found.tolist() if isinstance(found, np.ndarray) else list(found)
+        set(documents)  # documents are looked up, so each needs a hash
+    except TypeError as error:
+        raise InputError(
+            operation,
+            f"{found!r:.60} as the documents of query {query!r} ({error})",
+            "a list of document ids",
+            "Give one list for each query; ids are texts, numbers or tuples.",
+        ) from error
+    return documents
 
 
 def _grades(query: Any, fact: Any, operation: str) -> dict[Any, float]:
@@ -163,7 +181,7 @@ def _grades(query: Any, fact: Any, operation: str) -> dict[Any, float]:
             "{document: grade}, or a list or set of relevant documents",
         )
     if not isinstance(fact, Mapping):
-        return dict.fromkeys(_listed(fact), 1.0)
+        return dict.fromkeys(_listed(query, fact, operation), 1.0)
     try:
         graded = {document: float(grade) for document, grade in fact.items()}
     except (TypeError, ValueError):
