@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import torch
 
 from isthmus.core.errors import InputError, PairingError
+from isthmus.retrieval import recall
 from isthmus.retrieval.judgements import judge, mean_score
 
 
@@ -103,3 +105,9 @@ def test_the_mean_leaves_out_and_counts_undefined_queries():
     assert score.warnings == ("1 queries without a relevant document were left out",)
     with pytest.raises(InputError, match="3 queries without any relevant document"):
         mean_score("m", np.full(3, np.nan), rng=0)
+
+
+def test_documents_may_come_as_a_torch_tensor():
+    ranked = torch.tensor([[3, 1], [2, 0]])
+    for found in (ranked, ranked.numpy(), ranked.tolist()):
+        assert recall(found, [[3], [0]], k=1).value == 0.5

@@ -161,7 +161,7 @@ def _align(
 
 def _listed(query: Any, found: Any, operation: str) -> list[Any]:
     try:
-        documents = found.tolist() if isinstance(found, np.ndarray) else list(found)
+        documents = found.tolist() if hasattr(found, "tolist") else list(found)
         set(documents)  # documents are looked up, so each needs a hash
     except TypeError as error:
         raise InputError(
