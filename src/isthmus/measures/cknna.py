@@ -47,7 +47,7 @@ def cknna(x: Array, y: Array | None = None, *, k: int = 10) -> Score:
 
     The sum is of Mantel's form, so chance and z are exact over all permutations of the rows; p is
     the normal upper tail. The interval is the delete-one jackknife over neighbour lists, with the
-    mean direction held fixed.
+    mean direction held fixed. Without z and p where rows tie, as in ``mutual_knn``.
 
     Parameters
     ----------

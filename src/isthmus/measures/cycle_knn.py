@@ -39,6 +39,7 @@ def cycle_knn(x: Array, y: Array | None = None, *, k: int = 10, metric: Metric =
     i as neighbour in x. z takes the exact variance of the number of cycles over all permutations
     of the rows, scaled by what finding back varies beside that number; p is its normal upper tail.
     The interval is the exact delete-one jackknife. ``parts``: ``per_row`` (1 or 0).
+    Without z and p where rows tie, as in ``mutual_knn``.
 
     Parameters
     ----------

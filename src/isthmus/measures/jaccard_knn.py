@@ -49,6 +49,7 @@ def jaccard_knn(
     overlap over all permutations of the rows, scaled by what one row's Jaccard varies beside its
     overlap; p is its normal upper tail. The interval is the exact delete-one jackknife.
     ``length`` = 1 - s is a mean of Jaccard distances, which are metrics. ``parts``: ``per_row``.
+    Without z and p where rows tie, as in ``mutual_knn``.
 
     Parameters
     ----------

@@ -39,7 +39,8 @@ def mutual_knn(
     permutations of the rows, so hubs and mutual neighbours are accounted for; p is its normal upper
     tail. The interval is the exact delete-one jackknife (each row is taken out of both neighbour
     graphs), which is conservative. ``length`` = 1 - s obeys the metric axioms between neighbour
-    assignments. Equal distances are broken by the lower row, and warned about where common.
+    assignments. Equal distances are broken by the lower row; where they are common, or lie
+    on both sides of a row, lists agree by that alone: a warning then stands in place of z and p.
 
     ``parts``: ``per_row`` (n,) shares; ``curve`` (k,) the same value for 1 to k neighbours, with
     its ``curve_chance`` and its ``curve_spread`` over permutations.

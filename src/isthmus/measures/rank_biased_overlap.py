@@ -48,7 +48,8 @@ def rank_biased_overlap(
     1 - A_d is half the share of |N_x Δ N_y|, a metric of sets, and a list is known by the sets of
     all depths; hence ``length`` = 1 - s is a metric of neighbour lists. Chance is exact,
     Σ_d w_d d / (n - 1), and z takes the exact variance over all permutations of the rows. The
-    interval is the exact delete-one jackknife. ``parts``: ``per_row``.
+    interval is the exact delete-one jackknife. Without z and p where rows tie, as in
+    ``mutual_knn``. ``parts``: ``per_row``.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ def trustworthiness(x: Array, y: Array | None = None, *, k: int | None = None) -
     those of y are the farthest of x. Chance is exact, 1 - (n - k - 1)(n - k) / ((n - 1)(2n - 3k -
     1)), about one half. z takes the variance over all permutations of the rows (for more than 512
     rows that of ranks comes from 512 of them); the interval is the exact delete-one jackknife.
-    ``parts``: ``per_row``, whose mean is the value.
+    Without z where rows tie, as in ``mutual_knn``. ``parts``: ``per_row``, whose mean is the value.
 
     Parameters
     ----------
