@@ -372,13 +372,22 @@ def test_an_act_cut_short_is_ended_by_the_next(place, bridge, monkeypatch, act, 
         np.testing.assert_array_equal(content(place)[1], X[np.argsort(IDS)])
 
 
+def cut_short(job, monkeypatch, error):
+    """Begin a cutover that ends in ``error`` before the store did anything."""
+
+    def ends(store, name):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(file_store.FileStore, "cutover", ends)
+        with pytest.raises(type(error)):
+            job.cutover()
+
+
 def test_resume_ends_a_cutover_cut_short(place, bridge, monkeypatch):
     job = Job.start(place, bridge)
     job.run()
-    with monkeypatch.context() as patch:
-        patch.setattr(file_store.FileStore, "cutover", lambda *_: (_ for _ in ()).throw(OSError))
-        with pytest.raises(OSError):  # noqa: PT011
-            job.cutover()
+    cut_short(job, monkeypatch, KeyboardInterrupt())
     assert job.resume().state == "live"
     assert is_mapped(place, bridge)
 
@@ -411,13 +420,7 @@ def test_a_cutover_that_the_store_refused_never_happened(place, bridge, monkeypa
     job = Job.start(place, bridge)
     job.run()
 
-    def refuses(store, name):
-        raise StorageError("cut over", "a locked file", "one that is free")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(file_store.FileStore, "cutover", refuses)
-        with pytest.raises(StorageError, match="locked"):
-            job.cutover()
+    cut_short(job, monkeypatch, StorageError("cut over", "a locked file", "one that is free"))
     assert job.status().state == "ready"
     changed = X.copy()
     changed[5] = 2
@@ -441,13 +444,31 @@ def test_a_cutover_cut_short_is_not_taken_up_once_what_serves_has_changed(
 ):
     job = Job.start(place, bridge)
     job.run()
-    with monkeypatch.context() as patch:
-        patch.setattr(file_store.FileStore, "cutover", lambda *_: (_ for _ in ()).throw(OSError))
-        with pytest.raises(OSError):  # noqa: PT011
-            job.cutover()
+    cut_short(job, monkeypatch, KeyboardInterrupt())
     assert job.status().state == "cutover"
     changed = X.copy()
     changed[7] = -2
     rewrite(place, changed)
     assert getattr(job, then)().state == {"drop": "dropped", "resume": "ready"}[then]
     np.testing.assert_array_equal(content(place)[1], changed[np.argsort(IDS)])
+
+
+def test_rows_written_since_are_known_though_the_rollback_was_cut_short(place, bridge, monkeypatch):
+    job = Job.start(place, bridge)
+    job.run()
+    job.cutover()
+    with connect(place) as store:
+        store.upsert(Rows(np.array(["since"]), Y[:1], [{}]))
+    real = file_store.FileStore.rollback
+
+    def dies(store, name):
+        real(store, name)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(file_store.FileStore, "rollback", dies)
+        with pytest.raises(KeyboardInterrupt):
+            job.rollback()
+    assert job.resume().state == "rolled back"
+    with pytest.raises(StorageError, match="1 rows written after the cutover.*'since'"):
+        job.resume()

@@ -13,8 +13,9 @@ from isthmus.spaces.stores import STORES, Address, connect, create
 from isthmus.spaces.stores.store import Rows
 from isthmus.testing import file_store
 from isthmus.upgrade import job_folder, job_journal
-from isthmus.upgrade.job import Job, jobs
+from isthmus.upgrade.job import Job
 from isthmus.upgrade.job_journal import Journal
+from isthmus.upgrade.job_status import jobs
 
 SECRET = "open-sesame-7"
 X = (np.random.default_rng(3).normal(size=(60, 6)) * np.linspace(3, 0.3, 6)).astype(np.float32)

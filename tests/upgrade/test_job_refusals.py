@@ -11,7 +11,8 @@ from isthmus.core.errors import InputError, SpaceMismatch, StorageError
 from isthmus.spaces.stores import STORES, connect, create
 from isthmus.spaces.stores.store import Rows
 from isthmus.testing import file_store
-from isthmus.upgrade.job import Job, estimate, jobs
+from isthmus.upgrade.job import Job, estimate
+from isthmus.upgrade.job_status import jobs
 
 RNG = np.random.default_rng(3)
 N, DX, DY = 300, 10, 6

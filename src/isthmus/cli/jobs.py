@@ -40,7 +40,7 @@ def jobs(
     stand in ISTHMUS_SOURCE and ISTHMUS_TO.
     """
     from isthmus.upgrade.job import Job
-    from isthmus.upgrade.job import jobs as found
+    from isthmus.upgrade.job_status import jobs as found
 
     if pause is not None and resume is not None:
         raise typer.BadParameter("one of --pause and --resume.")

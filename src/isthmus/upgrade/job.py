@@ -14,17 +14,15 @@ from isthmus.bridges.bridge import Bridge, load
 from isthmus.core.errors import InputError, IsthmusError, StorageError
 from isthmus.spaces.stores import Address, store_class
 from isthmus.spaces.stores.store import BATCH, Store
-from isthmus.upgrade import job_folder, job_journal
+from isthmus.upgrade import job_folder
 from isthmus.upgrade.carry import CARRIED, Carrier, Readable
 from isthmus.upgrade.examine import Estimate, check_source, examine, target_ids
 from isthmus.upgrade.job_ends import Ends, bridge_bytes, carries_payload, made, opened
 from isthmus.upgrade.job_folder import JobFile
 from isthmus.upgrade.job_journal import Journal
-from isthmus.upgrade.job_status import Status
+from isthmus.upgrade.job_status import JOBS, Status, found
 from isthmus.upgrade.ledger import Ledger
 
-#: Where jobs lie unless asked otherwise.
-JOBS = Path("isthmus-jobs")
 #: Whole addresses, secrets included, for a job that is taken up again.
 _GIVEN = {"source": "ISTHMUS_SOURCE", "to": "ISTHMUS_TO"}
 
@@ -139,7 +137,7 @@ class Job:
             When an address given is not the job's.
 
         """
-        path = _found(Path(job))
+        path = found(Path(job))
         file = job_folder.read(path)
         given = {}
         for end, value in (("source", source), ("to", to)):
@@ -374,16 +372,6 @@ def estimate(
     return _examined(Ends.of(str(source), to, batch), bridge_bytes(bridge)[0], batch)
 
 
-def jobs(folder: str | os.PathLike[str] = JOBS) -> list[Status]:
-    """All jobs in ``folder``, the newest first; a damaged one says so in its status."""
-    found = [
-        Status.in_folder(path)
-        for path in (Path(folder).iterdir() if Path(folder).is_dir() else ())
-        if (path / job_folder.JOB).exists() or (path / job_journal.NAME).exists()
-    ]
-    return sorted(found, key=lambda status: (status.created, status.path), reverse=True)
-
-
 def _proved(store: Store, ledger: Ledger) -> bool:
     """Whether the shadow is proved equal to what serves now."""
     return ledger.verified is not None and ledger.verified["stamp"] == store.stamp()
@@ -397,14 +385,3 @@ def _examined(given: Ends, bridge: Bridge, batch: int) -> Estimate:
             source, bridge, where=given.plain["source"], target=target, batch=batch,
             copy=to is not None, payload=carries_payload(source, target.payload),
         )  # fmt: skip
-
-
-def _found(job: Path) -> Path:
-    if job.exists() or not (JOBS.is_dir() and len(job.parts) == 1):
-        return job
-    if (JOBS / job).exists():
-        return JOBS / job
-    for status in jobs():
-        if status.id == job.name:
-            return Path(status.path)
-    return job

@@ -1,5 +1,6 @@
-"""Status: how a job stands, told from its folder alone."""
+"""Status: how a job stands, told from its folder alone; and which jobs there are."""
 
+import os
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from isthmus.upgrade.job_folder import JobFile
 from isthmus.upgrade.ledger import Ledger
 from isthmus.upgrade.lines import wrapped
 
+#: Where jobs lie unless asked otherwise.
+JOBS = Path("isthmus-jobs")
 _FINISHED = {"cutover": "live", "rollback": "rolled back", "drop": "dropped"}
 
 
@@ -147,3 +150,25 @@ def _lost(steps: list[dict[str, Any]]) -> int:
     """Rows that served before the newest rollback and not after it."""
     rows = [step["rows"] for step in steps if step["step"] == "rollback"][-2:]
     return max(rows[0] - rows[-1], 0) if len(rows) == 2 else 0
+
+
+def jobs(folder: str | os.PathLike[str] = JOBS) -> list[Status]:
+    """All jobs in ``folder``, the newest first; a damaged one says so in its status."""
+    found = [
+        Status.in_folder(path)
+        for path in (Path(folder).iterdir() if Path(folder).is_dir() else ())
+        if (path / job_folder.JOB).exists() or (path / job_journal.NAME).exists()
+    ]
+    return sorted(found, key=lambda status: (status.created, status.path), reverse=True)
+
+
+def found(job: Path) -> Path:
+    """The folder ``job``, or the one under ``JOBS`` of that name or id."""
+    if job.exists() or not (JOBS.is_dir() and len(job.parts) == 1):
+        return job
+    if (JOBS / job).exists():
+        return JOBS / job
+    for status in jobs():
+        if status.id == job.name:
+            return Path(status.path)
+    return job
