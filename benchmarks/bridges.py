@@ -25,6 +25,8 @@ from isthmus.core.registry import method, methods
 TURNS = 5
 #: A product of a tenth of a second needs more of them beside other work on the machine.
 SHORT_TURNS = 40
+#: Passes over all bridges in which those turns are taken: a busy minute then falls on none alone.
+PASSES = 4
 
 
 def data(n, d, seed=0):
@@ -93,17 +95,22 @@ def fits(n, d):
 
 def transforms(n, d):
     x, y = data(n, d)
-    figures = {}
+    few, runs = slice(0, 2000), {}
     for found in methods("bridges"):
         if found.card.spaces != 2 or "coef_" not in getattr(found.call, "STATE", {}):
             continue
-        few = slice(0, 2000)
         fitted = found.call(**dict(found.card.quick)).fit(x[few], y[few])
         w = fitted.coef_.astype(np.float32)
-        runs = partial(fitted.transform, x), partial(np.matmul, x, w)
-        ours, bare = best(*runs, turns=SHORT_TURNS)
-        figures[found.name] = {"seconds": ours, "bare_s": bare, "times_bare": ours / bare}
-    return figures
+        runs[found.name] = partial(fitted.transform, x), partial(np.matmul, x, w)
+    least = dict.fromkeys(runs, (np.inf, np.inf))
+    for _ in range(PASSES):
+        for name, both in runs.items():
+            found = best(*both, turns=SHORT_TURNS // PASSES)
+            least[name] = tuple(np.minimum(least[name], found).tolist())
+    return {
+        name: {"seconds": ours, "bare_s": bare, "times_bare": ours / bare}
+        for name, (ours, bare) in least.items()
+    }
 
 
 def relative(n, d, anchors=1024):
