@@ -2,7 +2,7 @@
 
 python benchmarks/abstention.py             runs the cases that benchmarks/results lacks
 python benchmarks/abstention.py --only WORD  those whose name holds WORD
-python benchmarks/abstention.py --page      writes docs/unpaired.md from the results
+python benchmarks/abstention.py --page      writes docs/results/unpaired.md from the results
 
 A case is two spaces. ``Unpaired(least=0)`` is fitted without a pair; accuracy is the share of
 held-out rows whose partner is the nearest of 300 by cosine. Unrelated spaces have accuracy 0.
@@ -25,7 +25,7 @@ from isthmus.evidence.networks import autoencoder, classifier, hidden
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "abstention.json"
-PAGE = HERE.parent / "docs" / "unpaired.md"
+PAGE = HERE.parent / "docs" / "results" / "unpaired.md"
 HELD_OUT = 300
 #: Held-out top-1 from which a map counts as right.
 RIGHT = 0.5
@@ -175,7 +175,7 @@ def curve(results: dict[str, dict[str, float]]) -> list[tuple[float, float, floa
 
 
 def page(kept: dict[str, dict[str, dict[str, float]]]) -> str:
-    """docs/unpaired.md."""
+    """docs/results/unpaired.md."""
     results = kept["cases"]
     right = [r for r in results.values() if r["top1"] >= RIGHT]
     at = [p for p in curve(results) if p[1] <= 0.1]

@@ -46,7 +46,7 @@ LINEAR, PAIRWISE = (20_000, 6), (2_000, 24)
 #: Simulations a cell gets whatever it takes, and seconds its population may take.
 LEAST, PATIENCE = 200, 60.0
 FILE = RESULTS / "calibration.json"
-PAGE = Path(__file__).parents[1] / "docs" / "calibration.md"
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "calibration.md"
 INTERVAL_BAND, SIZE_BAND = (0.93, 0.97), (0.04, 0.06)
 #: Measures defined by their n rows, which have no population to speak of.
 AT_N = {
@@ -213,13 +213,13 @@ def outside(row, kind):
 
 
 def page(rows):
-    """docs/calibration.md from the rows."""
+    """docs/results/calibration.md from the rows."""
     count = {
         kind: [outside(row, kind) for row in rows if kind in row] for kind in ("coverage", "size")
     }
     paragraphs = (
         "Written by `python benchmarks/calibration.py` from its "
-        "[figures](../benchmarks/results/calibration.json), by simulation: two spaces of n rows "
+        "[figures](../../benchmarks/results/calibration.json), by simulation: two spaces of n rows "
         f"and d dimensions that share part of {HIDDEN} hidden directions, or nothing. Asked are 93 "
         "to 97 % for the coverage of the 95 % interval, and 4 to 6 % for the share of unrelated "
         "spaces with p <= 0.05. What lies outside is **bold**: there the card of the measure says "

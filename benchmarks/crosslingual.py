@@ -37,7 +37,7 @@ HELD_OUT, SEEDS, LIMIT = 1000, 3, 600
 #: Training rows a side at most, so that every direction takes about as long.
 ROWS = 20_000
 FILE = RESULTS / "crosslingual.json"
-PAGE = Path(__file__).parents[1] / "docs" / "bridges-on-real-data.md"
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "bridges-on-real-data.md"
 
 
 def spaces(source, target):
@@ -128,8 +128,8 @@ def page(rows):
     lines = [
         "# Every bridge on real text spaces", "",
         "Written by `python benchmarks/crosslingual.py` from its",
-        "[figures](../benchmarks/results/crosslingual.json). Debian's package descriptions under",
-        "LSA models fitted apart on German, French and English texts, and under MiniLM;",
+        "[figures](../../benchmarks/results/crosslingual.json). Debian's package descriptions",
+        "under LSA models fitted apart on German, French and English texts, and under MiniLM;",
         f"top-1 among {HELD_OUT:,} held-out descriptions, mean over seeds [95 % interval]; chance",
         "is .001. The best of each column is **bold**. `-`: the bridge refuses so few pairs;",
         "*abstains*: it says that it cannot tell a right map from a wrong one; `>` : a fit took",

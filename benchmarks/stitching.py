@@ -9,9 +9,9 @@ both spaces; heads are logistic regressions on vectors, or on codes where a colu
 training images; accuracy is that on images no one has seen. Nothing is trained on stitched vectors.
 
 What a round measured is kept at once, so a run that was cut off goes on. Figures go to
-benchmarks/results/stitching.json and docs/stitching.md once all rounds are there (``--page``: the
-page from the figures, computing nothing). Intervals are Student's, over rounds that share no
-network.
+benchmarks/results/stitching.json and docs/results/stitching.md once all rounds are there
+(``--page``: the page from the figures, computing nothing). Intervals are Student's, over rounds
+that share no network.
 """
 
 import argparse
@@ -40,7 +40,7 @@ from isthmus.evidence.experiment import over_seeds, seeds_from  # noqa: E402
 FILE = RESULTS / "stitching.json"
 #: Rounds of a run that was cut off, or goes piece by piece.
 PARTIAL = RESULTS / "stitching.partial.jsonl"
-PAGE = Path(__file__).parents[1] / "docs" / "stitching.md"
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "stitching.md"
 KINDS, WIDTHS = ("mlp", "cnn", "autoencoder"), (32, 64)
 PAIRS, TAUGHT, ROUNDS = 300, 1200, 5
 METHODS = {
@@ -250,7 +250,7 @@ def page(figures):
     lines = [
         "# Zero-shot stitching, measured", "",
         "Written by `benchmarks/stitching.py --page` from",
-        "[stitching.json](../benchmarks/results/stitching.json).", "", text[2].strip(), "",
+        "[stitching.json](../../benchmarks/results/stitching.json).", "", text[2].strip(), "",
         "Accuracy in per cent, mean and half of its 95 % interval over rounds, which share no",
         "network. *Native* is the head on its own encoder. *Absolute* is no bridge at all, which",
         "exists only where widths agree.", "",

@@ -14,8 +14,8 @@ Two layers of one model, or a space and a damaged copy, are alike and bridge wel
 no measure is needed to see. So the correlation is given over all pairs, over pairs of different
 models alone, and inside kinds of pairs (layer with layer, layer with LSA, ...).
 
-Figures and the answers behind them go to benchmarks/results/study.json; docs/study.md and its
-picture are written from them (``--page``: from the answers kept, computing nothing). Measures
+Figures and the answers behind them go to benchmarks/results/study.json; docs/results/study.md and
+its picture are written from them (``--page``: from the answers kept, computing nothing). Measures
 named by ``--only`` join the answers kept.
 """
 

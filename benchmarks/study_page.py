@@ -1,4 +1,4 @@
-"""The figures of ``study.py`` from its answers, and docs/study.md and its picture from them."""
+"""The figures of ``study.py`` from its answers; docs/results/study.md, with picture, from them."""
 
 import textwrap
 from itertools import combinations
@@ -15,8 +15,8 @@ RESAMPLES = 1000
 SLOW = 0.3
 #: Pairs below which a kind of pairs has no correlation worth the name.
 ENOUGH = 8
-PAGE = Path(__file__).parents[1] / "docs" / "study.md"
-PICTURE = PAGE.parent / "images" / "study.svg"
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "study.md"
+PICTURE = PAGE.parents[1] / "images" / "study.svg"
 SCOPES = ("all", "different models", "inside kinds")
 
 
@@ -196,13 +196,13 @@ def draw(figures, answers):
 
 
 def page(figures, answers):
-    """docs/study.md."""
+    """docs/results/study.md."""
     kinds = list(answers["recall"])
     counts = figures["counts"]
     lines = [
         "# Which measure predicts what a bridge recalls, and which finds the matching layer?", "",
         "Written by `python benchmarks/study.py`; figures and every answer behind them are in",
-        "[study.json](../benchmarks/results/study.json).", "",
+        "[study.json](../../benchmarks/results/study.json).", "",
         *_reading(figures, answers), "",
         "## Recall of the best bridge", "",
         f"Every measure looked at {SEEN:,} paired rows of two spaces. Three bridges",
@@ -226,7 +226,7 @@ def page(figures, answers):
         "is what those resamples cannot tell from the best of its column. Sorted by *different",
         "models*, the mean of both sides. The intervals are over spaces like these, and do not",
         "speak of other kinds of models.", "",
-        "![The best measure against recall](images/study.svg)", "",
+        "![The best measure against recall](../images/study.svg)", "",
         "| measure | " + " | ".join(
             f"{kind}: {scope} ({counts[kind][i]})"
             for kind in kinds

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
+#: The guides, and the tables that benchmarks write.
+PAGES = [*DOCS.glob("*.md"), *DOCS.glob("results/*.md")]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def test_links_in_the_guides_lead_somewhere():
     import re
 
     root = DOCS.parent
-    for path in [root / "README.md", root / "CONTRIBUTING.md", *DOCS.glob("*.md")]:
+    for path in [root / "README.md", root / "CONTRIBUTING.md", *PAGES]:
         for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
             assert (path.parent / link).exists(), f"{path.name} links to {link}"
 
@@ -46,7 +48,7 @@ def test_every_picture_is_drawn_for_a_method_that_exists(generator):
     drawn = {draw.__name__ for draw in generator.PICTURES.values()}
     found = {path.stem for path in (DOCS / "images").glob("*.svg")}
     shown = {name for name in found if any(
-        f"images/{name}.svg" in page.read_text("utf-8") for page in DOCS.glob("*.md")
+        f"images/{name}.svg" in page.read_text("utf-8") for page in PAGES
     )}  # fmt: skip
     assert drawn <= found, "run docs/pictures.py"
     assert found <= drawn | shown, "a picture that no page shows"

@@ -5,7 +5,7 @@ import numpy as np
 from isthmus.bridges.matching import best_matches
 from isthmus.core.errors import NoReliableBridge
 
-#: Agreement below which no map is given; ``docs/unpaired.md`` says what it lets through.
+#: Agreement below which no map is given; ``docs/results/unpaired.md`` says what it lets through.
 LEAST = 0.2
 #: Rows that are asked.
 _ASKED = 4000

@@ -69,8 +69,8 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
     matches of a right end bear each other out, though only one guess may have led there: of the
     end with the most matches, the share of rows matched, times the share of these that the map of
     the other half of the matches finds again, above one half and doubled. Below ``least`` there is
-    no bridge. ``docs/unpaired.md`` says how often that is wrong. Where the two sides have no item
-    in common both are low though the map may be right.
+    no bridge. ``docs/results/unpaired.md`` says how often that is wrong. Where the two sides have
+    no item in common both are low though the map may be right.
 
     Known pairs are one more guess and take part in every round; with more of them than dims the
     map is given in any case.

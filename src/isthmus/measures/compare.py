@@ -218,7 +218,7 @@ def _rough(scores: list[tuple[str, Score]]) -> list[str]:
         return []
     return [
         f"{', '.join(named)}: intervals or tests are off their nominal level at this size; "
-        "see docs/calibration.md"
+        "see docs/results/calibration.md"
     ]
 
 
