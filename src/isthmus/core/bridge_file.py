@@ -46,8 +46,11 @@ def read(
             whole = file.read(length)
             header = _json(path, whole, loads)
             body = file.read(size - 8 - length)
-    except OSError as error:
-        raise StorageError("load bridge", f"{path}: {error.strerror}", "a readable file") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        if isinstance(error, FormatError):
+            raise
+        why = getattr(error, "strerror", error)
+        raise StorageError("load bridge", f"{path}: {why}", "a readable file") from error
     meta = header.pop("__metadata__", None)
     text = meta.get("isthmus") if isinstance(meta, dict) else None
     if not isinstance(text, str):

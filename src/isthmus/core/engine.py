@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from numbers import Integral
 from typing import Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -54,7 +55,10 @@ class Threads:
     def map(self, function: Callable[[T], R], tasks: Iterable[T]) -> Generator[R, None, None]:
         """``function(task)`` of every task, in order; a few tasks a thread are in the works."""
         with threadpool_limits(1, user_api="blas"):
-            yield from self._on_pool(function, tasks) if self.workers > 1 else map(function, tasks)
+            if self.workers > 1:
+                yield from self._on_pool(function, tasks)
+            else:  # not map(): it would take a StopIteration of a task for the end of all
+                yield from (function(task) for task in tasks)
 
     def _on_pool(self, function: Callable[[T], R], tasks: Iterable[T]) -> Generator[R, None, None]:
         with ThreadPoolExecutor(self.workers) as pool:
@@ -74,6 +78,6 @@ def worker_count(workers: int | None) -> int:
     """``workers``, or as many as there are cores; InputError below 1."""
     if workers is None:
         return os.cpu_count() or 1
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+    if isinstance(workers, bool) or not isinstance(workers, Integral) or workers < 1:
         raise InputError("engine", f"workers={workers!r}", "an integer of at least 1")
-    return workers
+    return int(workers)

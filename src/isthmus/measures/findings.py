@@ -142,9 +142,10 @@ class Finding:
     @property
     def where(self) -> str:
         """The first rows or dimensions at fault, as text."""
-        named = [str(one) for one in (self.ids or self.dims)[:_NAMED]]
+        named = [legible(one) for one in (self.ids or self.dims)[:_NAMED]]
         if self.twins:
-            named = [f"{a} like {b}" for a, b in zip(named, self.twins[:_NAMED], strict=True)]
+            twins = map(legible, self.twins[:_NAMED])
+            named = [f"{a} like {b}" for a, b in zip(named, twins, strict=True)]
         shown = max(1, sum(end <= _CHARACTERS for end in accumulate(map(len, named))))
         more = len(self.ids or self.dims) > shown
         return ", ".join(named[:shown]) + (", ..." if more else "")
@@ -155,6 +156,13 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.says} (first ids: {self.where})" if self.ids else self.says
+
+
+def legible(name: Any) -> str:
+    """An id as part of one line of text, whatever is in it, and of a line's length at most."""
+    text = str(name)
+    text = text if len(text) <= _CHARACTERS else f"{text[: _CHARACTERS - 3]}..."
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def row_faults(defects: Defects) -> list[Finding]:

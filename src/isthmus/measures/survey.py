@@ -19,6 +19,8 @@ _REACH = 2.0
 _CANDIDATES = 4
 #: Pairs looked at in full, the nearest in projection first.
 _PAIRS = 100_000
+#: What is this many times the scale of the rows before sets another, for float32 ends at 3e38.
+_FAR = 2.0**60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ def survey(space: Space, *, unit_rows: bool, rng: Seed = 0) -> Survey:
     norms, keys = np.full(n, np.nan), np.zeros(n, dtype=np.uint64)
     sketch = np.full((n, _PROJECTIONS), np.nan, dtype=np.float32)
     low, high = np.full(d, np.inf), np.full(d, -np.inf)
-    seen, directed, origin, scale = 0, 0, np.zeros(d), 1.0
+    seen, directed, origin, scale = 0, 0, np.zeros(d), 0.0
     first, second, share = np.zeros((3, d))
     for block in space.blocks(rows=_ROWS):
         x = block.vectors.astype(np.float64)
@@ -63,14 +65,20 @@ def survey(space: Space, *, unit_rows: bool, rng: Seed = 0) -> Survey:
         if not len(x):
             continue
         if not seen:
-            # Differences from a row keep digits, and a scale keeps squares of 1e200 in range.
-            origin, scale = x[0].copy(), float(np.abs(x).max()) or 1.0
+            origin = x[0].copy()  # differences from a row keep digits ...
+        top = float(np.abs(x).max())
+        if top > _FAR * scale:
+            # ... and a scale, of which dividing loses none, keeps squares of 1e200 in range.
+            scale, before = float(np.ldexp(1.0, int(np.frexp(top)[1]) - 1)), scale
+            first, second = first * (before / scale), second * (before / scale) ** 2
+            sketch *= 1.0 if unit_rows else before / scale
         bits = (x + 0.0).view(np.uint64)  # -0.0 is 0.0
         keys[rows] = ((bits ^ (bits >> np.uint64(32))) * factor).sum(axis=1, dtype=np.uint64)
         peak = np.abs(x).max(axis=1)
-        norms[rows] = peak * np.linalg.norm(x / np.where(peak > 0, peak, 1.0)[:, None], axis=1)
+        with np.errstate(over="ignore"):  # beyond float64: such a row is not usable
+            norms[rows] = peak * np.linalg.norm(x / np.where(peak > 0, peak, 1.0)[:, None], axis=1)
         u = unit(x)
-        shifted = (x - origin) / scale
+        shifted = x / (scale or 1.0) - origin / (scale or 1.0)
         sketch[rows] = (u if unit_rows else shifted) @ towards
         np.minimum(low, x.min(axis=0), out=low)
         np.maximum(high, x.max(axis=0), out=high)
@@ -78,11 +86,11 @@ def survey(space: Space, *, unit_rows: bool, rng: Seed = 0) -> Survey:
         first += shifted.sum(axis=0)
         second += np.einsum("ij,ij->j", shifted, shifted)
         share += np.einsum("ij,ij->j", u, u)
-    mean = first / max(seen, 1)
+    mean, scale = first / max(seen, 1), scale or 1.0
     sd = np.sqrt(np.maximum(second / max(seen, 1) - mean**2, 0.0))
     return Survey(
         unit=1.0 if unit_rows else scale, unit_rows=unit_rows, norms=norms, keys=keys,
-        sketch=sketch, mean=origin + mean * scale, sd=sd * scale, constant=low == high,
+        sketch=sketch, mean=(origin / scale + mean) * scale, sd=sd * scale, constant=low == high,
         share=share / max(directed, 1),
     )  # fmt: skip
 
@@ -111,13 +119,24 @@ def near_repeats(
 
     Candidates are near in the sketch, by a tree; their distance is then measured in full.
     """
-    from scipy.spatial import cKDTree
-
     kept = found.usable
     kept[without] = False
     rows = np.flatnonzero(kept)
+    pairs = new = _near_pairs(space, found, rows, within)
+    while len(new):
+        # Of many alike, some see later ones only: those are looked at again, among themselves.
+        new = _near_pairs(space, found, np.setdiff1d(pairs[:, 0], pairs[:, 1]), within)
+        pairs = np.concatenate([pairs, new])
+    later, once = np.unique(pairs[:, 1], return_index=True)
+    return later, pairs[once, 0]
+
+
+def _near_pairs(space: Space, found: Survey, rows: np.ndarray, within: float) -> np.ndarray:
+    """Pairs (m, 2) of ``rows`` that lie within that distance, by the later one, which is second."""
+    from scipy.spatial import cKDTree
+
     if len(rows) < 2 or not within > 0:
-        return rows[:0], rows[:0]
+        return np.empty((0, 2), dtype=np.int64)
     sketch = found.sketch[rows]
     apart, near = cKDTree(sketch).query(
         sketch, k=min(_CANDIDATES + 1, len(rows)), distance_upper_bound=_REACH * within / found.unit
@@ -132,7 +151,6 @@ def near_repeats(
     for start in range(0, len(pairs), _ROWS):
         part = pairs[start : start + _ROWS]
         a, b = (space.take(side).astype(np.float64) for side in part.T)
-        apart = unit(a) - unit(b) if found.unit_rows else (a - b) / found.unit
+        apart = unit(a) - unit(b) if found.unit_rows else a / found.unit - b / found.unit
         close[start : start + _ROWS] = np.linalg.norm(apart, axis=1) <= within / found.unit
-    later, once = np.unique(pairs[close, 1], return_index=True)
-    return later, pairs[close, 0][once]
+    return pairs[close]

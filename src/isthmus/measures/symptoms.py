@@ -154,7 +154,7 @@ def common(facts: Mapping[str, Score]) -> list[Finding]:
         Finding(
             name="common_direction", severity="harmful" if value > _COMMON[1] else "notable",
             says=f"All vectors point much the same way: two of them have a mean cosine of "
-            f"{value:.2f}, which leaves {1 - value:.2f} to tell them apart",
+            f"{value:.2f}, which leaves {max(1 - value, 0.0):.2f} to tell them apart",
             figures={"mean_cosine": value, **cosine.parts},
         )
     ]  # fmt: skip
@@ -209,7 +209,9 @@ def spectrum(
     # Of the correlations: a column in small units is not empty.
     root = np.sqrt(np.diag(scatter)[live])
     correlations, _ = symmetric_eigen(scatter[np.ix_(live, live)] / np.outer(root, root))
-    filled = int((correlations > _EMPTY * correlations[0]).sum())
+    # A column that varies in other rows than the sampled ones is not empty either.
+    unseen = int((~live & ~found.constant).sum())
+    filled = int((correlations > _EMPTY * correlations[0]).sum()) + unseen
     figures = {"filled": float(filled)}
     if rank is not None:
         figures["effective_rank"] = float(rank)

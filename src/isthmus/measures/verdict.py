@@ -7,6 +7,7 @@ import numpy as np
 from isthmus.core.arrays import Array, to_numpy
 from isthmus.core.score import Score
 from isthmus.measures.disagreement import Disagreement
+from isthmus.measures.findings import legible
 
 #: Two tests decide on "related"; at this level each, shuffled rows pass one in a hundred times.
 _LEVEL = 0.005
@@ -32,8 +33,9 @@ def verdict(
         said.append("Nothing measured here tests for a relation: no verdict on that.")
     elif not related:
         figures = ", ".join(f"{score.method} {_told(score)}" for score in tests)
+        chance = "" if any(score.z is None for score in tests) else "; chance is 0"  # of z alone
         said.append(
-            f"NO RELATION FOUND: these rows look shuffled or unrelated ({figures}; chance is 0). "
+            f"NO RELATION FOUND: these rows look shuffled or unrelated ({figures}{chance}). "
             "Check that the ids pair the right rows."
         )
         return False, said + [text for text in _ridge(known) if "predicts at least" in text]
@@ -56,15 +58,18 @@ def _where(parts: Disagreement | None, y: Array) -> Iterator[str]:
     # Noise spreads over all dimensions; a change in few of them is worth saying.
     few = parts.directions and parts.directions <= max(1, d // 10)
     if parts.left is not None and parts.left < 0.2 and few:
+        share = "under 0.1%" if parts.left < 1e-3 else f"{parts.left:.1%}"
+        carry = "carries" if parts.directions == 1 else "carry"
         yield (
-            f"Beyond rotation, shift and scale {parts.left:.1%} of the target's variance differs: "
-            f"{parts.directions} of {d} dimensions carry the difference."
+            f"Beyond rotation, shift and scale {share} of the target's variance differs: "
+            f"{parts.directions} of {d} dimensions {carry} the difference."
         )
     if parts.items and parts.kept.mean() > 0.05 and parts.shares[0] < 0.5 * parts.kept.mean():
-        shown = ", ".join(str(item) for item in parts.items[:5])
+        shown = ", ".join(legible(item) for item in parts.items[:5])
         more = len(parts.items) - 5
+        these = f"these {len(parts.items)} items" if len(parts.items) > 1 else "this item"
         yield (
-            f"The neighbours disagree most around these {len(parts.items)} items: {shown}"
+            f"The neighbours disagree most around {these}: {shown}"
             + (f" and {more} more." if more > 0 else ".")
         )
 
@@ -102,8 +107,9 @@ def _geometry(known: dict[str, Score]) -> Iterator[str]:
 def _ridge(known: dict[str, Score]) -> Iterator[str]:
     there, back = (known.get(f"ridge_r2 {way}") for way in (FORWARD, BACKWARD))
     for score, names in ((there, ("source", "target")), (back, ("target", "source"))):
-        if score is not None and score.ci is not None and score.ci[0] > 0:
-            share = int(100 * score.ci[0])  # rounded down: the sentence says "at least"
+        if score is not None and score.ci is not None and score.ci[0] >= 0.01:
+            # Rounded down, for the sentence says "at least"; but 0.57 is 57 %.
+            share = int(100 * score.ci[0] + 1e-9)
             yield (
                 f"A linear map of the {names[0]} predicts at least {share} % of the "
                 f"{names[1]}'s variance."

@@ -117,8 +117,10 @@ def mixture(vectors: Any, *, ids: Sequence[Any] | None = None, rng: Seed = 0) ->
     # Repeated rows link only to each other, which would be the cheapest cut of all.
     once = np.unique(np.round(z @ random.standard_normal(z.shape[1]), 9), return_index=True)[1]
     once.sort()
+    # Rows at the mean itself have no direction from it; of equal rows that is the one there is.
+    different = len(once) + bool(len(x) > len(z))
     x, z = x[known][once], z[once]
-    found = _find(_scaled(x), z, random)
+    found = _find(_scaled(x), z, random, different)
     rows = np.zeros(0, dtype=np.int64)
     if found.two:
         rows = _assign(vectors, mean, z, found.part, random)
@@ -135,11 +137,12 @@ def mixture(vectors: Any, *, ids: Sequence[Any] | None = None, rng: Seed = 0) ->
     )
 
 
-def _find(x: np.ndarray, z: np.ndarray, rng: np.random.Generator) -> _Finding:
+def _find(x: np.ndarray, z: np.ndarray, rng: np.random.Generator, different: int) -> _Finding:
     n, d = x.shape
     if n < _MIN_ROWS or d < _MIN_DIM:
-        few = f"{n} different vectors of {d} dimensions"
-        return _none(n, f"{few} are too few to tell (needed: {_MIN_ROWS} of {_MIN_DIM}).")
+        few = f"{different} different vector{'s' if different != 1 else ''} of {d} dimensions"
+        verb = "are" if different != 1 else "is"
+        return _none(n, f"{few} {verb} too few to tell (needed: {_MIN_ROWS} of {_MIN_DIM}).")
     if _own_energy(x, rng)[1] < _SHAPE:
         return _none(n, "The vectors look the same from every side: two spaces could not be told.")
     least = max(_MIN_PART, int(_MIN_SHARE * n))
