@@ -56,3 +56,8 @@ def test_a_class_of_zero_rows_is_refused():
     x[:40] = 0
     with pytest.raises(InputError, match="non-zero rows"):
         label_covering(x, 10, labels=LABELS)
+
+
+def test_labels_that_cannot_be_sorted_are_refused():
+    with pytest.raises(InputError, match="labels that cannot be sorted"):
+        label_covering(np.eye(3), 2, labels=[None, "a", 1])

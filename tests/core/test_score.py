@@ -22,15 +22,25 @@ def test_distance_exists_only_for_metrics():
         Score(value=0.2, method="m", n=3).distance()
 
 
-def test_numbers_json_cannot_hold_become_null():
-    data = Score(value=float("nan"), method="m", n=1, z=float("inf"), ci=(float("-inf"), 0.0))
-    text = json.dumps(data.as_dict(), allow_nan=False)
-    assert json.loads(text)["value"] is None
-    assert json.loads(text)["ci"] == [None, 0.0]
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), np.float32("-inf")])
+@pytest.mark.parametrize(
+    ("name", "wrap"),
+    [
+        ("value", lambda bad: bad), ("ci", lambda bad: (0.0, bad)), ("chance", lambda bad: bad),
+        ("z", lambda bad: bad), ("p", lambda bad: bad), ("length", lambda bad: bad),
+        ("parts", lambda bad: {"rows": np.array([1.0, bad])}), ("parts", lambda bad: {"a": bad}),
+    ],
+)  # fmt: skip
+def test_no_number_of_a_score_is_nan_or_infinite(name, wrap, bad):
+    with pytest.raises(InputError, match=rf"^m: .*{name}.*NaN or infinity.*Divide them") as caught:
+        Score(**{"value": 1.0, "method": "m", "n": 2} | {name: wrap(bad)})
+    assert name in caught.value.given
 
 
 def test_parts_are_named_and_survive_json():
-    score = Score(value=1.0, method="m", n=2, parts={"rows": np.array([1.0, np.nan]), "a": 2})
-    assert json.loads(json.dumps(score.as_dict()))["parts"] == {"rows": [1.0, None], "a": 2}
+    parts = {"rows": np.array([1.0, 3.0]), "a": 2, "kinds": np.array(["x"]), "text": "nan"}
+    score = Score(value=1.0, method="m", n=2, parts=parts)
+    held = json.loads(json.dumps(score.as_dict(), allow_nan=False))["parts"]
+    assert held == {"rows": [1.0, 3.0], "a": 2, "kinds": ["x"], "text": "nan"}
     assert "rows" not in str(score)
     assert score == Score(value=1.0, method="m", n=2)

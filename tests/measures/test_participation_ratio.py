@@ -59,7 +59,7 @@ def test_interval_reaches_to_a_value_that_few_rows_hold_down():
     x = np.random.default_rng(0).normal(size=(30, 200))
     score = participation_ratio(x)
     assert score.ci[0] == score.value
-    assert score.ci[0] < 200 < score.ci[1]
+    assert score.ci[0] < 200 == score.ci[1]
 
 
 def test_known_values():
@@ -75,6 +75,22 @@ def test_offset_scale_and_constant_dims():
         assert participation_ratio(x * factor + offset).value == pytest.approx(reference, rel=1e-9)
     padded = np.hstack([x, np.full((60, 3), 2.0)])
     assert participation_ratio(padded).value == pytest.approx(reference, rel=1e-12)
+
+
+def test_rows_equally_far_apart_have_a_value_and_no_bound():
+    """Six unit vectors: as if each row of a larger sample brought a direction of its own."""
+    score = participation_ratio(np.eye(6))
+    assert score.value == pytest.approx(5)
+    assert score.ci is None
+    assert "has no bound" in score.warnings[0]
+    with pytest.raises(InputError, match="equally far apart"):
+        participation_ratio(np.eye(6), debias=True)
+
+
+def test_no_interval_where_leaving_one_row_out_takes_the_bound_away():
+    x = np.vstack([np.eye(6), 2 * np.eye(6)[:1]])
+    assert np.isfinite(participation_ratio(x, debias=True).value)
+    assert participation_ratio(x).ci is None
 
 
 def test_bad_input():

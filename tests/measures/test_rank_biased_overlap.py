@@ -72,3 +72,13 @@ def test_refusals():
     for p in (0, 1):
         with pytest.raises(InputError, match="0 < p < 1"):
             rank_biased_overlap(x, y, persistence=p)
+
+
+def test_ties_within_the_list_leave_no_test():
+    """Sets of k neighbours do not see which of two comes first; a ranking does."""
+    x = np.array([[0.0], [1.0], [-1.0], [10.0], [23.0], [43.0], [87.0]])
+    ranked = rank_biased_overlap(x, 2 * x, k=3, metric="euclidean")
+    assert ranked.z is None
+    assert ranked.p is None
+    assert any("ties among their nearest on both sides" in w for w in ranked.warnings)
+    assert mutual_knn(x, 2 * x, k=3, metric="euclidean").z is not None

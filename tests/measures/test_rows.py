@@ -12,6 +12,7 @@ from isthmus.measures.rows import (
     Spread,
     compact,
     fits_narrow,
+    in_range,
     influence_interval,
     jackknife,
     root_interval,
@@ -121,3 +122,13 @@ def test_the_interval_of_a_distance_is_that_of_its_square():
     assert root_interval(0.0, influences * 1e-16)[1] < 1e-8
     assert root_interval(0.0, 0 * influences) == (0.0, 0.0)
     assert root_interval(1.0, influences * np.inf) is None
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.asarray])
+def test_a_new_unit_loses_no_digit(kind):
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    (same,) = in_range(kind(x))
+    assert np.array_equal(same, x)
+    (up,) = in_range(kind(x * 2.0**-900))
+    assert np.array_equal(np.asarray(up) / x, np.full((5, 3), float(up[0, 0]) / x[0, 0]))
+    assert 0.1 < np.abs(np.asarray(up)).max() < 10

@@ -85,3 +85,13 @@ def test_unusable_input_is_refused():
     ):
         with pytest.raises(InputError, match=match):
             call()
+
+
+@pytest.mark.parametrize(("lower", "upper"), [(0.9, 1.0), (0.0, 0.1)])
+def test_no_test_where_nearly_all_distances_are_clipped_to_one_end(lower, upper):
+    x, y = np.random.default_rng(0).normal(size=(2, 30, 4))
+    score = trsa(x, y, lower=lower, upper=upper)
+    assert score.z is None
+    assert score.p is None
+    assert "clipped to one end: no test" in score.warnings[0]
+    assert trsa(x, y).p is not None

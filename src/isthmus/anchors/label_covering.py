@@ -103,7 +103,13 @@ def _members(labels: Array, n: int) -> np.ndarray:
     given = labels if hasattr(labels, "shape") else np.asarray(labels)
     given = to_numpy(given)
     if given.ndim == 1 and len(given) == n:
-        return given[:, None] == np.unique(given)
+        try:
+            return given[:, None] == np.unique(given)
+        except TypeError as error:  # None beside others, say
+            raise InputError(
+                "label-covering anchors", f"labels that cannot be sorted ({error})",
+                "labels of one kind", "Name the class of rows without one.",
+            ) from error  # fmt: skip
     if given.ndim == 2 and len(given) == n and given.dtype == bool and given.shape[1]:
         return given
     raise InputError(

@@ -1,6 +1,5 @@
 """Score: a measured number that carries its own doubt."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -8,6 +7,10 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.errors import InputError
+
+_NUMBERS = ("value", "ci", "chance", "z", "p", "length")
+#: The cure where arithmetic on finite input leaves the finite numbers.
+RESCALE = "Divide them by their largest magnitude first, or pass float64."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +22,8 @@ class Score:
     None where no valid form is known. ``length`` is the same comparison as a distance, present only
     where the metric axioms hold. ``parts`` are named parts of the answer, floats or NumPy arrays:
     one value per row, per layer, per direction.
+
+    Every number in it is finite: InputError at any that is not, so no NaN goes on unseen.
     """
 
     value: float
@@ -31,6 +36,22 @@ class Score:
     length: float | None = None
     warnings: tuple[str, ...] = ()
     parts: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        numbers = {name: getattr(self, name) for name in _NUMBERS} | {
+            f"parts[{name!r}]": part
+            for name, part in self.parts.items()
+            if isinstance(part, float | np.floating | np.ndarray)
+        }
+        for name, number in numbers.items():
+            held = np.asarray(0.0 if number is None else number)
+            if held.dtype.kind == "f" and not np.isfinite(held).all():
+                raise InputError(
+                    self.method,
+                    f"numbers from which {name} comes out as NaN or infinity",
+                    "numbers whose powers their dtype holds",
+                    RESCALE,
+                )
 
     def __float__(self) -> float:
         return float(self.value)
@@ -50,7 +71,7 @@ class Score:
         return self.length
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; non-finite numbers become None."""
+        """Plain data for JSON."""
         return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
 
     def __str__(self) -> str:
@@ -71,4 +92,4 @@ def _plain(value: Any) -> Any:
         return [_plain(inner) for inner in value]
     if isinstance(value, np.ndarray | np.generic):
         return _plain(value.tolist())
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return value

@@ -12,13 +12,13 @@ from isthmus.core.errors import InputError
 from isthmus.core.moments import Keeps, Moments
 from isthmus.core.random import Seed
 from isthmus.core.score import Score
-from isthmus.measures.options import check_whole
 from isthmus.measures.rows import (
     BLOCK,
     Spread,
     centred,
     check_varied,
     compact,
+    in_range,
     jackknife,
     squares,
 )
@@ -56,7 +56,6 @@ def predictions(
     what the moments keep that ``fit`` is given.
     """
     n = x.shape[0]
-    check_whole("folds", folds, operation=operation)
     if folds < 2 or n < 2 * folds:
         raise InputError(operation, f"{folds} folds of {n} rows", "2 folds or more, of 2 rows each")
     spread = Spread.of(x, y)
@@ -84,6 +83,7 @@ def predictions(
 
 def predictivity(x: Array, y: Array, folds: int, rng: Seed, fit: Fit, *, operation: str) -> Score:
     """Held-out R² of y from x; the interval is a jackknife over rows with the maps kept."""
+    (x,), (y,) = in_range(x), in_range(y)
     y, missed, spread = compact(y), np.empty(x.shape[0]), np.empty(x.shape[0])
     for rows, v, rest in predictions(x, y, folds, rng, fit, operation=operation):
         missed[rows], spread[rows] = squares(rest), squares(v)

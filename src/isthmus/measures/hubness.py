@@ -9,7 +9,6 @@ from isthmus.core.neighbors import Metric, neighbors
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.local_distances import overlap_sum
-from isthmus.measures.options import check_whole
 from isthmus.measures.rows import Z95
 
 CARD = Card(
@@ -74,7 +73,6 @@ def hubness(x: Array, *, k: int = 10, metric: Metric = "cosine") -> Score:
     """
     x = matrix("x", x, operation="hubness")
     n = int(x.shape[0])
-    check_whole("k", k, operation="hubness")
     if k < 1 or n < k + 2:
         raise InputError("hubness", f"k={k} at {n} rows", "1 <= k <= rows - 2")
     near, apart = (to_numpy(a) for a in neighbors(x, x, k, metric=metric, exclude_self=True))

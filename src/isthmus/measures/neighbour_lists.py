@@ -13,7 +13,6 @@ from isthmus.core.arrays import Array, paired, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import Metric, neighbors
 from isthmus.measures.mantel import Sums
-from isthmus.measures.options import check_whole
 
 #: Entries of one block of list-against-list comparisons.
 _ENTRIES = 2**20
@@ -43,29 +42,31 @@ class Lists:
 
 
 def neighbour_lists(
-    x: Array, y: Array | None, k: int, metric: Metric, *, operation: str
+    x: Array, y: Array | None, k: int, metric: Metric, *, operation: str, ordered: bool = False
 ) -> tuple[Lists, Array, Array]:
     """The lists of x (n, dx) and y (n, dy), and both spaces checked.
 
+    Where places within a list count (``ordered``), so do ties within it.
     Raises InputError on unpaired or non-finite rows, and unless 1 <= k <= n - 2 and n >= 4.
     """
     x, y = paired(x, y, operation=operation)
     n = x.shape[0]
-    check_whole("k", k, operation=operation)
     if not 1 <= k <= n - 2 or n < 4:
         raise InputError(operation, f"k={k} with {n} rows", "1 <= k <= rows - 2 and 4 rows")
     near, ties, said = [], [], []
+    where = "among their nearest" if ordered else "at the k-th neighbour"
     for name, side in (("x", x), ("y", y)):
         found, distances = (
             to_numpy(one) for one in neighbors(side, side, k + 1, metric=metric, exclude_self=True)
         )
         near.append(found)
-        ties.append(distances[:, k - 1] == distances[:, k])
+        equal = distances[:, :k] == distances[:, 1:]
+        ties.append(equal.any(axis=1) if ordered else equal[:, -1])
         tied = int(ties[-1].sum())
         if tied > 0.01 * n:
             said.append(
-                f"{name}: {tied} of {n} rows have ties at the k-th neighbour, broken "
-                "by the lower row; duplicate rows make such overlap arbitrary: no test"
+                f"{name}: {tied} of {n} rows have ties {where}, broken by the lower row; "
+                "duplicate rows make such overlap arbitrary: no test"
             )
         zeros = int((~to_numpy(side).any(axis=1)).sum()) if metric == "cosine" else 0
         if zeros:
@@ -73,7 +74,7 @@ def neighbour_lists(
     both = int((ties[0] & ties[1]).sum())
     untested = both > 0 or max(int(one.sum()) for one in ties) > 0.01 * n
     if both:
-        said.append(f"{both} of {n} rows have ties at the k-th neighbour on both sides: no test")
+        said.append(f"{both} of {n} rows have ties {where} on both sides: no test")
     return Lists(near[0], near[1], k, untested, tuple(said)), x, y
 
 

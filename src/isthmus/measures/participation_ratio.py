@@ -1,5 +1,6 @@
 r"""Participation ratio: how many directions share a space's variance."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -49,8 +50,9 @@ def participation_ratio(x: Array, *, debias: bool = False) -> Score:
     width d it reads about n d / (n + d). ``debias`` replaces numerator and denominator by unbiased
     estimates of tr(Σ)² and tr(Σ²) over distinct rows, (tr Σ)² from products of squared distances
     |x_i - x_j|² |x_k - x_l|² / 4 and tr Σ² as unbiased HSIC, which removes that ceiling. Interval:
-    exact delete-one jackknife of the debiased value, whichever is returned; it
-    reaches to the returned value.
+    exact delete-one jackknife of the debiased value, whichever is returned, within 1 to d; it
+    reaches to the returned value. There is none where rows are so few that the debiased value,
+    of all or with a row left out, has no bound.
 
     Parameters
     ----------
@@ -60,7 +62,8 @@ def participation_ratio(x: Array, *, debias: bool = False) -> Score:
     Raises
     ------
     InputError
-        On too few rows, non-finite values or rows that are all equal.
+        On too few rows, non-finite values or rows that are all equal; with ``debias`` on rows
+        that are all equally far apart.
 
     References
     ----------
@@ -88,14 +91,22 @@ def participation_ratio(x: Array, *, debias: bool = False) -> Score:
     value = float(_ratio(n, *sums, debias=debias))
     warnings: tuple[str, ...] = ()
     corrected = float(_ratio(n, *sums, debias=True)) if n >= 4 else value
+    if debias and corrected == math.inf:
+        raise InputError(
+            "participation_ratio", f"x {tuple(x.shape)} whose rows are equally far apart",
+            "rows enough to tell the dimensions of the whole population (debias=True)",
+            "Leave debias out: the value is then that of these rows.",
+        )  # fmt: skip
     if not debias and abs(corrected - value) > 0.1 * value:
-        warnings = (
-            f"{n} rows hold it down: without that bias it reads {corrected:.3g} (debias=True)",
-        )
+        known = "has no bound" if corrected == math.inf else f"reads {corrected:.3g}"
+        warnings = (f"{n} rows hold it down: without that bias it {known} (debias=True)",)
     ci = None
-    if n > 4:
+    if n > 4 and corrected < math.inf:
         found = jackknife(corrected, _left_out(x, moments, unit, weighted, sums, debias=True))
-        ci = None if found is None else (min(found[0], value), max(found[1], value))
+        if found is not None:
+            # No population of this width lies outside 1 to d.
+            low, high = max(found[0], 1.0), min(found[1], float(x.shape[1]))
+            ci = min(low, value), max(high, value)
     return Score(value=value, method="participation_ratio", n=n, ci=ci, warnings=warnings)
 
 
@@ -107,7 +118,11 @@ def _ratio(
     *,
     debias: bool,
 ) -> np.ndarray | float:
-    """The ratio from Σa, |S|² and Σa² of n centred rows with squared norms a and scatter S."""
+    """The ratio from Σa, |S|² and Σa² of n centred rows with squared norms a and scatter S.
+
+    Infinite where tr Σ² is estimated at 0 or less: rows as far apart as if each had a direction of
+    its own.
+    """
     if not debias:
         return total**2 / square
     # With D_ij = |x_i - x_j|² / 2: ΣD_ij = nΣa, row sums (n a_i + Σa) / 2, ΣD² below.
@@ -116,7 +131,8 @@ def _ratio(
     distinct = n * (n - 1) * (n - 2) * (n - 3)
     squared_trace = ((n * total) ** 2 - 4 * rows + 2 * pairs) / distinct
     trace = square - fourth + total**2 / ((n - 1) * (n - 2)) - 2 * fourth / (n - 2)
-    return squared_trace / (trace / (n * (n - 3)))
+    bounded = trace > 1e-9 * square  # less is rounding
+    return np.where(bounded, squared_trace / np.where(bounded, trace / (n * (n - 3)), 1.0), np.inf)
 
 
 def _left_out(

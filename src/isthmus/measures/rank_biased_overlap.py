@@ -49,7 +49,7 @@ def rank_biased_overlap(
     all depths; hence ``length`` = 1 - s is a metric of neighbour lists. Chance is exact,
     Σ_d w_d d / (n - 1), and z takes the exact variance over all permutations of the rows. The
     interval is the exact delete-one jackknife. Without z and p where rows tie, as in
-    ``mutual_knn``. ``parts``: ``per_row``.
+    ``mutual_knn``, within the list too. ``parts``: ``per_row``.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def rank_biased_overlap(
     """
     if not 0 < persistence < 1:
         raise InputError("rank_biased_overlap", f"persistence={persistence}", "0 < p < 1")
-    lists, _, _ = neighbour_lists(x, y, k, metric, operation="rank_biased_overlap")
+    lists, _, _ = neighbour_lists(x, y, k, metric, operation="rank_biased_overlap", ordered=True)
     n = lists.n
     depth = np.arange(1, k + 1)
     weights = (1 - persistence) * persistence ** (depth - 1.0)

@@ -11,7 +11,7 @@ from isthmus.core.linalg import triangular_inverse
 from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import check_varied
+from isthmus.measures.rows import check_varied, in_range
 
 CARD = Card(
     name="riemannian_spd",
@@ -94,6 +94,7 @@ def riemannian_spd(
             f"x {tuple(x.shape)} and y {tuple(y.shape)}",
             "both in one space, of equal width",
         )
+    x, y = in_range(x, y)
     a, b = (_covariance(name, side, shrinkage) for name, side in (("x", x), ("y", y)))
     # A⁻¹B from factors, La⁻¹ Lb of A = La Laᵀ: its singular values squared are the eigenvalues.
     left, right = np.linalg.cholesky(a), np.linalg.cholesky(b)

@@ -6,7 +6,6 @@ Shared by the measures of this room; holds no method of its own.
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from inspect import unwrap
 from itertools import pairwise
 from typing import Self
 
@@ -101,6 +100,19 @@ def weighted_squares(u: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.concatenate([along(u[rows] ** 2, weights) for rows in row_blocks(len(u), BLOCK)])
 
 
+def in_range(*sides: Array) -> tuple[Array, ...]:
+    """The sides in one unit, a power of two, where their fourth powers would vanish; else as given.
+
+    For measures that scale does not change: an underflow, unlike an overflow, is never reported.
+    """
+    xp = namespace(*sides)
+    size = max(float(xp.max(xp.abs(x))) for x in sides)
+    if not 0 < size < 1e-30:
+        return sides
+    unit = 2.0 ** -(math.frexp(size)[1] // 2)  # twice, for its square may be out of range
+    return tuple(xp.astype(xp.astype(x, xp.float64) * unit * unit, x.dtype) for x in sides)
+
+
 def unit_rows(x: Array) -> tuple[Array, np.ndarray]:
     """Rows of x (r, d) at length one, of x's own kind and precision, and which are not zero."""
     if is_numpy(x):
@@ -141,7 +153,9 @@ def compacted(
     if not sees_products(one.card):
         return one.call, spaces, set()
     n, widest = spaces[0].shape[0], max(int(space.shape[1]) for space in spaces)
-    return unwrap(one.call), [compact(x) for x in spaces], set(caution(one.card, n, widest))
+    # Without the warning of ``register``, which would be of the columns left.
+    call = one.call if one.card.rough is None else one.call.__wrapped__
+    return call, [compact(x) for x in spaces], set(caution(one.card, n, widest))
 
 
 def check_varied(
