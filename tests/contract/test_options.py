@@ -8,7 +8,7 @@ import pytest
 from isthmus.anchors import uniform
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
-from isthmus.core.registry import Method, methods
+from isthmus.core.registry import ROOMS, Method, methods
 from isthmus.core.score import Score
 from isthmus.measures import cdnv, mutual_knn, svcca
 from isthmus.testing.groups import related
@@ -47,7 +47,9 @@ def check_kinds(method):
         for value in WRONG_KINDS + others:
             told, found = f"{name}={value!r}", None
             try:
-                method.call(**needed | {name: value})
+                made = method.call(**needed | {name: value})
+                if inspect.isclass(method.call):
+                    made.fit()
             except Exception as error:
                 found = error
             assert isinstance(found, InputError), f"{told} gives {method.name} {found!r}"
@@ -70,7 +72,7 @@ def check_extremes(method):
             assert np.isfinite(score.value), f"{told} is {score.value}"
 
 
-ALL = [m for room in ("anchors", "measures") for m in methods(room) if numeric(m)]
+ALL = [m for room in ROOMS for m in methods(room) if numeric(m)]
 
 
 @pytest.mark.parametrize("method", ALL, ids=lambda m: m.name)
@@ -112,11 +114,21 @@ def is_nan(x, y, *, alpha: float = 1.0):
     return Loose
 
 
+class Wrong:
+    """Its constructor keeps an option that nothing looks at."""
+
+    def __init__(self, *, k: int = 3):
+        self.k = k
+
+    def fit(self, x=None, y=None):
+        return self
+
+
 @pytest.mark.parametrize(
     ("check", "call"),
     [
-        (check_kinds, takes_all), (check_kinds, crashes), (check_kinds, unnamed),
-        (check_extremes, crashes), (check_extremes, is_nan),
+        (check_kinds, takes_all), (check_kinds, Wrong), (check_kinds, crashes),
+        (check_kinds, unnamed), (check_extremes, crashes), (check_extremes, is_nan),
     ],
 )  # fmt: skip
 def test_wrong_measures_are_rejected(check, call):

@@ -12,6 +12,8 @@ from isthmus.core.neighbors import directions
 
 #: Rows of one product, few products being faster than many, and of what is done before and after.
 _BLOCK, _STRIP = 10_000, 128
+#: Pairs that are looked at one by one at once.
+_PAIRS = 4096
 
 
 def by_product(
@@ -21,8 +23,9 @@ def by_product(
     angles = similarity in ("cosine", "angular")
     finish = BY_PRODUCT[similarity]
     middle = a.mean(axis=0)
-    columns = directions(a).T if angles else _columns(a - middle, similarity, width)
-    farthest = 0.0 if angles else float(_squares(a - middle).max())
+    close = a - middle
+    columns = directions(a).T if angles else _columns(close, similarity, width)
+    farthest = 0.0 if angles else float(_squares(close).max())
     out = np.empty((len(x), len(a)), x.dtype)
     raised = np.empty((0 if angles else min(len(x), _BLOCK), len(columns)), x.dtype)
     for rows in row_blocks(len(x), _BLOCK):
@@ -45,6 +48,8 @@ def by_product(
         if angles:
             _divide_by_lengths(found, squares, given, columns, strips)
         for strip in strips:
+            if similarity == "euclidean":
+                _measure_again(found[strip], squares[strip], given[strip, :-2], close)
             finish(found[strip])
     return out
 
@@ -80,6 +85,18 @@ def _squares(x: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         squares: np.ndarray = np.einsum("ij,ij->i", x, x)
     return squares
+
+
+def _measure_again(found: np.ndarray, squares: np.ndarray, x: np.ndarray, a: np.ndarray) -> None:
+    """Squared distances of which the product leaves less than half the digits, by differences.
+
+    Their root would be rounding, another one in another batch: of a row that is an anchor, 1e-8.
+    """
+    lost = 2 * np.sqrt(np.finfo(found.dtype).eps) * squares
+    rows, anchors = np.nonzero(found < lost[:, None])
+    for part in row_blocks(len(rows), _PAIRS):
+        i, j = rows[part], anchors[part]
+        found[i, j] = _squares(x[i] - a[j])
 
 
 def _divide_by_lengths(

@@ -7,20 +7,19 @@ file on first use and gives the function itself, so nothing is imported that is 
 
 import functools
 import inspect
-import math
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import entry_points
-from numbers import Integral, Real
 from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from isthmus.core import options
 from isthmus.core.card import Card
 from isthmus.core.errors import InputError
 from isthmus.core.score import RESCALE, Score
@@ -31,8 +30,6 @@ ROUGH = (
     "the interval or the test is off its nominal level in simulations; "
     "the card's caveat says by how much"
 )
-#: Annotations of numbers that may be left out.
-_OR_NONE = (int | None, float | None)
 ROOMS = ("anchors", "measures", "bridges", "retrieval")
 
 
@@ -75,7 +72,9 @@ def register(card: Card, *, room: str = "") -> Callable[[T], T]:
             raise InputError(
                 "register", f"a second {home} method {card.name!r}", "a name not yet taken"
             )
-        if home in ("anchors", "measures"):
+        if inspect.isclass(call):
+            options.checked(card.name, call)
+        else:
             call = watched(card, call)
         if card.rough is not None:
             call = cautious(card, call)
@@ -89,22 +88,18 @@ def register(card: Card, *, room: str = "") -> Callable[[T], T]:
 def watched(card: Card, call: T) -> T:
     """``call`` that raises InputError on options of a wrong kind, and where its arithmetic fails.
 
-    An option that the signature calls an int takes whole numbers, a float finite ones; which of
-    them, the method says itself. Arithmetic fails where it overflows, divides by zero or the like:
-    only there can it be seen, for what comes of an infinity may be a finite, wrong number.
+    Arithmetic fails where it overflows, divides by zero or the like: only there can it be seen,
+    for what comes of an infinity may be a finite, wrong number.
     """
     signature = inspect.signature(call)
-    kinds = {name: one.annotation for name, one in signature.parameters.items()}
-    numbers = [name for name, kind in kinds.items() if kind in (int, float, *_OR_NONE)]
+    kinds = options.numeric(call)
     # What fails in a user's own function is theirs to mend, in its own words.
     calls_back = "Callable" in str(signature)
 
     @functools.wraps(call)
     def finite(*args: Any, **given: Any) -> Any:
-        options = dict(zip(kinds, args, strict=False)) | given
-        for name in numbers:
-            if name in options:
-                _check_number(card.name, name, options[name], kinds[name])
+        known = dict(zip(signature.parameters, args, strict=False)) | given
+        options.check(card.name, kinds, known)
         if calls_back:
             return call(*args, **given)
         try:
@@ -119,25 +114,6 @@ def watched(card: Card, call: T) -> T:
             ) from error
 
     return cast(T, finite)
-
-
-def _check_number(operation: str, name: str, value: Any, kind: Any) -> None:
-    if value is None and kind in _OR_NONE:
-        return
-    whole = kind in (int, int | None)
-    # True is a number to Python alone, and NaN is a number that is not itself.
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, Integral if whole else Real)
-        or value != value
-        or abs(value) == math.inf
-    ):
-        raise InputError(
-            operation,
-            f"{name}={value!r}",
-            "a whole number" if whole else "a finite number",
-            f"Write {name}={5 if whole else 0.5}, say.",
-        )
 
 
 def cautious(card: Card, call: T) -> T:
