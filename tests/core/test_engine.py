@@ -1,5 +1,6 @@
 """Threads: every task once and in order, few in the works, errors where they happened."""
 
+import os
 import threading
 import time
 
@@ -132,12 +133,22 @@ def test_an_engine_may_be_used_again_and_inside_itself():
 
 
 def test_workers_are_counted(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 7)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 7)
     assert worker_count(None) == Threads().workers == 7
-    monkeypatch.setattr("os.cpu_count", lambda: None)
-    assert worker_count(None) == 1
+    monkeypatch.undo()
+    assert 1 <= worker_count(None) <= os.cpu_count()
     assert repr(Threads(3)) == "Threads(workers=3)"
     assert not Threads.separate
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_cores_that_this_process_may_not_use_do_not_count():
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert worker_count(None) == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 @pytest.mark.parametrize("kind", [int, np.int64, np.uint8])

@@ -120,7 +120,7 @@ def test_started_here_it_takes_what_it_needs_and_tells_nobody(cluster, monkeypat
     assert made.started["log_to_driver"] is False
     assert "address" not in made.started
     assert module.os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
-    monkeypatch.setattr("os.cpu_count", lambda: 5)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 5)
     made = cluster()
     list(Ray().map(abs, [1]))
     assert made.started["num_cpus"] == 5

@@ -4,7 +4,6 @@ Work is a function of one task whose result depends on nothing else, so that a t
 anywhere, and again. Engines of other processes and machines are in the room ``isthmus.engine``.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -75,9 +74,14 @@ class Threads:
 
 
 def worker_count(workers: int | None) -> int:
-    """``workers``, or as many as there are cores; InputError below 1."""
+    """``workers``, or as many as this process may use cores (affinity, a container's quota too).
+
+    InputError below 1.
+    """
     if workers is None:
-        return os.cpu_count() or 1
+        from joblib import cpu_count
+
+        return int(cpu_count())
     if isinstance(workers, bool) or not isinstance(workers, Integral) or workers < 1:
         raise InputError("engine", f"workers={workers!r}", "an integer of at least 1")
     return int(workers)
