@@ -82,6 +82,6 @@ def test_fewer_pairs_than_dims_and_spaces_that_do_not_vary():
 
 
 def test_refuses_a_negative_lambda(spaces):
-    for lam in (-1.0, np.nan):
+    for lam in (-1.0, -1e-300):
         with pytest.raises(InputError, match="lam >= 0"):
             LambdaOrthogonal(lam=lam).fit(*spaces)

@@ -152,7 +152,7 @@ def test_a_sampler_of_more_than_rows_is_refused(turned, monkeypatch):
         ({"similarity": "dot"}, "one of cosine, angular"),
         ({"sampler": "magic"}, "one of .*farthest_point, .*k_means.*, .*uniform"),
         ({"anchors": 0}, "at least 1"),
-        ({"anchors": 2.5}, "at least 1"),
+        ({"anchors": 2.5}, "a whole number"),
         ({"similarity": "l1", "top": 3}, "farthest anchors"),
         ({"decoder": "network"}, "ridge or inverse"),
         ({"decoder": "inverse", "similarity": "l1"}, "without top and power"),

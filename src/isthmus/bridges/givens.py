@@ -10,6 +10,7 @@ from isthmus.bridges.map import Map
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Keeps, Moments
+from isthmus.core.options import Limit
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 
@@ -93,7 +94,7 @@ class Givens(LinearMap, Map, TransformerMixin, BaseEstimator):
     angles_: np.ndarray
     norms_: np.ndarray
 
-    def __init__(self, *, passes: int | None = None, stiffness: float = 1.0, rng: Seed = 0) -> None:
+    def __init__(self, *, passes: int | None = None, stiffness: Limit = 1.0, rng: Seed = 0) -> None:
         self.passes = passes
         self.stiffness = stiffness
         self.rng = rng

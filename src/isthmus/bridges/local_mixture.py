@@ -12,6 +12,7 @@ from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import RidgePath, procrustes
 from isthmus.core.moments import Moments
+from isthmus.core.options import Limit
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 
@@ -55,7 +56,7 @@ class LocalMixture(Map, TransformerMixin, BaseEstimator):
     ----------
     clusters : k, or None for one in 50 pairs, at most 8
     kind : ``affine`` or ``orthogonal``
-    pull : κ, or None to choose it
+    pull : κ, ``inf`` for one map everywhere, or None to choose it
     rng : seed or Generator of the clustering and of the held-out fifth
 
     Attributes
@@ -101,7 +102,7 @@ class LocalMixture(Map, TransformerMixin, BaseEstimator):
         *,
         clusters: int | None = None,
         kind: Literal["affine", "orthogonal"] = "affine",
-        pull: float | None = None,
+        pull: Limit | None = None,
         rng: Seed = 0,
     ) -> None:
         self.clusters = clusters
