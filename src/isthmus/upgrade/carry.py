@@ -17,7 +17,7 @@ from isthmus.spaces.stores.store import Facts, Rows, Store
 from isthmus.upgrade.job_journal import Journal
 from isthmus.upgrade.ledger import Key, Ledger, digest, part, pieces
 
-#: Rows mapped in one product, always as many: so a vector's bits depend on nothing but itself.
+#: Rows mapped in one product, always as many.
 _BLOCK = 256
 #: Passes of one run over a collection that never stays still.
 PASSES = 4
@@ -51,12 +51,13 @@ class Readable(Protocol):
 
 
 def mapped(bridge: Bridge, x: np.ndarray, *, unit: bool = False) -> np.ndarray:
-    """``bridge`` of finite vectors (m, dx) as float32 (m, dy), row by row the same bits.
+    """``bridge`` of finite vectors (m, dx) as float32 (m, dy), whatever rows lie beside a row.
 
     ``unit`` scales them to length 1, as an index by inner product needs where cosine is meant.
 
-    Products of one shape give a row the same bits wherever in them it stands, which products of
-    different shapes do not; so the rows are mapped by equal blocks, the last one filled up.
+    Products round a row differently by their shape and, on some processors, by where in them it
+    stands. So the rows are mapped by equal blocks, the last one filled up, and in float64, whose
+    rounding is gone in float32: a number in a hundred million or so may still fall the other way.
     """
     out = np.empty((len(x), bridge.target.dim), dtype=np.float32)
     for start in range(0, len(x), _BLOCK):
@@ -64,7 +65,7 @@ def mapped(bridge: Bridge, x: np.ndarray, *, unit: bool = False) -> np.ndarray:
         rows = len(block)
         if rows < _BLOCK:
             block = np.concatenate([block, np.repeat(block[-1:], _BLOCK - rows, axis=0)])
-        out[start : start + rows] = bridge.transform_block(block)[:rows]
+        out[start : start + rows] = bridge.transform_block(block.astype(np.float64))[:rows]
     if unit:
         # Summed row by row, so that here too a row's bits do not depend on the others.
         length = np.sqrt(np.einsum("ij,ij->i", out, out, dtype=np.float64))
