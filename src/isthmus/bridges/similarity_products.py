@@ -93,9 +93,10 @@ def _measure_again(found: np.ndarray, squares: np.ndarray, x: np.ndarray, a: np.
     Their root would be rounding, another one in another batch: of a row that is an anchor, 1e-8.
     """
     lost = 2 * np.sqrt(np.finfo(found.dtype).eps) * squares
-    rows, anchors = np.nonzero(found < lost[:, None])
+    some = np.flatnonzero(found.min(axis=1) < lost)  # few rows: the least of each is soon found
+    rows, anchors = np.nonzero(found[some] < lost[some, None])
     for part in row_blocks(len(rows), _PAIRS):
-        i, j = rows[part], anchors[part]
+        i, j = some[rows[part]], anchors[part]
         found[i, j] = _squares(x[i] - a[j])
 
 
@@ -122,8 +123,7 @@ def _finish_angular(found: np.ndarray) -> None:
 
 
 def _finish_euclidean(found: np.ndarray) -> None:
-    np.maximum(found, 0, out=found)
-    np.sqrt(found, out=found)
+    np.sqrt(found, out=found)  # none is below 0: those were measured again
     np.negative(found, out=found)
 
 
