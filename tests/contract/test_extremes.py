@@ -12,14 +12,9 @@ from isthmus.core.errors import InputError
 from isthmus.core.registry import Method, methods, watched
 from isthmus.core.score import Score
 from isthmus.testing.groups import related
+from isthmus.testing.measures import given_to
 
 X, Y = related(40, 4, np.random.default_rng(0))
-GIVEN = {
-    "labels": np.arange(40) % 3,
-    "factors": (X[:, :3] > 0).astype(int),
-    "groups": np.arange(40) // 8,
-    "confound": Y[:, :1] ** 2,
-}
 #: Down to where entries are stored with fewer digits than others have.
 SCALES = {
     np.float64: (1e-300, 1e-200, 1e-170, 1e-100, 1e-79, 1e100, 1e200, 1e300, 1e307),
@@ -29,15 +24,15 @@ SCALES = {
 
 def check_extremes(method):
     card = method.card
-    given = {name: GIVEN[name] for name in card.given}
+    known = given_to(card, (X, Y))
     free = all(card.declares("isotropic_scale", target=side) for side in (False, True))
-    before = float(method.call(*(X, Y)[: card.spaces], **given))
+    before = float(method.call(*(X, Y)[: card.spaces], **known))
     for dtype, scales in SCALES.items():
         for scale in scales:
             sides = [(side * scale).astype(dtype) for side in (X, Y)[: card.spaces]]
             told = f"{method.name} of {dtype.__name__} entries of {scale:g}"
             try:
-                score = method.call(*sides, **given)
+                score = method.call(*sides, **known)
             except InputError:
                 continue
             except Exception as error:

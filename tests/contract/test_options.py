@@ -12,14 +12,9 @@ from isthmus.core.registry import ROOMS, Method, methods
 from isthmus.core.score import Score
 from isthmus.measures import cdnv, mutual_knn, svcca
 from isthmus.testing.groups import related
+from isthmus.testing.measures import given_to
 
 X, Y = related(24, 4, np.random.default_rng(0))
-GIVEN = {
-    "labels": np.arange(24) % 2,
-    "factors": (X[:, :3] > 0).astype(int),
-    "groups": np.arange(24) // 4,
-    "confound": Y[:, :1] ** 2,
-}
 WRONG_KINDS = [float("nan"), float("inf"), "3", True, [3], 2 + 0j]
 #: Numbers that some option cannot mean; whole ones small, for some count rounds of work.
 EXTREME = {int: [-1, 0, 1, 30], float: [-1.0, 0.0, 1.0, 1e-300, 1e300]}
@@ -59,12 +54,12 @@ def check_kinds(method):
 def check_extremes(method):
     """A number of the right kind gives InputError or a finite score."""
     card = method.card
-    given = {name: GIVEN[name] for name in card.given}
+    known = given_to(card, (X, Y))
     for name, kind, _ in numeric(method):
         for value in EXTREME[kind]:
             told = f"{method.name} at {name}={value!r}"
             try:
-                score = method.call(*(X, Y)[: card.spaces], **given | {name: value})
+                score = method.call(*(X, Y)[: card.spaces], **known | {name: value})
             except InputError:
                 continue
             except Exception as error:
@@ -146,4 +141,4 @@ def test_a_wrong_kind_is_told_what_to_write():
     with pytest.raises(InputError, match=r"uniform: got count=2.0; expected a whole.*count=5"):
         uniform(X, 2.0)
     with pytest.raises(InputError, match="shots=nan"):
-        cdnv(X, GIVEN["labels"], shots=float("nan"))
+        cdnv(X, np.arange(24) % 2, shots=float("nan"))

@@ -118,7 +118,7 @@ def test_constant_and_duplicate_columns_add_nothing():
 def test_bad_input():
     x, y = views(20)
     for lam in (-1, -1e-300):
-        with pytest.raises(InputError, match="finite penalty"):
+        with pytest.raises(InputError, match="a penalty of 0 or more"):
             gulp(x, y, lam=lam)
     with pytest.raises(InputError, match="all equal"):
         gulp(np.ones((20, 2)), y)

@@ -72,8 +72,8 @@ def conse(probabilities: Array, labels: Array, *, top: int = 10) -> Array:
         raise InputError(
             _OPERATION, "negative probabilities", "probabilities", "Give softmax(scores) instead."
         )
-    if not (isinstance(top, int) and top >= 1):
-        raise InputError(_OPERATION, f"top={top!r}", "an integer of at least 1")
+    if top < 1:
+        raise InputError(_OPERATION, f"top={top}", "at least 1")
     kept = strongest(p, top)
     total = xp.sum(kept, axis=1, keepdims=True)
     if not bool(xp.all(total > 0)):

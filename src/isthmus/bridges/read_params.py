@@ -67,8 +67,8 @@ def read_params(
             _OPERATION, f"weights {w.shape}, vectors {e.shape} and {len(words)} words",
             "equal widths, and one word a vector",
         )  # fmt: skip
-    if not (isinstance(top, int) and 1 <= top <= len(e)):
-        raise InputError(_OPERATION, f"top={top!r}", f"1 <= top <= {len(e)} words")
+    if not 1 <= top <= len(e):
+        raise InputError(_OPERATION, f"top={top}", f"1 <= top <= {len(e)} words")
     found = []
     for responses in w @ e.T:
         best = np.argsort(-responses, kind="stable")[:top]

@@ -316,8 +316,8 @@ class UniversalSpace(BaseEstimator):
             raise InputError("UniversalSpace", f"form={self.form!r}", "'orthogonal' or 'ridge'")
         if not 0 < self.holdout < 1:
             raise InputError("UniversalSpace", f"holdout={self.holdout}", "a share inside (0, 1)")
-        if self.dim is not None and (not isinstance(self.dim, int | np.integer) or self.dim < 1):
-            raise InputError("UniversalSpace", f"dim={self.dim!r}", "a positive integer, or None")
+        if self.dim is not None and self.dim < 1:
+            raise InputError("UniversalSpace", f"dim={self.dim}", "at least 1, or None")
         free = min(widths) if self.form == "orthogonal" else max(widths)
         self.dim_ = free if self.dim is None else int(self.dim)
 

@@ -76,8 +76,8 @@ def gulp(x: Array, y: Array | None = None, *, lam: float = 0.01) -> Score:
     True
     """
     x, y = paired(x, y, operation="gulp", min_rows=4)
-    if not (math.isfinite(lam) and lam >= 0):
-        raise InputError("gulp", f"lam={lam}", "a finite penalty of 0 or more")
+    if lam < 0:
+        raise InputError("gulp", f"lam={lam}", "a penalty of 0 or more")
     sides = []
     for name, side in (("x", x), ("y", y)):
         u, s = span(name, side, operation="gulp")

@@ -95,7 +95,7 @@ def rbf_cka(
     1.0
     """
     x, y = paired(x, y, operation="rbf_cka", min_rows=4)
-    if not (np.isfinite(bandwidth) and bandwidth > 0):
+    if bandwidth <= 0:
         raise InputError("rbf_cka", f"bandwidth={bandwidth}", "a positive number")
     if approximate is not None and approximate < 16:
         raise InputError("rbf_cka", f"approximate={approximate}", "at least 16 random features")

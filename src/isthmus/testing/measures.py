@@ -40,7 +40,7 @@ _FAR = 1e-6
 def check_returns_score(method: Method) -> None:
     """A finite value with its n and the method's name; an interval that holds the value."""
     spaces = _data(0)
-    score = _value(method, *spaces, **_given(method.card, spaces))
+    score = _value(method, *spaces, **given_to(method.card, spaces))
     assert isinstance(score, Score), f"{method.name} returns {type(score).__name__}, not Score"
     assert np.isfinite(score.value), f"{method.name} is {score.value}"
     assert score.n == _ROWS, f"{method.name} reports n={score.n} of {_ROWS} rows"
@@ -54,7 +54,7 @@ def check_invariances(method: Method) -> None:
     card = method.card
     for seed in (0, 1):
         spaces = _data(seed)
-        given = _given(card, spaces)
+        given = given_to(card, spaces)
         before = float(_value(method, *spaces, **given))
         for group in GROUPS:
             for side in range(card.spaces):
@@ -84,7 +84,7 @@ def _explain(method: Method, group: str, side: int, gap: float, *, declared: boo
 def check_row_order(method: Method) -> None:
     """Shuffling the rows, of paired spaces alike, changes nothing."""
     spaces = _data(2)
-    given = _given(method.card, spaces)
+    given = given_to(method.card, spaces)
     orders = [np.random.default_rng(3 + i).permutation(_ROWS) for i in range(2)]
     if method.card.paired:
         orders[1] = orders[0]
@@ -98,7 +98,7 @@ def check_row_order(method: Method) -> None:
 def check_layouts(method: Method) -> None:
     """C, Fortran, strided, big-endian and list input give the same answer, and stay untouched."""
     spaces = _data(4)
-    given = _given(method.card, spaces)
+    given = given_to(method.card, spaces)
     copies = [space.copy() for space in spaces]
     before = float(_value(method, *spaces, **given))
     for name, change in LAYOUTS.items():
@@ -116,7 +116,7 @@ def check_precision(method: Method) -> None:
     """
     card = method.card
     spaces = _data(5)
-    given = _given(card, spaces)
+    given = given_to(card, spaces)
     inputs = {kind: [space.astype(kind) for space in spaces] for kind in ("float32", "float16")}
     if card.declares("translation"):
         inputs["float32 far from the origin"] = [
@@ -136,7 +136,7 @@ def check_hard_rows(method: Method) -> None:
     """
     # Half of the rows: a slow solver is slowest here.
     x, y = (space[: _ROWS // 2] for space in _data(6))
-    given = _given(method.card, (x, y))
+    given = given_to(method.card, (x, y))
     for name, hard in hard_rows(x).items():
         wide = hard, y
         found: list[float | None] = []
@@ -157,7 +157,7 @@ def check_far_and_scaled(method: Method) -> None:
     """1000 deviations from the origin, and at 1e-3 and 1e3 times the size, nothing is lost."""
     card = method.card
     spaces = _data(13)
-    given = _given(card, spaces)
+    given = given_to(card, spaces)
     before = float(_value(method, *spaces, **given))
     for side in range(card.spaces):
         changes: dict[str, Action] = {}
@@ -182,7 +182,7 @@ def check_far_and_scaled(method: Method) -> None:
 def check_array_kinds(method: Method, kinds: Callable[[], dict[str, Any]] | None = None) -> None:
     """NumPy, array-api-strict and torch input give the same value."""
     spaces = _data(6)
-    given = _given(method.card, spaces)
+    given = given_to(method.card, spaces)
     before = _value(method, *spaces, **given)
     for name, convert in (kinds or array_kinds)().items():
         same = {key: convert(one) if one.dtype.kind == "f" else one for key, one in given.items()}
@@ -206,7 +206,7 @@ def check_widths(method: Method) -> None:
         return
     x, y = _data(12)
     try:
-        score = _value(method, x, y[:, :-1], **_given(method.card, (x, y)))
+        score = _value(method, x, y[:, :-1], **given_to(method.card, (x, y)))
     except InputError:
         return
     except Exception as error:
@@ -224,7 +224,7 @@ def check_identical(method: Method) -> None:
     x = _data(7)[0]
     for kind, room in (("float64", 1e-6), ("float32", 1e-4)):
         same = x.astype(kind)
-        score = _value(method, same, same.copy(), **_given(method.card, (x, x)))
+        score = _value(method, same, same.copy(), **given_to(method.card, (x, x)))
         told = f"{method.name} of a {kind} space with itself is {score.value}"
         assert abs(score.value - method.card.identical) <= room, (
             f"{told}, declared {method.card.identical}"
@@ -239,7 +239,7 @@ def check_symmetric(method: Method) -> None:
     if method.card.spaces != 2:
         return
     x, y = _data(8)
-    given = _given(method.card, (x, y))
+    given = given_to(method.card, (x, y))
     gap = abs(float(_value(method, x, y, **given)) - float(_value(method, y, x, **given)))
     if method.card.symmetric:
         assert gap <= _SAME, f"{method.name} is declared symmetric, yet differs by {gap:.2g}"
@@ -255,7 +255,7 @@ def check_metric(method: Method) -> None:
     if not card.metric:
         spaces = _data(9)
         try:
-            _value(method, *spaces, **_given(card, spaces)).distance()
+            _value(method, *spaces, **given_to(card, spaces)).distance()
         except InputError:
             return
         raise AssertionError(f"{method.name}.distance() exists, though the card says metric=False")
@@ -263,7 +263,7 @@ def check_metric(method: Method) -> None:
     bases = rng.normal(size=(4, 30, 4))
     # Near and far copies of four spaces: triples that nearly lie on a line, and others.
     pool = [bases[i % 4] + 10 ** rng.uniform(-2, 0.5) * rng.normal(size=(30, 4)) for i in range(20)]
-    given = _given(card, (pool[0], pool[1]))
+    given = given_to(card, (pool[0], pool[1]))
     lengths = np.zeros((_POOL, _POOL))
     for i, j in combinations(range(_POOL), 2):
         score = _value(method, pool[i], pool[j], **given)
@@ -292,7 +292,7 @@ def check_cost(method: Method) -> None:
         spaces = related(n, d, np.random.default_rng(10))
         given = {
             key: torch.asarray(one) if one.dtype.kind == "f" else one
-            for key, one in _given(method.card, spaces).items()
+            for key, one in given_to(method.card, spaces).items()
         }
         tensors = [torch.asarray(space) for space in spaces[: method.card.spaces]]
         work.append(counted(partial(method.call, *tensors, **given)))
@@ -311,7 +311,7 @@ def check_refusals(method: Method) -> None:
     """
     card = method.card
     both = _data(11)
-    spaces, given = both[: card.spaces], _given(card, both)
+    spaces, given = both[: card.spaces], given_to(card, both)
 
     def cut(rows: int) -> dict[str, np.ndarray]:
         return {key: one[:rows] for key, one in given.items()}
@@ -356,7 +356,7 @@ def _data(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return related(_ROWS, _DIM, np.random.default_rng(100 + seed))
 
 
-def _given(card: Any, spaces: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+def given_to(card: Any, spaces: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
     """What the card says the measure takes besides the spaces, row by row."""
     x = spaces[0]
     high = (x[:, :3] > np.median(x[:, :3], axis=0)).astype(np.int64)
