@@ -146,14 +146,15 @@ def tested(one):
 
 
 def _simulated(one, n, d, rng, sims, seconds, *, related):
-    start = time.process_time()
-    for done in range(sims):
-        if done >= LEAST and time.process_time() - start > seconds:
+    start, done = time.process_time(), 0
+    for _ in range(2 * sims):
+        if done == sims or (done >= LEAST and time.process_time() - start > seconds):
             return
         try:
             yield score(one, n, d, rng, related=related)
         except InputError:  # a draw that the measure refuses, a class too small for one
             continue
+        done += 1
 
 
 def coverage(one, n, d, sims, seconds):
@@ -231,8 +232,7 @@ def page(rows):
         "A measure marked *n* is defined by its n rows (neighbours among them, maps fitted to "
         "them), so it has no population, and covering its mean is what is asked, as where the "
         "population takes too long to compute (°). `-`: no interval or no test is given; "
-        "`refused`: the measure raises, for it cannot work there; `...`: not simulated (a "
-        "score of dci at 500 columns takes over ten seconds). In "
+        "`refused`: the measure raises, for it cannot work there. In "
         "square brackets the simulations of a cell that has fewer than 1,000: with 1,000 a "
         f"coverage is good to 1.4 points either way, with {LEAST} to 3.",
     )

@@ -1,3 +1,5 @@
+import importlib
+
 import numpy as np
 import pytest
 from scipy.stats import entropy
@@ -5,7 +7,7 @@ from sklearn.linear_model import Lasso
 
 from isthmus.core.errors import InputError
 from isthmus.measures import dci
-from isthmus.measures.dci import _paths, _standard
+from isthmus.measures.dci import _solve, _standard
 
 
 def case(n=200, seed=0):
@@ -97,25 +99,57 @@ def test_bad_input():
             dci(rows, known, **options)
 
 
-def test_of_fewer_rows_than_columns_the_lasso_is_at_its_minimum():
-    """By its conditions: pull alpha along every weight, no more elsewhere. Descent creeps there."""
+def off(gram, cross, w, alpha):
+    """How far weights are from a minimum: pull alpha along every weight, no more elsewhere."""
+    pull = cross - gram @ w
+    at = np.abs(pull - alpha * np.sign(w))
+    return np.where(w != 0, at, np.maximum(np.abs(pull) - alpha, 0)).max()
+
+
+HARD = {
+    "few rows": lambda x: x[:30],
+    "many rows": lambda x: x,
+    "low rank": lambda x: x[:, :9] @ x[:9],
+    "ill conditioned": lambda x: x @ np.diag(np.geomspace(1, 1e-6, 80)) @ x[:80],
+    "signs": lambda x: np.sign(x[:40]),
+    "rare ones": lambda x: (x[:60] > 1.5) * 1.0,
+    "one row each": lambda x: np.eye(120)[:, :80],
+}
+
+
+@pytest.mark.parametrize("alpha", [1e-4, 0.01, 0.3])
+@pytest.mark.parametrize("kind", HARD)
+def test_the_lasso_is_at_its_minimum(kind, alpha):
+    rng = np.random.default_rng(3)
+    x = HARD[kind](rng.normal(size=(120, 80)))
+    a, b = (_standard(side) for side in (x, x[:, :3] + 0.1 * rng.normal(size=(len(x), 3))))
+    gram, cross = a.T @ a / len(x), a.T @ b / len(x)
+    w = _solve(gram, cross, alpha, len(x))
+    assert off(gram, cross, w, alpha) < 1e-9
+    assert off(gram, cross, w * 1.01 + 1e-3 * (w == 0), alpha) > 1e-6
+
+
+def test_of_equal_columns_the_first_stands_for_all():
     rng = np.random.default_rng(3)
     x = rng.normal(size=(30, 80)) @ np.diag(np.geomspace(1, 0.05, 80)) @ rng.normal(size=(80, 80))
     x[:, 5], x[:, 7] = 1 - 2 * x[:, 6], 3.0
-    a, b = (_standard(side) for side in (x, x[:, :3] + 0.1 * rng.normal(size=(30, 3))))
+    a, b = (_standard(side) for side in (x, x[:, 3:6] + 0.1 * rng.normal(size=(30, 3))))
     gram, cross = a.T @ a / 30, a.T @ b / 30
-
-    def off(w):
-        pull = cross - gram @ w
-        at = np.abs(pull - 0.01 * np.sign(w))
-        return np.where(w != 0, at, np.maximum(np.abs(pull) - 0.01, 0)).max()
-
-    w = _paths(gram[None], cross[None], 0.01, settled=1e-11)[0]
-    assert off(w) < 1e-9
-    assert off(w * 1.001) > 1e-6
-    assert not w[[6, 7]].any()  # the first of two equal columns stands for both
+    w = _solve(gram, cross, 0.01, 30)
+    assert off(gram, cross, w, 0.01) < 1e-9
+    assert w[5].any()
+    assert not w[[6, 7]].any()
     score = dci(x, b)
     assert score.parts["weights"] == pytest.approx(np.abs(w), abs=1e-9)
+
+
+def test_shuffles_that_are_as_pure_up_to_rounding_count(monkeypatch):
+    module = importlib.import_module("isthmus.measures.dci")
+    monkeypatch.setattr(module, "_null", lambda *_: iter([0.5] * 100 + [1 - 1e-15] * 99))
+    x = np.random.default_rng(0).normal(size=(100, 4))
+    score = dci(x, x[:, :2])
+    assert score.value == pytest.approx(1.0)
+    assert score.p == 0.5
 
 
 @pytest.mark.parametrize("size", [1e-200, 1e200])

@@ -1,7 +1,6 @@
 r"""DCI: disentanglement, completeness and informativeness from what predicts each factor."""
 
 import math
-import warnings
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -36,8 +35,8 @@ CARD = Card(
 )  # fmt: skip
 
 _FOLDS = 5
-#: Coordinates of the lasso that are settled one after the other before the others see them.
-_STRIP = 32
+#: Rounds of descent, and coordinates that are settled before the others see them.
+_ROUNDS, _STRIP = 8, 32
 #: Shuffles that are multiplied with the columns at once.
 _AT_ONCE = 50
 
@@ -123,7 +122,8 @@ def dci(
         value, spread = _purity(weights)[0], float(null.std(ddof=1))
         chance = float(null.mean())
         z = (value - chance) / spread if spread > 1e-12 else 0.0
-        p = (1 + int(np.sum(null >= value))) / (1 + len(null))
+        # Shuffles that reach the value, 1 say, differ by rounding.
+        p = (1 + int(np.sum(null >= value - 1e-9))) / (1 + len(null))
     else:
         weights, informed = _boosted(x, known, folds)
         warnings = ("no chance level: boosted trees are too slow to be shuffled",)
@@ -149,7 +149,7 @@ def _purity(weights: np.ndarray) -> tuple[float, np.ndarray]:
     logs = np.log(share, out=np.zeros_like(share), where=share > 0)
     pure = np.where(total > 0, 1 + (share * logs).sum(axis=1) / math.log(weights.shape[1]), 0.0)
     whole = float(total.sum())
-    return (float(total @ pure) / whole if whole > 0 else 0.0), pure
+    return (min(float(total @ pure) / whole, 1.0) if whole > 0 else 0.0), pure
 
 
 def _standard(a: np.ndarray) -> np.ndarray:
@@ -182,8 +182,7 @@ def _lassos(
         ),
         strict=True,
     )
-    solve = _descend if len(a) > a.shape[1] else _paths
-    w = solve(np.stack(grams), np.stack(crosses), alpha, settled=1e-11)
+    w = [_solve(g, c, alpha, m.n) for g, c, m in zip(grams, crosses, seen, strict=True)]
     missed = np.empty_like(b)
     for rows, m, (ux, uy), one in zip(folds, seen[1:], units[1:], w[1:], strict=True):
         back = np.where(np.isfinite(uy), uy, 0.0) / ux[:, None]
@@ -197,58 +196,70 @@ def _scales(scatter: np.ndarray, n: int) -> np.ndarray:
     return np.sqrt(np.where(variance > 1e-10, variance, np.inf))
 
 
-def _descend(gram: np.ndarray, cross: np.ndarray, alpha: float, *, settled: float) -> np.ndarray:
-    """Coordinate descent (f, d, m) on m right-hand sides of f lassos at once.
+def _solve(gram: np.ndarray, cross: np.ndarray, alpha: float, n: int) -> np.ndarray:
+    """Weights (d, m) of the m lassos of n rows with moments ``gram`` (d, d) and ``cross`` (d, m).
 
-    ``gram`` (f, d, d) and ``cross`` (f, d, m). What the coordinates outside a strip pull at it is
-    one product; within, one at a time, until none moves by ``settled``.
+    Of columns that are the same up to sign the first stands for all: no moment tells their weights
+    apart. Descent is a start where rows are more than columns; where fewer, it creeps.
     """
-    w, d = np.zeros_like(cross), cross.shape[1]
-    curved = np.diagonal(gram, axis1=1, axis2=2)[:, :, None]
-    curved = np.where(curved > 0, curved, np.inf)
-    for _ in range(2000):
-        largest = 0.0
-        for strip in row_blocks(d, _STRIP):
-            inner, own, bend = gram[:, strip, strip], w[:, strip], curved[:, strip]
-            outer = cross[:, strip] - gram[:, strip] @ w + inner @ own
-            before = own.copy()
-            for j in range(own.shape[1]):
-                pull = outer[:, j] - (inner[:, j : j + 1] @ own)[:, 0]
-                pull += inner[:, j, j, None] * own[:, j]
-                pull -= np.minimum(np.maximum(pull, -alpha), alpha)
-                own[:, j] = pull / bend[:, j]
-            largest = max(largest, float(np.abs(own - before).max()))
-        if largest < settled:
-            break
+    again = np.triu(np.abs(gram) > 1 - 1e-12, 1).any(axis=0)
+    kept = np.flatnonzero(~again & (np.diag(gram) > 0))
+    inner, right, w = gram[np.ix_(kept, kept)], cross[kept], np.zeros_like(cross)
+    near = _descend(inner, right, alpha) if n > len(gram) else np.zeros_like(right)
+    for j in range(right.shape[1]):
+        w[kept, j] = _minimum(inner, right[:, j], alpha, near[:, j])
     return w
 
 
-def _paths(gram: np.ndarray, cross: np.ndarray, alpha: float, *, settled: float) -> np.ndarray:
-    """``_descend`` of fewer rows than columns, where descent creeps: one path after the other.
+def _descend(gram: np.ndarray, cross: np.ndarray, alpha: float) -> np.ndarray:
+    """Weights (d, m) near the minimum, by a few rounds of coordinate descent on all m at once.
 
-    Least angle regression (Efron et al. 2004) takes as many steps as columns come and go, and ends
-    at the very minimum. Of columns that are the same up to sign the first stands for all, as in
-    descent; a path that stops on the way, or astray, is left to descent.
+    What the coordinates outside a strip pull at it is one product; within, they are settled one
+    after the other.
     """
-    from sklearn.linear_model import lars_path_gram
-
     w = np.zeros_like(cross)
-    for k, (one, right) in enumerate(zip(gram, cross, strict=True)):
-        again = np.triu(np.abs(one) > 1 - 1e-12, 1).any(axis=0)
-        kept = np.flatnonzero(~again & (np.diag(one) > 0))
-        inner = np.ascontiguousarray(one[np.ix_(kept, kept)])
-        for j, column in enumerate(right[kept].T):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that it stops early is seen below
-                steps = lars_path_gram(column, inner, n_samples=1, method="lasso", alpha_min=alpha)
-            w[k, kept, j] = steps[2][:, -1]
-        # At the minimum the pull is alpha along every weight, and no more elsewhere.
-        pull = right - one @ w[k]
-        off = np.where(w[k] != 0, np.abs(pull - alpha * np.sign(w[k])), np.abs(pull) - alpha)
-        short = off.max(axis=0) > max(settled, 1e-10)
-        if short.any():
-            rest = _descend(one[None], right[None, :, short], alpha, settled=settled)
-            w[k, :, short] = rest[0].T
+    for _ in range(_ROUNDS):
+        for strip in row_blocks(len(gram), _STRIP):
+            inner, own, bend = gram[strip, strip], w[strip], np.diag(gram)[strip]
+            outer = cross[strip] - gram[strip] @ w + inner @ own
+            for j in range(len(own)):
+                pull = outer[j] - inner[j] @ own + bend[j] * own[j]
+                own[j] = (pull - np.clip(pull, -alpha, alpha)) / bend[j]
+    return w
+
+
+def _minimum(gram: np.ndarray, right: np.ndarray, alpha: float, near: np.ndarray) -> np.ndarray:
+    """Weights (d,) of one lasso by feature-sign search (Lee et al. 2007) from ``near``.
+
+    While signs are held the minimum is a linear system; on the way there the first weight that
+    would change its sign is left out. Then the column with the strongest pull comes in.
+    """
+    w, signs = near.copy(), np.sign(near)
+    active = [int(j) for j in np.flatnonzero(w)]
+    for _ in range(20 * len(w)):
+        while active:
+            inner = gram[np.ix_(active, active)]
+            # More columns than rows leave no inverse: with this much more the way leads far off
+            # along what has no curve, and a weight is left out there.
+            inner.flat[:: len(active) + 1] += 1e-13
+            aim = np.linalg.solve(inner, right[active] - alpha * signs[active])
+            now = w[active]
+            turned = aim * signs[active] < 0
+            if not turned.any():
+                w[active] = aim
+                break
+            steps = np.where(turned, now / np.where(turned, now - aim, 1.0), np.inf)
+            first = int(steps.argmin())
+            w[active] = now + steps[first] * (aim - now)
+            w[active.pop(first)] = 0.0
+        pull = right - w[active] @ gram[active]
+        rest = np.abs(pull)
+        rest[active] = 0.0
+        strongest = int(rest.argmax())
+        if rest[strongest] <= alpha + 1e-12:
+            break
+        signs[strongest] = np.sign(pull[strongest])
+        active.append(strongest)
     return w
 
 
@@ -268,9 +279,7 @@ def _null(
             place[order] = draw.permutation(order)
             np.take(factors, place, axis=1, out=one)
         cross.append(shuffled.reshape(-1, len(a)) @ a / len(a))
-    solve = _descend if len(a) > a.shape[1] else _paths
-    # A level and a spread need fewer digits than a value.
-    found = np.abs(solve(gram[None], np.vstack(cross).T[None], alpha, settled=1e-6))[0]
+    found = np.abs(_solve(gram, np.vstack(cross).T, alpha, len(a)))
     for i in range(SHUFFLES):
         yield _purity(found[:, i * b.shape[1] : (i + 1) * b.shape[1]])[0]
 
