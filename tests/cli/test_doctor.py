@@ -10,7 +10,7 @@ def test_a_page_of_eighty_columns(cli, here, narrow, save, x):
     narrow(answer.out)
     assert answer.out.startswith("odd.npz: 1 broken, 1 notable")
     said = " ".join(answer.out.split())
-    assert "NaN or infinity in 1 rows. at d9" in said
+    assert "NaN or infinity in 1 row. at d9" in said
     assert "1 row repeating an earlier vector. at d7 like d3" in said
 
 

@@ -122,7 +122,7 @@ def test_bad_rows(refused, cli, third, save, here, x):
     x[[2, 30]] = np.nan
     save("old.npz", x)
     said = refused(3, "InputError", *HUB)
-    assert "space 'old': NaN or infinity in 2 rows (first ids: 'd2', 'd30')" in said
+    assert "space 'old': NaN or infinity in 2 of 400 rows (first ids: 'd2', 'd30')" in said
     assert "--drop-invalid" in said
     answer = cli(*HUB, "--drop-invalid")
     assert answer.code == 0, answer.err

@@ -109,7 +109,7 @@ def test_odd_collections_are_described(cli, save, narrow, x, ids, kind):
 def test_duplicate_ids_are_described(cli, save, x, ids):
     ids[9] = ids[2]
     save("odd.npz", x, ids)
-    assert "repeated ids in 1 rows (first ids: d2)" in cli("info", "odd.npz").out
+    assert "repeated ids in 1 row (first ids: d2)" in cli("info", "odd.npz").out
 
 
 def test_int8_needs_its_scale(cli, here, refused, x):

@@ -46,9 +46,9 @@ def test_every_fault_is_said_with_its_first_ids(space):
     x[7] = 0
     ids[9] = ids[8]
     said = " | ".join(describe(isthmus.open(x, ids=ids)).faults())
-    assert "NaN or infinity in 1 rows (first ids: d5)" in said
-    assert "zero vectors in 1 rows (first ids: d7)" in said
-    assert "repeated ids in 1 rows (first ids: d8)" in said
+    assert "NaN or infinity in 1 row (first ids: d5)" in said
+    assert "zero vectors in 1 row (first ids: d7)" in said
+    assert "repeated ids in 1 row (first ids: d8)" in said
     assert "1 dimensions that never change" in said
     assert "standard deviations off 0" in said
 

@@ -224,7 +224,7 @@ def with_nan(w):
         (lambda w: isthmus.plan(w.source, isthmus.open(w.new[:20], ids=NAMES[:20])), InputError,
          "20 documents with both vectors.*larger sample"),
         (identical, InputError, "the same vectors as old and as new"),
-        (with_nan, InputError, "plan: got new with NaN or infinity in 1 rows .*'d7'"),
+        (with_nan, InputError, "plan: got new with NaN or infinity in 1 of 400 rows .*'d7'"),
         (lambda w: w.plan(k=0), InputError, "k=0"),
         (lambda w: w.plan(k=N), InputError, f"k={N}"),
         (lambda w: w.plan(rng=np.random.default_rng(0)), InputError, "an integer seed"),

@@ -70,8 +70,8 @@ def rows_of(name: str, given: Any, *, mask: Any = None, seed: int, operation: st
     if not np.isfinite(x).all():
         bad = ids[~np.isfinite(x).all(axis=1)]
         raise InputError(
-            operation, f"space {name!r}: NaN or infinity in {len(bad)} rows (first ids: "
-            f"{named(bad)})", "finite vectors",
+            operation, f"space {name!r}: NaN or infinity in {len(bad)} of {len(x)} "
+            f"rows (first ids: {named(bad)})", "finite vectors",
             "Leave them out: --drop-invalid, or mask={name: bools}.",
         )  # fmt: skip
     if len(x) < 2:

@@ -165,15 +165,26 @@ def legible(name: Any) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
+def counted(n: int, what: str) -> str:
+    """``n`` of ``what``, in the plural where they are several."""
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
 def row_faults(defects: Defects) -> list[Finding]:
     """What one pass over all rows found in them: NaN, zero vectors, repeated ids."""
-    counted = [
+    faults = [
         ("non_finite", "NaN or infinity", defects.non_finite, defects.non_finite_ids),
         ("zero_vectors", "zero vectors", defects.zero_vectors, defects.zero_ids),
         ("repeated_ids", "repeated ids", defects.duplicate_ids, defects.duplicates),
     ]
     return [
-        Finding(name=name, severity="broken", says=f"{what} in {n:,} rows", count=n, ids=tuple(ids))
-        for name, what, n, ids in counted
+        Finding(
+            name=name,
+            severity="broken",
+            says=f"{what} in {counted(n, 'row')}",
+            count=n,
+            ids=tuple(ids),
+        )
+        for name, what, n, ids in faults
         if n
     ]

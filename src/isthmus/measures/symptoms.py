@@ -9,7 +9,7 @@ import numpy as np
 
 from isthmus.core.linalg import symmetric_eigen
 from isthmus.core.score import Score
-from isthmus.measures.findings import Finding
+from isthmus.measures.findings import Finding, counted
 from isthmus.measures.local_distances import nearest
 from isthmus.measures.survey import Survey, exact_repeats, near_repeats
 from isthmus.spaces.space import Space
@@ -85,7 +85,7 @@ def _pairs(
     return [
         Finding(
             name=name, severity="harmful" if share > 0.01 else "notable",
-            says=f"{_counted(len(later), 'row')} {what}", count=len(later),
+            says=f"{counted(len(later), 'row')} {what}", count=len(later),
             ids=tuple(space.take_ids(later[:IDS]).tolist()),
             twins=tuple(space.take_ids(earlier[:IDS]).tolist()),
             figures={"share": share, **figures},
@@ -136,7 +136,7 @@ def dimensions(found: Survey) -> list[Finding]:
         findings.append(
             Finding(
                 name="offset", severity="harmful" if worst > _OFFSET[1] else "notable",
-                says=f"{_counted(int(far.sum()), 'dimension')} far from zero, by up to {worst:.0f} "
+                says=f"{counted(int(far.sum()), 'dimension')} far from zero, by up to {worst:.0f} "
                 "standard deviations",
                 count=int(far.sum()), dims=_numbers(far), figures={"mean_over_sd": worst},
             )
@@ -170,7 +170,7 @@ def hubs(found: Score, ids: np.ndarray) -> list[Finding]:
     return [
         Finding(
             name="hubs", severity="harmful" if float(found) > _HUBS[1] else "notable",
-            says=f"{_counted(len(high), 'hub')} among the {K} nearest of {_HUB} rows or more, the "
+            says=f"{counted(len(high), 'hub')} among the {K} nearest of {_HUB} rows or more, the "
             f"first of {counts.max():.0f}; {found.parts['anti_hubs']:.0%} of rows are never found",
             count=len(high), ids=tuple(ids[high[:IDS]].tolist()),
             figures={"skewness": float(found), "anti_hubs": found.parts["anti_hubs"],
@@ -251,7 +251,7 @@ def lengths(found: Survey, space: Space, compared: str) -> list[Finding]:
         findings.append(
             Finding(
                 name="norm_outliers", severity="harmful", count=int(odd.sum()),
-                says=f"{_counted(int(odd.sum()), 'row')} with a norm off all others, the oddest "
+                says=f"{counted(int(odd.sum()), 'row')} with a norm off all others, the oddest "
                 f"{worst:.3g} times the median",
                 ids=tuple(space.take_ids(rows[odd][order[:IDS]]).tolist()),
                 figures={"worst": worst, "spread": spread},
@@ -267,10 +267,6 @@ def lengths(found: Survey, space: Space, compared: str) -> list[Finding]:
             )
         )  # fmt: skip
     return findings
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
 def _numbers(mask: np.ndarray) -> tuple[int, ...]:

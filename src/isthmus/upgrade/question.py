@@ -40,7 +40,7 @@ def check_rows(name: str, rows: np.ndarray, ids: np.ndarray, *, operation: str) 
         bad = ids[~np.isfinite(rows).all(axis=1)]
         raise InputError(
             operation,
-            f"{name} with NaN or infinity in {len(bad)} rows (first ids: "
+            f"{name} with NaN or infinity in {len(bad)} of {len(rows)} rows (first ids: "
             f"{', '.join(repr(i) for i in bad[:5].tolist())})",
             "finite numbers",
             error.cure,

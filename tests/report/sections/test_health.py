@@ -26,7 +26,7 @@ def test_findings_come_with_ids_and_remedies() -> None:
     assert all(row[3].text and row[3].detail for row in table.rows)
     assert "\n" not in table.rows[0][3].detail
     assert table.marked == {0}
-    assert built.warnings == ("old: NaN or infinity in 1 rows.",)
+    assert built.warnings == ("old: NaN or infinity in 1 row.",)
     assert built.verdict is not None
     assert built.verdict.headline == "old: 1 broken, 2 notable"
 
