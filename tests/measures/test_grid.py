@@ -122,5 +122,7 @@ def test_bad_input():
         compare_layers(stack(0), measure="participation_ratio")
     with pytest.raises(InputError, match="at least 19"):
         compare_layers(stack(0), permutations=9)
+    with pytest.raises(InputError, match=r"names \[1, 1\].*each of the \[3, 3\] layers"):
+        compare_layers(stack(0), stack(1), names=(["a"], ["b"]))
     with pytest.raises(InputError, match="without layers"):
         compare_layers([])

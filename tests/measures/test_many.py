@@ -46,6 +46,12 @@ def test_high_dimensional_families_warn_that_a_plane_lies():
     assert max(map(len, str(drawn).splitlines())) <= 80
 
 
+def test_names_may_be_numbers():
+    drawn = compare_many({2023 + k: space for k, space in enumerate(family().values())})
+    assert drawn.names[:2] == ("2023", "2024")
+    assert "2023" in str(drawn)
+
+
 def test_what_is_no_metric_cannot_be_mapped():
     with pytest.raises(InputError, match="no metric.*procrustes_angular"):
         compare_many(family(), measure="debiased_cka")

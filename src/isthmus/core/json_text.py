@@ -60,7 +60,10 @@ def clip(value: Any, length: int = 80) -> str:
     "'xxxx"
     """
     shown = value[:length] if isinstance(value, str | list) else value
-    return f"{shown!r:.{length}}"
+    try:
+        return f"{shown!r:.{length}}"
+    except (ValueError, RecursionError):  # a number of thousands of digits, or nested too deeply
+        return f"a value of type {type(value).__name__}"
 
 
 def loads_within(text: str) -> Any:

@@ -170,6 +170,12 @@ def compare_layers(
         raise InputError(
             "compare layers", f"layers of {sorted(counts)} rows", "the same items in every layer"
         )
+    labels = names or tuple([str(i) for i in range(len(side))] for side in sides)
+    if [len(side) for side in labels] != [len(side) for side in sides]:
+        raise InputError(
+            "compare layers", f"names {[len(side) for side in labels]}",
+            f"one for each of the {[len(side) for side in sides]} layers",
+        )  # fmt: skip
     n = counts.pop()
     draw = generator(rng)
     if n > rows:
@@ -205,7 +211,6 @@ def compare_layers(
     warnings = sorted(said | cautions)
     if groups is not None and one.name not in _FORMS:
         warnings.append(f"{one.name}: its p takes rows for exchangeable, groups are not heeded")
-    labels = names or tuple([str(i) for i in range(len(side))] for side in sides)
     return Grid(
         method=one.name, rows=tuple(labels[0]), columns=tuple(labels[1]), values=values,
         intervals=intervals, z=z, p=p, p_any=p_any, p_share=share, best=like.argmax(axis=1), n=n,

@@ -125,9 +125,8 @@ def compare_many(
             "compare many", f"measure {one.name!r}, which is no metric",
             f"a true distance: {', '.join(known)}",
         )  # fmt: skip
-    named = dict(spaces) if isinstance(spaces, Mapping) else {
-        str(i): space for i, space in enumerate(spaces)
-    }  # fmt: skip
+    listed = spaces.items() if isinstance(spaces, Mapping) else enumerate(spaces)
+    named = {str(name): space for name, space in listed}
     if not 3 <= len(named) <= _MOST:
         raise InputError(
             "compare many", f"{len(named)} spaces", f"3 to {_MOST} of them",

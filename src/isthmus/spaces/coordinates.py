@@ -16,7 +16,9 @@ def mean_square_correlation(x: np.ndarray, rng: np.random.Generator) -> float:
     order = rng.permutation(len(x))
     halves = x[order[: len(x) // 2]], x[order[len(x) // 2 :]]
     deviations = [half.std(axis=0) if len(half) else np.zeros(x.shape[1]) for half in halves]
-    alive = np.logical_and(*(s > 1e-6 * s.max(initial=0.0) for s in deviations))
+    # What rounding leaves of a constant is no deviation.
+    rounding = 1e-12 * float(np.abs(x).max(initial=0.0))
+    alive = np.logical_and(*(s > max(1e-6 * s.max(initial=0.0), rounding) for s in deviations))
     d = int(alive.sum())
     pairs = d * (d - 1) / 2
     if pairs == 0 or len(halves[0]) * pairs**0.5 < 3 / CORRELATED:

@@ -243,7 +243,10 @@ class SpaceWriter:
 
     def complete(self, index: int) -> bool:
         """Whether every file that the record of shard ``index`` names is there, in full size."""
-        shard = shard_from_json(read_json(self.record(index)))
+        try:
+            shard = shard_from_json(read_json(self.record(index)))
+        except ValueError:  # a damaged record: without it that shard is written anew
+            return False
         return all(
             any(path.exists() and path.stat().st_size == stored.bytes for path in places)
             for _, stored, *places in self._places(index, shard)
@@ -339,6 +342,10 @@ def write_space(
         raise InputError(f"write {Path(path).name}", "no vectors", "at least one") from None
     if isinstance(vectors, Space):
         facts = {"metric": vectors.metric, "encoder": vectors.encoder} | facts
+    if first.ndim != 2:
+        raise InputError(
+            f"write {Path(path).name}", f"a block of shape {first.shape}", "blocks of (rows, dim)"
+        )
     kind = "range" if first_ids is None else ("string", "int")[first_ids.dtype.kind == "i"]
     writer = SpaceWriter(
         path, dim=first.shape[1], dtype=first.dtype if dtype is None else dtype, ids=kind,

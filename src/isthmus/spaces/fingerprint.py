@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.core.errors import InputError
+from isthmus.core.json_text import clip
 from isthmus.core.random import Seed, generator
 from isthmus.spaces.codebook import Codebook, distinct
 from isthmus.spaces.fingerprint_fields import (
@@ -109,7 +110,7 @@ class Fingerprint:
             When ``vectors`` is not a finite, non-empty matrix.
         """
         random = generator(rng)
-        vectors, n = with_rows(vectors)
+        vectors, n = with_rows(vectors, operation="fingerprint")
         x = take(vectors, random_rows(n, _MAX_ROWS, random), operation="fingerprint")
         length = _norms(x)
         x, length = x[length > 0], length[length > 0]
@@ -156,7 +157,7 @@ class Fingerprint:
         InputError
             When ``batch`` is not a finite, non-empty matrix.
         """
-        batch, n = with_rows(batch)
+        batch, n = with_rows(batch, operation="fingerprint")
         x = take(batch, spread_rows(n, _MAX_ROWS), operation="fingerprint")
         if x.shape[1] != self.dim:
             return Match(
@@ -245,9 +246,9 @@ class Fingerprint:
             given = str(sorted(map(str, data))) if isinstance(data, dict) else type(data).__name__
             raise bad(f"entries {given:.200}", f"exactly {sorted(_ENTRIES)}")
         if data["version"] != _VERSION:
-            raise bad(f"version {data['version']!r:.80}", f"version {_VERSION}")
+            raise bad(f"version {clip(data['version'])}", f"version {_VERSION}")
         if data["norms"] not in _POLICIES:
-            raise bad(f"norms {data['norms']!r:.80}", f"one of {_POLICIES}")
+            raise bad(f"norms {clip(data['norms'])}", f"one of {_POLICIES}")
         dim = count(data, "dim", 1, _MAX_DIM)
         k = count(data, "directions_count", 0, min(MAX_DIRECTIONS, _MAX_ENTRIES // dim))
         quiet = count(data, "quiet_count", 0, min(MAX_QUIET, dim))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.errors import FormatError
+from isthmus.core.json_text import clip
 
 _MAX_TEXT = 1024
 
@@ -48,7 +49,7 @@ def count(data: dict[str, Any], name: str, low: int, high: int) -> int:
     """A whole number from ``low`` to ``high``."""
     value = data[name]
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise bad(f"{name} {value!r:.80}", f"a whole number from {low} to {high}")
+        raise bad(f"{name} {clip(value)}", f"a whole number from {low} to {high}")
     return value
 
 
@@ -61,7 +62,9 @@ def numbers(data: dict[str, Any], name: str, size: int, low: float, high: float)
         # Integers are let through by size first: a huge one does not fit a float.
         good = isinstance(value, int | float) and not isinstance(value, bool)
         if not good or not low <= value <= high or not math.isfinite(value):
-            raise bad(f"{name} with an entry {value!r:.40}", f"finite numbers in [{low}, {high}]")
+            raise bad(
+                f"{name} with an entry {clip(value, 40)}", f"finite numbers in [{low}, {high}]"
+            )
     return [float(value) for value in values]
 
 

@@ -65,8 +65,8 @@ def _sweep(
     across = np.cumsum(change)[:n] + 0.5
     before = np.concatenate([[0.0], np.cumsum(degree[order])[:-1]])
     total = float(degree.sum())
-    conductance = across[least : n - least] * total
-    conductance /= (before * (total - before))[least : n - least]
+    places = slice(least, n - least + 1)
+    conductance = across[places] * total / (before * (total - before))[places]
     at = least + int(conductance.argmin())
     part = np.zeros(n, dtype=bool)
     part[order[:at]] = True

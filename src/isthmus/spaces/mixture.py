@@ -108,7 +108,7 @@ def mixture(vectors: Any, *, ids: Sequence[Any] | None = None, rng: Seed = 0) ->
     (True, 0.25)
     """
     random = generator(rng)
-    vectors, n = with_rows(vectors)
+    vectors, n = with_rows(vectors, operation="mixture")
     if ids is not None and len(ids) != n:
         raise InputError("mixture", f"{len(ids)} ids for {n} rows", "one id per row")
     x = take(vectors, random_rows(n, _MAX_ROWS, random), operation="mixture")

@@ -4,21 +4,24 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.core import arrays
 from isthmus.core.arrays import matrix, namespace, to_numpy
+from isthmus.core.errors import InputError
 
 
-def with_rows(vectors: Any) -> tuple[Any, int]:
+def with_rows(vectors: Any, *, operation: str) -> tuple[Any, int]:
     """``vectors`` as an array of some kind and how many rows it has, 0 when it is no matrix."""
-    if not hasattr(vectors, "shape"):
-        vectors = np.asarray(vectors)
+    try:
+        namespace(vectors)
+    except InputError:  # no array yet: lists, data frames
+        vectors = matrix("vectors", vectors, operation=operation, finite=False)
     return vectors, int(vectors.shape[0]) if len(vectors.shape) == 2 else 0
 
 
 def take(vectors: Any, rows: np.ndarray, *, operation: str) -> np.ndarray:
     """The ``rows`` of ``vectors`` (n, d) as a finite float64 NumPy matrix."""
     if len(vectors.shape) == 2 and len(rows) < vectors.shape[0]:
-        xp = namespace(vectors)
-        vectors = xp.take(vectors, xp.asarray(rows), axis=0)
+        vectors = arrays.take(vectors, rows)
     x = matrix("vectors", vectors, operation=operation)
     return np.asarray(to_numpy(x), dtype=np.float64)
 

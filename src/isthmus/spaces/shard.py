@@ -32,13 +32,15 @@ class ShardWriter:
     def write(self, vectors: np.ndarray, ids: np.ndarray | None = None) -> None:
         """Append vectors (m, dim), cast to the dtype of the space, and their ids (m,).
 
-        Raises InputError on wrong widths, more rows than announced, missing ids, and numbers too
-        large for the dtype.
+        Raises InputError on wrong widths, more rows than announced, missing ids, what are no real
+        numbers, and numbers too large for the dtype. A block that is refused leaves no trace.
         """
         job = self._job
         where = f"write shard {self._index}"
         if vectors.ndim != 2 or vectors.shape[1] != job.dim:
             raise InputError(where, f"vectors {vectors.shape}", f"(rows, {job.dim})")
+        if not np.can_cast(vectors.dtype, job.dtype, "same_kind"):
+            raise InputError(where, f"vectors of dtype {vectors.dtype}", "real numbers")
         if self.written + len(vectors) > self.rows:
             raise InputError(
                 where, f"{self.written + len(vectors):,} rows", f"the {self.rows:,} announced"
@@ -47,13 +49,17 @@ class ShardWriter:
             given = "ids" if ids is not None else "no ids"
             raise InputError(where, given, f"what the ids {job.ids!r} of the space need")
         if ids is not None:
-            self._ids.append(_checked_ids(where, np.asarray(ids), job.ids, len(vectors)))
+            ids = _checked_ids(where, np.asarray(ids), job.ids, len(vectors))
         with np.errstate(over="raise"):
             try:
-                block = np.ascontiguousarray(vectors, dtype=job.dtype)
+                block = np.ascontiguousarray(vectors, dtype=job.dtype.newbyteorder("<"))
             except FloatingPointError as error:
-                raise _overflow(where, vectors, job.dtype, ids) from error
-        self.files[0].write(block)
+                who = np.arange(self.written, self.written + len(vectors)) if ids is None else ids
+                raise _overflow(where, vectors, job.dtype, who) from error
+        if len(block):  # an empty one has no bytes to point to
+            self.files[0].write(block)
+        if ids is not None:
+            self._ids.append(ids)
         self.written += len(vectors)
 
     def begin(self) -> None:
@@ -73,16 +79,15 @@ class ShardWriter:
     def finish(self) -> None:
         """Make the shard durable and record it; raises where another writer's differs."""
         job = self._job
+        where = f"write shard {self._index}"
         if self.written != self.rows:
-            raise InputError(
-                f"write shard {self._index}", f"{self.written:,} rows", f"{self.rows:,} announced"
-            )
+            raise InputError(where, f"{self.written:,} rows", f"{self.rows:,} announced")
         ids = None
         if job.ids != "range":
             name = self.files[0].path.name.removesuffix(".npy")
             with locked(job.path):
                 self.files.append(DurableFile(job.staging / f"{name}.ids.parquet"))
-            self.files[1].write(_ids_parquet(np.concatenate(self._ids), job.ids))
+            self.files[1].write(_ids_parquet(where, np.concatenate(self._ids), job.ids))
             ids = self.files[1].finish()
         shard = Shard(self.rows, self.files[0].finish(), ids)
         sync_folder(job.staging)
@@ -95,7 +100,7 @@ class ShardWriter:
             theirs = shard_from_json(read_json(record))
             if not _same_content(shard, theirs):
                 raise StorageError(
-                    f"write shard {self._index} of {job.path.name}",
+                    f"{where} of {job.path.name}",
                     "a finished shard with other rows in it",
                     "one job at a time in a folder",
                     f"Another writer is at work, or died: finish that, or remove {job.staging}.",
@@ -109,12 +114,16 @@ def _checked_ids(where: str, ids: np.ndarray, kind: str, rows: int) -> np.ndarra
     return ids.copy()
 
 
-def _ids_parquet(ids: np.ndarray, kind: str) -> Any:
+def _ids_parquet(where: str, ids: np.ndarray, kind: str) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     values = ids if kind == "int" else ids.astype(object)
-    table = pa.table({"id": pa.array(values, pa.int64() if kind == "int" else pa.string())})
+    try:
+        column = pa.array(values, pa.int64() if kind == "int" else pa.string())
+    except UnicodeError as error:
+        raise InputError(where, "ids that are no valid Unicode", "valid text") from error
+    table = pa.table({"id": column})
     sink = pa.BufferOutputStream()
     pq.write_table(
         table, sink, row_group_size=_ID_GROUP, use_dictionary=False, store_schema=False,
@@ -123,15 +132,14 @@ def _ids_parquet(ids: np.ndarray, kind: str) -> Any:
     return sink.getvalue()
 
 
-def _overflow(where: str, vectors: np.ndarray, dtype: np.dtype[Any], ids: Any) -> InputError:
+def _overflow(where: str, vectors: np.ndarray, dtype: np.dtype[Any], who: np.ndarray) -> InputError:
     with np.errstate(over="ignore", invalid="ignore"):
         cast = np.asarray(vectors).astype(dtype)
     bad = np.flatnonzero((np.isfinite(vectors) & ~np.isfinite(cast)).any(axis=1))
-    who = bad if ids is None else np.asarray(ids)[bad]
     return InputError(
         where,
         f"{len(bad)} rows with numbers beyond {np.finfo(dtype).max:.4g} "
-        f"(first: {', '.join(map(str, who[:5]))})",
+        f"(first: {', '.join(map(str, who[bad[:5]]))})",
         f"what {dtype} can hold",
         "Write a wider dtype, or rescale the space.",
     )

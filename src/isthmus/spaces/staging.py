@@ -82,7 +82,7 @@ def discard(staging: Path) -> None:
 def holds(path: Path, stored: StoredFile) -> bool:
     """Whether ``path`` has the size and every checksum recorded in ``stored``."""
     try:
-        check_file(path, stored, where="commit")
+        check_file(path, stored)
     except (FormatError, OSError):
         return False
     return True

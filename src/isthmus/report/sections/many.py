@@ -58,9 +58,11 @@ def _matches(grid: Any) -> Table:
             (Cell(name), Cell(grid.columns[j]), Cell(number(grid.values[i, j]), span),
              Cell(number(grid.p_any[i, j])))
         )  # fmt: skip
-    how = f"corrected for the whole grid ({grid.corrected_by})" if grid.corrected_by else "no test"
+    beside = ", with its 95 % interval" if np.isfinite(grid.intervals).any() else ""
+    by = grid.corrected_by
+    how = f"p corrected for the whole grid ({by})" if by else "not tested"
     return Table(
-        caption=f"The best match of each layer, with its 95 % interval; p {how}.",
+        caption=f"The best match of each layer{beside}; {how}.",
         columns=("layer", "most like", grid.method, "p"),
         rows=tuple(rows),
     )
@@ -74,12 +76,20 @@ def charts(found: list[Any]) -> Section:
         title="A map of the spaces",
         lead="How far every two spaces are from each other, under a distance that obeys the "
         "triangle inequality, so that a map and a tree of them mean something.",
-        findings=tuple(text for m in found for text in m.sentences()),
+        findings=tuple(text for m in found for text in _said(m)),
         warnings=tuple(text for m in found for text in m.warnings),
         tables=tuple(_distances(m) for m in found if len(m.names) <= _TABLE),
         pictures=tuple(p for i, m in enumerate(found) for p in _pictures(m, f"map-{i}")),
         verdict=Verdict(headline=said[0], reason=said[1]),
     )
+
+
+def _said(drawn: Any) -> list[str]:
+    s = len(drawn.names)
+    said = [f"{drawn.method} on {count(drawn.n, 'items')}.", *drawn.sentences()]
+    if s > _TABLE:
+        said.append(f"The table of {s} spaces is too wide for a page: --json has it.")
+    return said
 
 
 def _pictures(drawn: Any, key: str) -> tuple[Picture, Picture]:
@@ -94,7 +104,9 @@ def _pictures(drawn: Any, key: str) -> tuple[Picture, Picture]:
             half=True,
         ),
         Picture(
-            svg=maps.tree(drawn.tree, drawn.names, axis=drawn.method, key=f"{key}-tree"),
+            svg=maps.tree(
+                drawn.tree, drawn.names, axis=f"distance, {drawn.method}", key=f"{key}-tree"
+            ),
             caption="Which join first: average distance between groups.",
             alt=f"Dendrogram; leaves in order: {order}.",
             half=True,
@@ -104,8 +116,8 @@ def _pictures(drawn: Any, key: str) -> tuple[Picture, Picture]:
 
 def _distances(drawn: Any) -> Table:
     return Table(
-        caption=f"{drawn.method} between every two spaces, on {count(drawn.n, 'items')}, in the "
-        "order of the tree.",
+        caption=f"{drawn.method}, distances between every two spaces, on "
+        f"{count(drawn.n, 'items')}, in the order of the tree.",
         columns=("", *(str(k + 1) for k in range(len(drawn.names)))),
         rows=tuple(
             (

@@ -1,21 +1,18 @@
 """Arrow IPC: files (Feather v2 is one) and streams, record batch by record batch."""
 
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from isthmus.core.errors import FormatError
 from isthmus.spaces.formats.contents import Contents, Keys
-from isthmus.spaces.formats.tables import GroupColumn, check_schema, facts
+from isthmus.spaces.formats.tables import GroupColumn, check_schema, facts, row_ends
 
 
 def read(path: Path, keys: Keys) -> Contents:
     """The vector column of an Arrow file and its id column, if it has one."""
     schema, rows, batch = _batches(path)
     vector, ident = check_schema(f"open {path.name}", schema, keys)
-    ends = np.array(list(accumulate(rows)), dtype=np.int64)
+    ends = row_ends(f"open {path.name}", rows)
 
     def column(name: str, ids: GroupColumn | None = None) -> GroupColumn:
         number = schema.names.index(name)
@@ -50,4 +47,5 @@ def _batches(path: Path) -> tuple[Any, list[int], Any]:
             f"open {path.name}",
             f"a truncated or broken file ({str(error).splitlines()[0][:120]})",
             "an Arrow IPC file or stream",
+            "Copy or write it again.",
         ) from error

@@ -58,7 +58,9 @@ def declared(where: str, entries: Mapping[str, Any]) -> dict[str, Any]:
         try:
             facts["scale"] = float(facts["scale"])
         except ValueError as error:
-            raise FormatError(where, f"scale {facts['scale']!r}"[:80], "a number") from error
+            raise FormatError(
+                where, f"scale {facts['scale']!r}"[:80], "a number", "Mend this entry of the file."
+            ) from error
     return facts
 
 
@@ -69,5 +71,6 @@ def choose(
     if wanted is not None:
         if wanted in present:
             return wanted
-        raise FormatError(where, f"no {what} {wanted!r}", f"one of {present}")
+        expected = f"one of {present}" if present else "a file that has one"
+        raise FormatError(where, f"no {what} {wanted!r}", expected)
     return next((name for name in usual if name in present), None)

@@ -18,6 +18,10 @@ from isthmus.spaces.manifest import BLOCK_BYTES, SHARDS, Manifest, Shard, Stored
 
 def read(path: Path, keys: Keys) -> Contents:
     """The newest valid generation of a space directory."""
+    if keys.vectors is not None or keys.ids is not None:
+        raise FormatError(
+            f"open {path.name}", f"names {keys}", "no names: a space directory has its own"
+        )
     manifest = newest(path)
     folder = path / SHARDS
     vectors = [_vectors(folder, shard, manifest) for shard in manifest.shards]
@@ -62,15 +66,14 @@ class VerifiedColumn(FileColumn):
     def take(self, rows: np.ndarray) -> np.ndarray:
         """The rows; blocks they touch are verified first."""
         low = self.offset + rows * self.row_bytes
-        touched = np.union1d(low // BLOCK_BYTES, (low + self.row_bytes - 1) // BLOCK_BYTES)
+        first, last = low // BLOCK_BYTES, (low + self.row_bytes - 1) // BLOCK_BYTES
+        spans = np.arange(1 + (last - first).max(initial=0))
+        touched = np.unique(np.minimum(first[:, None] + spans, last[:, None]))
         unknown = touched[~self._good[touched]]
         if len(unknown):
             with open_binary(self.path) as file:
                 for block in unknown.tolist():
-                    rest = self._stored_file.bytes - block * BLOCK_BYTES
-                    data = np.empty(min(BLOCK_BYTES, rest), dtype=np.uint8)
-                    fill(file, data, block * BLOCK_BYTES)
-                    self._verify(block, data)
+                    self._verify(block, _block(file, self._stored_file, block))
         return super().take(rows)
 
     def _verify(self, block: int, data: np.ndarray) -> None:
@@ -92,12 +95,13 @@ class IdFile:
 
     @cached_property
     def _column(self) -> Column:
-        check_file(self._path, self._stored, where=f"read {self._path.name}")
+        check_file(self._path, self._stored)
         column = parquet_column(self._path, "id")
         if column.shape != self.shape or column.dtype != self.dtype:
             raise FormatError(
                 f"read {self._path.name}", f"ids {column.shape} of {column.dtype}",
                 f"{self.shape} of {self.dtype}, as the manifest says",
+                "Restore the shard from a copy.",
             )  # fmt: skip
         return column
 
@@ -110,16 +114,28 @@ class IdFile:
         return self._column.take(rows)
 
 
-def check_file(path: Path, stored: StoredFile, *, where: str) -> None:
+def check_file(path: Path, stored: StoredFile) -> None:
     """Raise FormatError unless ``path`` has the size and every checksum that were recorded."""
-    size = path.stat().st_size
-    if size != stored.bytes:
-        raise truncated(path, stored.bytes, size)
-    with path.open("rb") as file:
+    with open_binary(path) as file:
+        _check_size(path, stored, os.fstat(file.fileno()).st_size)
         for block in range(len(stored.checksums)):
-            # Asked for 4 MiB, a small file would have them set aside.
-            rest = min(BLOCK_BYTES, size - block * BLOCK_BYTES)
-            check_block(path, stored, block, file.read(rest))
+            check_block(path, stored, block, _block(file, stored, block))
+
+
+def _check_size(path: Path, stored: StoredFile, size: int) -> None:
+    if size < stored.bytes:
+        raise truncated(path, stored.bytes, size)
+    if size > stored.bytes:
+        raise FormatError(
+            f"read {path.name}", f"a file of {size:,} bytes", f"the {stored.bytes:,} first written",
+            "Restore the shard from a copy, or write the space again.",
+        )  # fmt: skip
+
+
+def _block(file: Any, stored: StoredFile, block: int) -> np.ndarray:
+    data = np.empty(min(BLOCK_BYTES, stored.bytes - block * BLOCK_BYTES), dtype=np.uint8)
+    fill(file, data, block * BLOCK_BYTES)
+    return data
 
 
 def check_block(path: Path, stored: StoredFile, block: int, data: Any) -> None:
@@ -154,12 +170,14 @@ def _inside(folder: Path, stored: StoredFile) -> Path:
     path = folder / stored.file
     if os.path.realpath(path) != str(Path(os.path.realpath(folder.parent)) / SHARDS / stored.file):
         raise FormatError(
-            f"read {path.name}", "a link out of the space directory", "a plain file in shards/"
-        )
+            f"read {path.name}", "a link out of the space directory", "a plain file in shards/",
+            "Put a copy of the shard in the place of the link.",
+        )  # fmt: skip
     try:
         size = path.stat().st_size
     except FileNotFoundError as error:
-        raise FormatError(f"read {path.name}", "a missing shard", "every shard") from error
-    if size != stored.bytes:
-        raise truncated(path, stored.bytes, size)
+        raise FormatError(
+            f"read {path.name}", "a missing shard", "every shard", "Restore the shard from a copy."
+        ) from error
+    _check_size(path, stored, size)
     return path

@@ -1,12 +1,13 @@
 """Vector and id columns of tables (Parquet, Arrow), group of rows by group of rows."""
 
 from collections.abc import Callable
+from itertools import accumulate
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from isthmus.core.errors import FormatError
+from isthmus.core.errors import FormatError, StorageError
 from isthmus.spaces.formats.contents import ID_KEYS, VECTOR_KEYS, Keys, choose, declared
 from isthmus.spaces.ids import named
 
@@ -15,7 +16,12 @@ _MORE_ID_KEYS = (*ID_KEYS, "key")
 
 def check_schema(where: str, schema: Any, keys: Keys) -> tuple[str, str | None]:
     """The names of the vector column and of the id column (None: there is none) of a table."""
-    names = list(schema.names)
+    try:
+        names = list(schema.names)
+    except UnicodeDecodeError as error:
+        raise FormatError(
+            where, "column names that are no UTF-8", "text", "Write the file again."
+        ) from error
     if len(set(names)) < len(names):
         raise FormatError(where, f"columns {names} with a name twice", "different names")
     lists = [f.name for f in schema if _is_vector(f.type)]
@@ -51,6 +57,15 @@ def id_name(where: str, schema: Any, keys: Keys) -> str | None:
             "Name it: isthmus.open(path, ids='column').",
         )
     return found or (columns[0] if columns else None)
+
+
+def row_ends(where: str, rows: list[int]) -> np.ndarray:
+    """The rows up to the end of each group (g,); raises FormatError on absurd counts of them."""
+    if any(not 0 <= count < 1 << 48 for count in rows):
+        raise FormatError(
+            where, f"groups of {rows[:5]} rows", "sane row counts", "Copy or write it again."
+        )
+    return np.array(list(accumulate(rows)), dtype=np.int64)
 
 
 class GroupColumn:
@@ -116,8 +131,6 @@ class GroupColumn:
             return self._kept[1]
 
     def _decoded(self, group: int) -> np.ndarray:
-        import pyarrow as pa
-
         first = int(self._ends[group - 1]) if group else 0
         loaded = self._loaded(group)
         if len(loaded) != int(self._ends[group]) - first:
@@ -128,12 +141,9 @@ class GroupColumn:
             rows = first + np.flatnonzero(np.asarray(loaded.is_null()))
             raise FormatError(
                 self._where, f"{len(rows)} rows without an id (first rows: {named(rows)})",
-                "an id in every row",
+                "an id in every row", "Drop or repair these rows.",
             )  # fmt: skip
-        try:
-            values: np.ndarray = loaded.to_numpy(zero_copy_only=False)
-        except (UnicodeDecodeError, pa.ArrowException) as error:
-            raise FormatError(self._where, "ids that are no UTF-8", "text ids") from error
+        values: np.ndarray = loaded.to_numpy(zero_copy_only=False)
         if values.dtype == np.uint64 and values.max(initial=0) > np.iinfo(np.int64).max:
             raise FormatError(self._where, f"the id {values.max()}", "ids below 2^63")
         return values.astype(self.dtype, copy=False)
@@ -147,12 +157,16 @@ class GroupColumn:
                 loaded = loaded.combine_chunks() if loaded.num_chunks != 1 else loaded.chunk(0)
             if isinstance(loaded, pa.ChunkedArray):
                 loaded = loaded.chunk(0)
-            loaded.validate()
+            # Offsets and indices are followed blindly below: a wild one would kill the process.
+            loaded.validate(full=True)
+        except StorageError:
+            raise
         except (pa.ArrowException, OSError) as error:
             raise FormatError(
                 self._where,
                 f"row group {group} that cannot be decoded ({str(error).splitlines()[0][:120]})",
                 "an undamaged file",
+                "Copy or write it again.",
             ) from error
         if pa.types.is_dictionary(loaded.type):
             loaded = loaded.dictionary_decode()
