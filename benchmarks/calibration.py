@@ -232,7 +232,7 @@ def page(rows):
         "A measure marked *n* is defined by its n rows (neighbours among them, maps fitted to "
         "them), so it has no population, and covering its mean is what is asked, as where the "
         "population takes too long to compute (°). `-`: no interval or no test is given; "
-        "`refused`: the measure raises, for it cannot work there. In "
+        "`refused`: the measure raises, for it cannot work there; `...`: not simulated yet. In "
         "square brackets the simulations of a cell that has fewer than 1,000: with 1,000 a "
         f"coverage is good to 1.4 points either way, with {LEAST} to 3.",
     )
