@@ -336,16 +336,11 @@ def write_space(
     When anything fails nothing remains, and what was committed before stays as it was.
     """
     blocks = _blocks(vectors, ids)
-    try:
-        first_ids, first = next(blocks)
-    except StopIteration:
-        raise InputError(f"write {Path(path).name}", "no vectors", "at least one") from None
+    first_ids, first = next(blocks, (None, np.empty(0)))
+    if first.ndim != 2:
+        raise InputError(f"write {Path(path).name}", f"vectors {first.shape}", "blocks of (n, dim)")
     if isinstance(vectors, Space):
         facts = {"metric": vectors.metric, "encoder": vectors.encoder} | facts
-    if first.ndim != 2:
-        raise InputError(
-            f"write {Path(path).name}", f"a block of shape {first.shape}", "blocks of (rows, dim)"
-        )
     kind = "range" if first_ids is None else ("string", "int")[first_ids.dtype.kind == "i"]
     writer = SpaceWriter(
         path, dim=first.shape[1], dtype=first.dtype if dtype is None else dtype, ids=kind,

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import isthmus
-from isthmus.core.errors import FormatError, IsthmusError
+from isthmus.core.errors import FormatError
 
 V = np.random.default_rng(0).standard_normal((9, 3)).astype(np.float32)
 IDS = [f"d{k}" for k in range(9)]
@@ -100,14 +100,6 @@ def test_what_is_no_arrow_is_named(tmp_path, content):
 
 @given(st.sampled_from([*WRITERS]), st.integers(0, 10**6), st.binary(min_size=1, max_size=8))
 @settings(max_examples=150, deadline=None)
-def test_mutations_are_typed_errors(tmp_path_factory, kind, at, noise):
+def test_mutations_are_typed_errors(tmp_path_factory, read_mutated, kind, at, noise):
     path = write(tmp_path_factory.mktemp("fuzz") / "t.arrow", TABLE, kind=kind)
-    data = bytearray(path.read_bytes())
-    at %= len(data)
-    data[at : at + len(noise)] = noise
-    path.write_bytes(data)
-    try:
-        space = isthmus.open(path)
-        assert len(space.vectors()) == len(space.ids)
-    except IsthmusError:
-        pass
+    read_mutated("t.arrow", path.read_bytes(), at, noise)

@@ -68,16 +68,8 @@ def test_hostile_headers(tmp_path, content, message):
 
 @given(st.integers(0, 120), st.binary(min_size=1, max_size=6))
 @settings(max_examples=300, deadline=None)
-def test_mutated_headers_are_typed_errors(tmp_path_factory, at, noise):
-    data = bytearray(save({"vectors": V, "ids": np.arange(9)}))
-    data[at : at + len(noise)] = noise
-    path = tmp_path_factory.mktemp("fuzz") / "v.safetensors"
-    path.write_bytes(data)
-    try:
-        space = isthmus.open(path)
-        assert len(space.vectors()) == len(space.ids)
-    except IsthmusError:
-        pass
+def test_mutated_headers_are_typed_errors(read_mutated, at, noise):
+    read_mutated("v.safetensors", save({"vectors": V, "ids": np.arange(9)}), at, noise)
 
 
 def test_metadata_declares_encoder_and_scale(tmp_path):
