@@ -70,3 +70,25 @@ def test_bad_input():
         Unpaired().fit(x, y, pairs=())
     with pytest.raises(NoReliableBridge):
         Unpaired(rounds=2).fit(np.ones((150, 3)), np.ones((150, 3)), pairs=())
+
+
+def test_enough_known_pairs_tell_by_themselves(monkeypatch):
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(500, 80))
+    y = x @ np.linalg.qr(rng.normal(size=(80, 80)))[0] + 0.2 * rng.normal(size=x.shape)
+    order = rng.permutation(400)
+    pairs = (order[:70], np.arange(70))
+    real = Unpaired._end
+
+    def guessed(*_):
+        raise AssertionError("no other guess is needed")
+
+    monkeypatch.setattr(Unpaired, "_end", guessed)
+    bridge = Unpaired().fit(x[:400], y[order], pairs=pairs)
+    assert bridge.confidence_ * 14 == pytest.approx(round(bridge.confidence_ * 14))  # of a fifth
+    assert bridge.confidence_ > 0.7
+    assert bridge.score(x[400:], y[400:]) > 0.9
+    # Pairs of what is unrelated find none of those held out, nor other guesses one to agree with.
+    monkeypatch.setattr(Unpaired, "_end", real)
+    with pytest.raises(NoReliableBridge):
+        Unpaired(rounds=6).fit(x[:400], rng.normal(size=(400, 80)), pairs=pairs)

@@ -12,11 +12,9 @@ from isthmus.core.arrays import row_blocks
 from isthmus.core.neighbors import neighbors
 
 #: Rows of one block of similarities.
-_BLOCK = 1024
+_BLOCK = 512
 #: Groups whose maxima stand for the rows when the nearest ones are averaged.
 _GROUPS = 256
-#: Cells of similarities kept between the two passes; beyond, they are computed again.
-_KEPT = 1 << 27
 #: Neighbours that a row's crowding is the mean of (Lample et al. 2018).
 NEIGHBOURS = 10
 
@@ -66,24 +64,22 @@ def best_matches(
     """
     n, m = len(a), len(b)
     blocks = list(row_blocks(n, _BLOCK))
-    kept = [a[rows] @ b.T for rows in blocks] if n * m <= _KEPT else None
-
-    def similarities(k: int) -> np.ndarray:
-        return a[blocks[k]] @ b.T if kept is None else kept[k]
-
+    room = np.empty((min(n, _BLOCK), m), np.float32)
     crowd_a = np.empty(n, np.float32)
     tops = []
-    for k, rows in enumerate(blocks):
-        s = similarities(k)
+    for rows in blocks:
+        s = np.matmul(a[rows], b.T, out=room[: rows.stop - rows.start])
         crowd_a[rows] = _mean_of_largest(_group_maxima(s), neighbours)
         tops.append(_group_maxima_down(s, max(1, -(-len(s) * _GROUPS // n))))
     crowd_b = _mean_of_largest(np.concatenate(tops).T, neighbours)
+    # Two more columns make CSLS an inner product: a second product costs no more than fetching
+    # the similarities of the first from memory and taking the crowding off would.
+    left = np.c_[2 * a, -crowd_a, np.ones(n, np.float32)]
+    right = np.c_[b, np.ones(m, np.float32), -crowd_b]
     of_a, score = np.empty(n, np.int64), np.empty(n, np.float32)
     of_b, score_b = np.zeros(m, np.int64), np.full(m, -np.inf, np.float32)
-    for k, rows in enumerate(blocks):
-        s = 2 * similarities(k)
-        s -= crowd_a[rows, None]
-        s -= crowd_b
+    for rows in blocks:
+        s = np.matmul(left[rows], right.T, out=room[: rows.stop - rows.start])
         of_a[rows] = s.argmax(axis=1)
         score[rows] = s[np.arange(len(s)), of_a[rows]]
         high = s.max(axis=0)

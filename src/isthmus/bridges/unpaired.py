@@ -48,6 +48,9 @@ CARD = Card(
 _SURE = 0.6
 #: Rows a side below which wrong maps may agree by chance.
 _FEWEST = 100
+#: Known pairs from which some of them, held out, can tell whether the map of the others is right,
+#: and the share of them that is.
+_TELLING, _HELD_OUT = 50, 0.2
 #: Share of the rows that a second fit sees.
 _AGAIN = 0.8
 #: How many times as many rows are looked at where pairs are known or the first rows were refused,
@@ -72,8 +75,10 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
     no bridge. ``docs/results/unpaired.md`` says how often that is wrong. Where the two sides have
     no item in common both are low though the map may be right.
 
-    Known pairs are one more guess and take part in every round; with more of them than dims the
-    map is given in any case.
+    Known pairs are one more guess and take part in every round. From 50 of them on, a fifth is held
+    out first, and where the map that the others lead to finds as large a share of these as
+    ``least``, that share is ``confidence_`` and no other guess is tried. With more of them than dims
+    the map is given in any case.
 
     Parameters
     ----------
@@ -88,7 +93,7 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
     mean_ : (dx,);  linear_ : (dx, dy);  offset_ : (dy,)
     centres_ : (m, dx) unit rows;  weights_ : (m, dy)
     matched_ : how many pairs were found
-    confidence_ : in [0, 1], see above
+    confidence_ : in [0, 1], see above; 1 where every row is in a known pair
 
     Raises
     ------
@@ -162,7 +167,11 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
     def _found(
         self, x: Side, y: Side, i: np.ndarray, j: np.ndarray, rng: np.random.Generator
     ) -> tuple[Matches, float]:
-        """The end that agrees most with another one, or bears itself out, and how much."""
+        """The end that finds known pairs, agrees with another one or bears itself out; how much."""
+        if len(i) >= _TELLING:
+            end, share = self._held_out(x, y, i, j, rng)
+            if share >= self.least or len(i) > max(x.rows.shape[1], y.rows.shape[1]):
+                return end, share
         ends: list[tuple[Matches, np.ndarray]] = []
         names: list[str] = []
         best, confidence = 0, 0.0
@@ -209,6 +218,18 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
             found = STARTS[name](x, y, rng)
             guess = np.r_[i, found[0]], np.r_[j, found[1]]
         return self_train(x, y, *guess, seeds=(i, j), rounds=self.rounds)
+
+    def _held_out(
+        self, x: Side, y: Side, i: np.ndarray, j: np.ndarray, rng: np.random.Generator
+    ) -> tuple[Matches, float]:
+        """The end from all known pairs, and the share of some of them that the others find."""
+        asked = rng.permutation(len(i)) < _HELD_OUT * len(i)
+        rest = i[~asked], j[~asked]
+        end = self_train(x, y, *rest, seeds=rest, rounds=self.rounds)
+        chosen = best_matches(*shared(x, y, np.r_[rest[0], end.i], np.r_[rest[1], end.j]))[0]
+        guess = np.r_[i, end.i], np.r_[j, end.j]
+        final = self_train(x, y, *guess, seeds=(i, j), rounds=self.rounds)
+        return final, float(np.mean(chosen[i[asked]] == j[asked]))
 
     def _again(
         self,
