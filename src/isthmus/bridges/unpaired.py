@@ -76,9 +76,9 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
     no item in common both are low though the map may be right.
 
     Known pairs are one more guess and take part in every round. From 50 of them on, a fifth is held
-    out first, and where the map that the others lead to finds as large a share of these as
-    ``least``, that share is ``confidence_`` and no other guess is tried. With more of them than dims
-    the map is given in any case.
+    out first, and where the map that the others lead to finds a share of these of ``least`` or
+    more, that share is ``confidence_`` and no other guess is tried. With more of them than dims the
+    map is given in any case.
 
     Parameters
     ----------
