@@ -166,7 +166,7 @@ class SpaceWriter:
         """The indices of finished shards, ascending, also those of earlier runs."""
         if self._committed is not None:
             return list(range(len(self._committed.shards)))
-        found = sorted(int(p.stem) for p in self.staging.glob("*.json") if p.stem.isdigit())
+        found = sorted(int(p.stem) for p in self.staging.glob("*.json") if p.stem.isdecimal())
         return [index for index in found if self.complete(index)]
 
     def commit(self, fingerprint: dict[str, Any] | None = None) -> Space:
@@ -272,7 +272,7 @@ class SpaceWriter:
         keep = {f.file for shard in shards for f in (shard.vectors, shard.ids) if f}
         for entry in (self.path / SHARDS).iterdir():
             number = entry.name.partition(".")[0]
-            if number.isdigit() and int(number) >= self._first and entry.name not in keep:
+            if number.isdecimal() and int(number) >= self._first and entry.name not in keep:
                 entry.unlink()
 
     def _join_job(self, where: str) -> None:
@@ -281,7 +281,7 @@ class SpaceWriter:
         self._first = 0
         if taken:
             used = [p.name.partition(".")[0] for p in (self.path / SHARDS).glob("*")]
-            self._first = 1 + max((int(n) for n in used if n.isdigit()), default=-1)
+            self._first = 1 + max((int(n) for n in used if n.isdecimal()), default=-1)
         own = {"rows_per_shard": self.rows_per_shard, **self._facts}
         job = self.staging / "job.json"
         if job.exists():

@@ -45,27 +45,25 @@ def open_stack(path: Path) -> Stack:
     InputError
         When a layer cannot be used, naming it.
     """
+    operation = f"open layers of {path.name}"
     if path.is_dir():
-        files = _files(path)
-        if not files:
-            raise FormatError(
-                f"open layers of {path.name}", "a folder without files of vectors",
-                f"one file per layer ({', '.join(_SUFFIXES)})",
-            )  # fmt: skip
-        return Stack(path.name, {file.stem: open_space(file) for file in files})
+        return Stack(path.name, _layers_of(path, operation))
     if _dims(path) != 3:
         raise FormatError(
-            f"open layers of {path.name}", "a file that is no (layers, n, d) .npy array",
+            operation, "a file that is no (layers, n, d) .npy array",
             "such an array, or a folder with one file per layer",
         )  # fmt: skip
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    names = [f"layer {i}" for i in range(len(array))]
-    try:
-        layers = {
-            name: open_space(layer, name=name) for name, layer in zip(names, array, strict=True)
-        }
-    except IsthmusError as error:
-        raise InputError(f"open layers of {path.name}", str(error), "finite vectors") from error
+    if not len(array):
+        raise InputError(operation, f"an array of shape {array.shape}", "one layer or more")
+    layers = {}
+    for i, layer in enumerate(array):
+        try:
+            layers[f"layer {i}"] = open_space(layer, name=f"layer {i}")
+        except IsthmusError as error:
+            raise InputError(
+                operation, f"layer {i} with {error.given}", error.expected, error.cure
+            ) from error
     return Stack(path.name, layers)
 
 
@@ -90,10 +88,29 @@ def common(spaces: Sequence[Space]) -> tuple[list[np.ndarray], np.ndarray]:
     return rows, np.asarray(first.ids)[kept]
 
 
+def _layers_of(folder: Path, operation: str) -> dict[str, Space]:
+    files = _files(folder)
+    if not files:
+        raise FormatError(
+            operation, "a folder without files of vectors",
+            f"one file per layer ({', '.join(_SUFFIXES)})",
+        )  # fmt: skip
+    named: dict[str, Path] = {}
+    for file in files:
+        if file.stem in named:
+            raise InputError(
+                operation, f"{named[file.stem].name} and {file.name}", "one file per layer",
+                "Move one of them elsewhere.",
+            )  # fmt: skip
+        named[file.stem] = file
+    return {name: open_space(file) for name, file in named.items()}
+
+
 def _files(folder: Path) -> list[Path]:
+    """Files of vectors in natural order: layer2 before layer10."""
     found = [file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES]
     return sorted(found, key=lambda file: [
-        int(part) if part.isdigit() else part for part in re.split(r"(\d+)", file.stem)
+        int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", file.stem)
     ])  # fmt: skip
 
 

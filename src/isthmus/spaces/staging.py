@@ -42,7 +42,7 @@ def remove_leftovers(path: Path) -> None:
     shared = path / "writing"
     needed = {JOB_BRIDGE}
     for entry in shared.glob("*.json"):
-        if entry.stem.isdigit():
+        if entry.stem.isdecimal():
             try:
                 shard = shard_from_json(read_json(entry))
             except ValueError:  # a damaged record: without it that shard is written anew
