@@ -116,6 +116,17 @@ def test_refused_ids(ids):
         isthmus.open(V, ids=ids)
 
 
+def test_what_lies_under_a_mask_is_never_read(tmp_path):
+    masked = np.ma.array(V, mask=V > 0)
+    for vectors, ids, what in ((masked, None, "vectors"), (V, np.ma.arange(len(V)), "ids")):
+        with pytest.raises(InputError, match=f"open: got {what} as a masked array.*Fill or drop"):
+            isthmus.open(vectors, ids=ids)
+    for blocks in ([masked], [(np.arange(len(V)), masked)], [(np.ma.arange(len(V)), V)]):
+        with pytest.raises(InputError, match="as a masked array; expected a plain array"):
+            write_space(tmp_path / "s", iter(blocks))
+    assert not (tmp_path / "s").exists()
+
+
 def test_mixed_ids_are_not_turned_into_text():
     with pytest.raises(InputError, match="id 1 in row 0"):
         isthmus.open(V, ids=[1, "b", "c", "d", "e", "f"])

@@ -33,12 +33,24 @@ def is_numpy(array: Array) -> bool:
 
 
 def to_numpy(array: Array) -> np.ndarray:
-    """A NumPy copy or view of ``array``, fetched to the host when it lives elsewhere."""
+    """A NumPy copy or view of ``array``, fetched to the host when it lives elsewhere.
+
+    Raises InputError on a masked array.
+    """
     if is_numpy_array(array):
+        refuse_mask("values", array, operation="read an array")
         return array  # type: ignore[no-any-return]
     if is_torch_array(array):
         return array.detach().cpu().numpy()  # type: ignore[no-any-return]
     return np.asarray(array)
+
+
+def refuse_mask(name: str, array: Any, *, operation: str) -> None:
+    """Raise InputError on a masked array, whose numbers under the mask would count like others."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise InputError(
+            operation, f"{name} as a masked array", "a plain array", "Fill or drop the masked rows."
+        )
 
 
 def widened(rows: np.ndarray) -> np.ndarray:
@@ -83,11 +95,7 @@ def matrix(name: str, array: Any, *, operation: str, finite: bool = True) -> Arr
                 f"{name} that makes no array ({error})",
                 "rows of numbers, all equally long",
             ) from error
-    if isinstance(array, np.ma.MaskedArray):
-        # The numbers under the mask would count like any others.
-        raise InputError(
-            operation, f"{name} as a masked array", "a plain array", "Fill or drop the masked rows."
-        )
+    refuse_mask(name, array, operation=operation)
     if isinstance(array, np.matrix):
         array = np.asarray(array)  # whose * is a product of entries
     if is_numpy_array(array):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import to_numpy
+from isthmus.core.arrays import refuse_mask, to_numpy
 from isthmus.core.errors import FormatError, InputError, StorageError
 from isthmus.spaces.columns import ArrayColumn, Column, RangeColumn, ScaledColumn
 from isthmus.spaces.formats import read
@@ -189,6 +189,7 @@ def _id_column(ids: Column, where: str) -> Column:
 
 
 def _array(source: Any) -> np.ndarray:
+    refuse_mask("vectors", source, operation="open")
     try:
         array = to_numpy(source)
     except (TypeError, ValueError) as error:
@@ -199,6 +200,7 @@ def _array(source: Any) -> np.ndarray:
 
 
 def _id_array(ids: Any) -> np.ndarray:
+    refuse_mask("ids", ids, operation="open")
     values = to_numpy(ids)
     # A list of mixed kinds would silently become text; integers among text must not.
     if values.dtype.kind in "US" and isinstance(ids, list | tuple):

@@ -25,7 +25,11 @@ def test_a_wanted_name_wins_over_usual_ones():
 
 @pytest.mark.parametrize(
     ("present", "cure"),
-    [(["id", "key"], r"one of \['id', 'key'\]"), ([], "a file that has one")],
+    [
+        (["id", "key"], r"one of \['id', 'key'\]\."),
+        ([], "a file that has one"),
+        ([f"c{i}" for i in range(1025)], r"one of .*'c18', 'c19'\] and 1,005 more\."),
+    ],
 )
 @pytest.mark.parametrize("wanted", ["ids", ""])
 def test_a_wanted_name_that_is_absent_is_no_cause_to_guess(wanted, present, cure):

@@ -10,6 +10,8 @@ from isthmus.spaces.columns import Column
 #: Names under which vectors and ids are looked for, the first present one wins.
 VECTOR_KEYS = ("vectors", "embeddings", "vector", "embedding", "emb", "x", "arr_0")
 ID_KEYS = ("ids", "id", "_id", "doc_id")
+#: Names that a message lists.
+_SHOWN = 20
 _DECLARED = ("encoder", "metric", "scale")
 
 
@@ -71,6 +73,7 @@ def choose(
     if wanted is not None:
         if wanted in present:
             return wanted
-        expected = f"one of {present}" if present else "a file that has one"
+        more = f" and {len(present) - _SHOWN:,} more" if len(present) > _SHOWN else ""
+        expected = f"one of {present[:_SHOWN]}{more}" if present else "a file that has one"
         raise FormatError(where, f"no {what} {wanted!r}", expected)
     return next((name for name in usual if name in present), None)
