@@ -259,6 +259,7 @@ def main() -> None:
         found = run()
         # Another process may have added its own in the meantime.
         kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else kept
+        kept["command"] = "python benchmarks/abstention.py"
         kept[kind][name] = found
         RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
         print(name, found, flush=True)

@@ -226,7 +226,7 @@ def main():
     figures |= {"rows": options.rows, "dim": options.dim}
     for name in options.only:
         figures[name] = own[name]() if name in own else size[name](options.rows, options.dim)
-        record("bridges", figures)
+        record("bridges", figures, whole=True)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def keep(found):
             if peer == "not installed" and isinstance(before, dict):
                 row["peers"][label] = before | {"earlier": True}
     with contextlib.redirect_stdout(io.StringIO()):
-        record("measures", known | found)
+        record("measures", known | found, whole=True)
 
 
 def prepare_peers():

@@ -155,7 +155,7 @@ def main(only):
     record("mixed_search", {
         "k": K, "orders": ORDERS, "topic_orders": TOPICS, "reference": REFERENCE,
         "fractions": {"values": FRACTIONS.tolist()}, "cases": kept,
-    })  # fmt: skip
+    }, whole=True)  # fmt: skip
 
 
 CORPORA = {

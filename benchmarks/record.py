@@ -12,8 +12,12 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 
 
-def record(name: str, figures: dict[str, Any]) -> None:
-    """Print the figures and keep them with the command and the kind of machine."""
+def record(name: str, figures: dict[str, Any], *, whole: bool = False) -> None:
+    """Print the figures and keep them with the command and the kind of machine.
+
+    ``whole``: the figures may come from several runs of the script; the command kept is the one
+    without options, which makes all of them.
+    """
     import numpy as np
 
     RESULTS.mkdir(exist_ok=True)
@@ -23,8 +27,9 @@ def record(name: str, figures: dict[str, Any]) -> None:
         else value
         for key, value in figures.items()
     }
+    options = [] if whole else sys.argv[1:]
     data = {
-        "command": " ".join(["python", "benchmarks/" + Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *options]),
         "cores": os.cpu_count(), "python": platform.python_version(), "numpy": np.__version__,
         "figures": summary,
     }  # fmt: skip

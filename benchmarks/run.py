@@ -2,7 +2,8 @@
 
 python benchmarks/run.py
 
-Calibration and study, which take an hour and more, are run by name. Measures are held against the
+What takes an hour and more is run by name: calibration, study, stitching, crosslingual, abstention,
+plan, and the published steps in bridges. Measures are held against the
 public implementations that are installed: `make compare` builds an environment that has them.
 """
 
@@ -14,7 +15,8 @@ HERE = Path(__file__).parent
 SCRIPTS = (
     ("query.py",), ("debiased_cka.py",), ("fit.py",), ("translate.py",), ("measures.py",),
     ("measures.py", "--stream"), ("runtime.py",), ("pgvector.py",), ("scale.py",),
-    ("mixed_search.py",),
+    ("mixed_search.py",), ("hub.py",),
+    ("bridges.py", "--only", "fits", "transforms", "relative", "curve", "mini"),
 )  # fmt: skip
 
 

@@ -17,7 +17,6 @@ that share no network.
 import argparse
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -307,8 +306,7 @@ def main():
         return
     figures = figures_of(sorted(kept, key=lambda one: one[:2]))
     if len(kept) == 2 * ROUNDS:
-        sys.argv = sys.argv[:1]  # the command that makes all of it, in however many pieces it ran
-        record("stitching", figures)
+        record("stitching", figures, whole=True)
         PARTIAL.unlink()
         PAGE.write_text(page(figures))
 
