@@ -41,9 +41,9 @@ class Client:
         quiet = Settings(anonymized_telemetry=False)
         if not address.host:
             self.folder = Path(address.place or ".").resolve()
-            if not new and not (self.folder / "chroma.sqlite3").is_file():
-                raise InputError(where, "a folder without chroma.sqlite3", "a folder of Chroma")
             with self.asking(where):
+                if not new and not (self.folder / "chroma.sqlite3").is_file():
+                    raise InputError(where, "a folder without chroma.sqlite3", "a folder of Chroma")
                 try:
                     self._client = chromadb.PersistentClient(self.folder, quiet, **inside)
                 except ValueError as error:
@@ -57,6 +57,13 @@ class Client:
                     where, "a login or a path of several parts", "chroma://host:port/collection",
                     "Give the token in CHROMA_TOKEN, a data base with ?database=.",
                 )  # fmt: skip
+            token = self._token
+            if not token.isascii() or not token.isprintable() or token != token.strip():
+                # The client would quote it, and escaped no one finds the token in its error.
+                raise InputError(
+                    where, "a token with spaces around it or characters that no header takes",
+                    "printable ASCII", "Does CHROMA_TOKEN hold the end of a line?",
+                )  # fmt: skip
             with self.asking(where, "a server that answers"):
                 self._client = chromadb.HttpClient(
                     host=address.host, port=address.port or 8000, settings=quiet,
@@ -64,8 +71,12 @@ class Client:
                     headers={"x-chroma-token": self._token} if self._token else None, **inside,
                 )  # fmt: skip
         self._missing = chromadb.errors.NotFoundError
-        with self.asking(where):
-            self.batch = int(self._client.get_max_batch_size())
+        try:
+            with self.asking(where):
+                self.batch = int(self._client.get_max_batch_size())
+        except BaseException:
+            self.close()
+            raise
 
     @contextlib.contextmanager
     def asking(self, operation: str, expected: str = "a Chroma that answers") -> Iterator[None]:

@@ -14,7 +14,7 @@ import numpy as np
 from isthmus.core.errors import InputError
 
 _DOCUMENT, _URI = "chroma:document", "chroma:uri"
-_PLAIN = (str, bool, int, float)
+_RESERVED = ("chroma:", "#", "$")
 _INT64 = 1 << 63
 
 
@@ -104,18 +104,25 @@ def given(payload: Sequence[Mapping[str, Any]], where: str) -> Carried:
     """Payload of rows as Chroma takes it; InputError on values that it cannot hold."""
     out = Carried()
     for row in payload:
-        about = {k: v for k, v in row.items() if v is not None and k not in (_DOCUMENT, _URI)}
+        about = {k: v for k, v in row.items() if v is not None}
         for name, value in about.items():
-            if not _holds(value):
+            if not _takes(name, value):
                 raise InputError(
-                    where, f"{name!r} = {str(value)[:80]} ({type(value).__name__})",
-                    "text, booleans, finite numbers of 64 bits, or lists of one of them",
+                    where, f"{name!r} = {value!r:.80} ({type(value).__name__})",
+                    "text, booleans, finite numbers of 64 bits, or lists of one of them, under "
+                    f"names that begin with none of {', '.join(_RESERVED)}",
                     "Chroma has no nested metadata: flatten it, or leave the column out.",
                 )  # fmt: skip
+        out.documents.append(about.pop(_DOCUMENT, None))
+        out.uris.append(about.pop(_URI, None))
         out.metadatas.append(about or None)
-        out.documents.append(row.get(_DOCUMENT))
-        out.uris.append(row.get(_URI))
     return out
+
+
+def _takes(name: Any, value: Any) -> bool:
+    if name in (_DOCUMENT, _URI):
+        return _text(value)
+    return _text(name) and name != "" and not name.startswith(_RESERVED) and _holds(value)
 
 
 def _holds(value: Any) -> bool:
@@ -126,4 +133,9 @@ def _holds(value: Any) -> bool:
         return math.isfinite(value)
     if isinstance(value, int):
         return -_INT64 <= value < _INT64
-    return isinstance(value, _PLAIN)
+    return _text(value)
+
+
+def _text(value: Any) -> bool:
+    """Whether this is text, without halves of characters that UTF-8 has no bytes for."""
+    return isinstance(value, str) and value.encode("utf-8", "ignore").decode() == value

@@ -18,6 +18,8 @@ from isthmus.spaces.stores.layout import Cursor, Layout, ScatteredColumn
 METRICS = {0: "inner", 1: "euclidean"}
 FLAT, MAPS = ("IxF2", "IxFI", "IxFl"), ("IxMp", "IxM2")
 _MAX_DIM, _MAX_BREADTH, _MAX_DEPTH = 1 << 16, 1 << 20, 4
+#: FAISS dies of an M below 2, which gives 4 neighbours; M = 2 gives the most levels, some 30.
+_MIN_BREADTH, _MAX_LEVELS = 4, 64
 #: What keeps no exact vectors, by the letters its file begins with.
 _INEXACT = {
     "IxSQ": "scalar quantisation", "IxPq": "product quantisation", "IwPQ": "product quantisation",
@@ -168,8 +170,8 @@ def _graph(cursor: Cursor, rows: int, depth: int) -> _Part:
     cursor.skip(4)  # unused
     storage = _index(cursor, depth + 1)
     sound = (
-        len(widths) > 1 and widths[0] == 0 and bool((np.diff(widths) > 0).all())
-        and widths[-1] <= _MAX_BREADTH
+        1 < len(widths) <= _MAX_LEVELS and widths[0] == 0 and widths[1] >= _MIN_BREADTH
+        and bool((np.diff(widths) > 0).all()) and widths[-1] <= _MAX_BREADTH
         and len(levels) == rows and len(offsets) == rows + 1 and offsets[0] == 0
         and bool(((levels >= 1) & (levels < len(widths))).all())
         and bool((np.diff(offsets) == widths[levels]).all())
@@ -211,23 +213,23 @@ def _lists(cursor: Cursor, dim: int, metric: int, depth: int) -> _Part:
     if cursor.bytes(4) != b"ilar":
         raise cursor.bad("lists that lie elsewhere or are missing", "inverted lists in the file")
     count, width = cursor.number("<u8"), cursor.number("<u8")
-    form, told = cursor.bytes(4), cursor.number("<u8")
-    sizes = np.zeros(min(count, cursor.size), dtype=np.int64)
-    if form == b"full" and told == count:
-        sizes[:] = cursor.values("<u8", told)
-    elif form == b"sprs" and told % 2 == 0 and len(sizes) == count:
-        pairs = cursor.values("<u8", told).reshape(-1, 2)
-        if len(pairs) and pairs[:, 0].max() >= count:
-            raise cursor.bad(f"a list {pairs[:, 0].max()}", f"lists below {count}")
-        sizes[pairs[:, 0].astype(np.int64)] = pairs[:, 1]
-    else:
-        raise cursor.bad(f"lists of the form {bytes(form)!r}", "their sizes")
     fits = count == lists == len(quantizer) > 0 and width == 4 * dim == 4 * quantizer.dim
     if not fits or quantizer.ids is not None or not 1 <= probes <= _MAX_BREADTH:
         raise cursor.bad(
             f"{count:,} lists of {width} bytes a vector, {len(quantizer):,} centres",
             f"{lists:,} lists of {4 * dim}",
         )
+    form, told = cursor.bytes(4), cursor.number("<u8")
+    sizes = np.zeros(count, dtype=np.int64)
+    if form == b"full" and told == count:
+        sizes[:] = cursor.values("<u8", told)
+    elif form == b"sprs" and told % 2 == 0:
+        pairs = cursor.values("<u8", told).reshape(-1, 2)
+        if len(pairs) and pairs[:, 0].max() >= count:
+            raise cursor.bad(f"a list {pairs[:, 0].max()}", f"lists below {count}")
+        sizes[pairs[:, 0].astype(np.int64)] = pairs[:, 1]
+    else:
+        raise cursor.bad(f"lists of the form {bytes(form)!r}", "their sizes")
     places, ids = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for size in sizes.tolist():
         if size:

@@ -49,7 +49,9 @@ class Folder:
         return bool(cut)
 
     def _aside(self) -> list[Path]:
-        return sorted(self.place.glob(f"{self._start}*_old.lance"))
+        return [
+            self.path(n) for n in self.names() if n.startswith(self._start) and n.endswith("_old")
+        ]
 
 
 def born(table: Path) -> bool:

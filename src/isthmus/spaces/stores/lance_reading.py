@@ -57,7 +57,7 @@ class Reading:
         known, places = self.places(table, version)
         if not len(ids):
             return table.schema.empty_table().select(names)
-        if not len(known) or known.dtype.kind != ids.dtype.kind:
+        if not len(known) or (known.dtype.kind == "i") != (ids.dtype.kind == "i"):
             raise self.gone(ids)
         at = np.minimum(np.searchsorted(known, ids), len(known) - 1)
         if (missing := known[at] != ids).any():

@@ -17,6 +17,8 @@ METRIC = {distance: metric for metric, distance in DISTANCE.items()}
 TRAINABLE = 256
 _METRIC = b"isthmus.metric"
 _SAID = 200
+#: What Arrow raises on values that a type cannot hold; its own errors are of these kinds too.
+_UNFIT = (ValueError, TypeError, OverflowError, NotImplementedError)
 
 
 @contextlib.contextmanager
@@ -39,6 +41,7 @@ def quoted(name: str) -> str:
 
 def literals(ids: np.ndarray) -> str:
     """Ids as a list of SQL."""
+    ids = normal(ids, where="name ids in a filter")
     if ids.dtype.kind == "i":
         return ", ".join(str(i) for i in ids.tolist())
     return ", ".join("'" + i.replace("'", "''") + "'" for i in ids.tolist())
@@ -61,7 +64,10 @@ def ids_to_arrow(ids: np.ndarray, kind: Any, where: str) -> Any:
 
     if (ids.dtype.kind in "iu") != pa.types.is_integer(kind):
         raise InputError(where, f"ids of {ids.dtype}", f"ids of {kind}")
-    return pa.array(ids.tolist(), kind)
+    try:
+        return pa.array(ids.tolist(), kind)
+    except _UNFIT as error:
+        raise InputError(where, f"ids with {str(error)[:_SAID]}", f"ids of {kind}") from None
 
 
 def vector_array(column: Any) -> np.ndarray:
@@ -90,7 +96,8 @@ def vector_field(name: str, dim: int, metric: str | None) -> Any:
 
 def noted_metric(field: Any) -> str | None:
     """The metric that the field of a vector column notes."""
-    return (field.metadata or {}).get(_METRIC, b"").decode() or None
+    noted = (field.metadata or {}).get(_METRIC)
+    return next((metric for metric in DISTANCE if metric.encode() == noted), None)
 
 
 def check_columns(schema: Any, key: str, vector: str, where: str) -> None:
@@ -118,24 +125,35 @@ def check_columns(schema: Any, key: str, vector: str, where: str) -> None:
 
 def plain(table: Any) -> list[dict[str, Any]]:
     """Rows of an Arrow table as JSON values: times and decimals as text, bytes left out."""
-    import pyarrow as pa
-
     for number in reversed(range(table.num_columns)):
         field = table.schema.field(number)
-        kind = field.type
-        if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
-            text = table.column(number).cast(pa.string())
-            table = table.set_column(number, field.name, text)
-        elif any(is_bytes(kind) for is_bytes in _bytes_kinds()):
+        kind = _json_kind(field.type)
+        if kind is None:
             table = table.remove_column(number)
+        elif kind != field.type:
+            table = table.set_column(number, field.name, table.column(number).cast(kind))
     found: list[dict[str, Any]] = table.to_pylist()
     return found if table.num_columns else [{} for _ in range(table.num_rows)]
 
 
-def _bytes_kinds() -> tuple[Any, ...]:
+def _json_kind(kind: Any) -> Any:
+    """The Arrow type as which values of ``kind`` are JSON, inside lists and structs too."""
+    import pyarrow as pa
     from pyarrow import types
 
-    return types.is_binary, types.is_large_binary, types.is_fixed_size_binary
+    if types.is_temporal(kind) or types.is_decimal(kind):
+        return pa.string()
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+        return None
+    if types.is_struct(kind):
+        inside = [(field.name, _json_kind(field.type)) for field in kind]
+        return pa.struct([(name, inner) for name, inner in inside if inner is not None])
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        inner = _json_kind(kind.value_type)
+        if inner is not None and inner != kind.value_type:
+            return pa.list_(inner)
+        return None if inner is None else kind
+    return kind
 
 
 def payload_columns(
@@ -152,7 +170,7 @@ def payload_columns(
             array = pa.array(values)
             if name in schema.names:
                 array = array.cast(schema.field(name).type)
-        except (pa.ArrowException, TypeError) as error:
+        except _UNFIT as error:
             raise InputError(
                 where, f"the column {name!r} with {str(error)[:_SAID]}",
                 "plain values of one type, that of the table's column",

@@ -98,10 +98,11 @@ class _File:
 
 
 _FILES: weakref.WeakValueDictionary[str, _File] = weakref.WeakValueDictionary()
+_opening = threading.Lock()
 
 
 def _path(address: Address) -> Path:
-    return Path(address.place).absolute()
+    return Path(address.place).resolve()
 
 
 def _file(address: Address, make: bool) -> _File:
@@ -121,8 +122,9 @@ def _file(address: Address, make: bool) -> _File:
     _package()
     if make:
         path.parent.mkdir(parents=True, exist_ok=True)
-    found = _FILES.get(str(path)) or _File(str(path))
-    _FILES[str(path)] = found
+    with _opening:
+        found = _FILES.get(str(path)) or _File(str(path))
+        _FILES[str(path)] = found
     return found
 
 
@@ -152,8 +154,8 @@ def _package() -> Any:
 
 def _told(address: Address, doing: str, error: Exception) -> StorageError:
     what = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
-    for secret in (_token(address), address.password):
-        if secret:
+    for secret in sorted((_token(address), address.password), key=len, reverse=True):
+        if secret:  # the longer one first: it may hold the other
             what = what.replace(secret, "***")
     return StorageError(f"{doing} {address.redacted}", " ".join(what.split()), "an answer")
 
