@@ -25,53 +25,57 @@ import inspect
 import json
 import math
 import os
-import textwrap
 import time
 import zlib
-from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 import numpy as np  # noqa: E402
-from record import RESULTS  # noqa: E402
+from calibration_page import (  # noqa: E402
+    AT_N,
+    FILE,
+    HIDDEN,
+    LEAST,
+    NEITHER,
+    PAGE,
+    REGIMES,
+    page,
+    simulated_rows,
+)
 
 from isthmus.core.errors import InputError  # noqa: E402
 from isthmus.core.registry import method, methods  # noqa: E402
 
-REGIMES = tuple((n, d) for d in (20, 500) for n in (50, 500))
-HIDDEN = 10
 #: Rows and repeats that stand for the population: of one pass over rows, and of all pairs of rows.
 LINEAR, PAIRWISE = (20_000, 6), (2_000, 24)
-#: Simulations a cell gets whatever it takes, and seconds its population may take.
-LEAST, PATIENCE = 200, 60.0
-FILE = RESULTS / "calibration.json"
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "calibration.md"
-INTERVAL_BAND, SIZE_BAND = (0.93, 0.97), (0.04, 0.06)
-#: Measures defined by their n rows, which have no population to speak of.
-AT_N = {
-    **dict.fromkeys(
-        ("mutual_knn", "jaccard_knn", "rank_biased_overlap", "cknna", "cycle_knn", "hubness",
-         "trustworthiness", "continuity", "r_nx_auc", "information_imbalance",
-         "reconstruction_map"), "neighbours among n rows"),
-    **dict.fromkeys(
-        ("two_nn", "gride", "mle_dimension", "local_pca_dimension", "ldreg", "t_regs"),
-        "the scale of n rows' neighbours"),
-    **dict.fromkeys(("ridge_r2", "pls_r2", "knn_probe", "linear_probe", "dci", "log_me"),
-                    "fits to n rows"),
-    "rtd": "batches of a size",
-}  # fmt: skip
-#: Measures that give neither interval nor test, some of them slowly.
-SILENT = ("gromov_wasserstein", "imd", "ricci_compare", "riemannian_spd", "whitened_cosine")
+#: Seconds a population may take.
+PATIENCE = 60.0
 
 
-def draw(n, d, rng, *, related, paired=True):
+def _probabilities(sides):
+    """A source model of five classes: the softmax of five columns of the first space."""
+    odds = np.exp(sides[0][:, :5])
+    return (odds / odds.sum(axis=1, keepdims=True),)
+
+
+#: What measures of other things than spaces are given, from the two spaces.
+ADAPTED = {"leep": _probabilities, "input_feature_debiased_cka": tuple}
+#: Measures for which columns are a sample of features, drawn with the rows, and the value over all
+#: features and rows: there what each feature adds on its own has vanished, and the hidden
+#: directions of both sides are left, which correlate by 0.8.
+FEATURES = {"input_feature_debiased_cka": 0.8**2}
+
+
+def draw(n, d, rng, *, related, paired=True, features=False):
     """Two spaces (n, d) over shared or separate hidden directions, labels, factors, a confound.
 
     With ``paired=False`` the rows are of two independent samples: of two populations where
     ``related``, of the same one where not, which is what a two-sample test takes for chance.
+    ``features``: the columns are drawn anew too.
     """
-    world = np.random.default_rng(d)  # the population: the same for every draw
+    # The population: the same for every draw.
+    world = rng if features else np.random.default_rng(d)
     scales = np.geomspace(2.0, 0.5, HIDDEN)
     maps = [world.normal(size=(HIDDEN, d)) / np.sqrt(d) * scales[:, None] for _ in range(2)]
     noise = 0.5 / np.sqrt(np.arange(1, d + 1))
@@ -95,12 +99,14 @@ def draw(n, d, rng, *, related, paired=True):
 
 def score(one, n, d, rng, *, related):
     paired = one.card.paired or one.card.spaces == 1
-    sides, given = draw(n, d, rng, related=related, paired=paired)
+    features = one.name in FEATURES
+    sides, given = draw(n, d, rng, related=related, paired=paired, features=features)
     given = {key: given[key] for key in one.card.given}
     if "rng" in inspect.signature(one.call).parameters:
         # The level of a test by random draws is over those draws too, not over one seed's.
         given["rng"] = int(rng.integers(2**31))
-    return one.call(*sides[: one.card.spaces], **given)
+    shown = ADAPTED[one.name](sides) if one.name in ADAPTED else sides[: one.card.spaces]
+    return one.call(*shown, **given)
 
 
 def seeded(*parts):
@@ -188,6 +194,8 @@ _POPULATIONS = {}
 
 def population(one, d):
     """The value of the population: a mean over large samples. None where that takes too long."""
+    if one.name in FEATURES:
+        return FEATURES[one.name]
     key = one.name, d
     if key not in _POPULATIONS:
         rows, repeats = PAIRWISE if "n^2" in one.card.cost or "n^3" in one.card.cost else LINEAR
@@ -207,75 +215,6 @@ def population(one, d):
     return _POPULATIONS[key]
 
 
-def outside(row, kind):
-    """Whether a cell lies outside the band of its kind, "coverage" or "size"."""
-    low, high = INTERVAL_BAND if kind == "coverage" else SIZE_BAND
-    return kind in row and not low <= row[kind] <= high
-
-
-def page(rows):
-    """docs/results/calibration.md from the rows."""
-    count = {
-        kind: [outside(row, kind) for row in rows if kind in row] for kind in ("coverage", "size")
-    }
-    paragraphs = (
-        "Written by `python benchmarks/calibration.py` from its "
-        "[figures](../../benchmarks/results/calibration.json), by simulation: two spaces of n rows "
-        f"and d dimensions that share part of {HIDDEN} hidden directions, or nothing. Asked are 93 "
-        "to 97 % for the coverage of the 95 % interval, and 4 to 6 % for the share of unrelated "
-        "spaces with p <= 0.05. What lies outside is **bold**: there the card of the measure says "
-        "so, and its scores carry a warning (`W`).",
-        f"Within the bands: {count['coverage'].count(False)} of {len(count['coverage'])} cells of "
-        f"coverage, {count['size'].count(False)} of {len(count['size'])} of size.",
-        "The interval is asked to cover the value of the whole population, however biased the "
-        "value is at n. In round brackets, where the two differ: how often it covers its own mean. "
-        "A measure marked *n* is defined by its n rows (neighbours among them, maps fitted to "
-        "them), so it has no population, and covering its mean is what is asked, as where the "
-        "population takes too long to compute (°). `-`: no interval or no test is given; "
-        "`refused`: the measure raises, for it cannot work there; `...`: not simulated yet. In "
-        "square brackets the simulations of a cell that has fewer than 1,000: with 1,000 a "
-        f"coverage is good to 1.4 points either way, with {LEAST} to 3.",
-    )
-    lines = ["# Calibration: do the intervals cover, do the tests keep their size?", ""]
-    for paragraph in paragraphs:
-        lines += [*textwrap.wrap(paragraph, 88), ""]
-    for kind, head in (("coverage", "Coverage of the 95 % interval, %"),
-                       ("size", "Share of unrelated spaces with p <= 0.05, %")):  # fmt: skip
-        lines += [
-            f"## {head}", "",
-            "| measure | " + " | ".join(f"n={n} d={d}" for n, d in REGIMES) + " |",
-            "|---|" + "---|" * len(REGIMES),
-        ]  # fmt: skip
-        for name in sorted({row["method"] for row in rows if kind in row}):
-            mine = {(row["n"], row["d"]): row for row in rows if row["method"] == name}
-            cells = [_cell(mine.get(regime), kind) for regime in REGIMES]
-            mark = " *n*" if name in AT_N and kind == "coverage" else ""
-            lines.append(f"| {name}{mark} | " + " | ".join(cells) + " |")
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _cell(row, kind):
-    if row is None:
-        return "..."
-    if kind not in row:
-        return "refused" if "refused" in row else "-"
-    text = f"{100 * row[kind]:.1f}"
-    text = f"**{text}**" if outside(row, kind) else text
-    if kind == "coverage" and row["target"] != "population" and row["method"] not in AT_N:
-        text += "°"
-    if kind == "coverage" and abs(row["coverage_of_mean"] - row["coverage"]) > 0.005:
-        text += f" ({100 * row['coverage_of_mean']:.1f})"
-    count = row["intervals" if kind == "coverage" else "tests"]
-    return text + (f" [{count}]" if count < 1000 else "") + (" W" if warned(row, kind) else "")
-
-
-def warned(row, kind):
-    """Whether scores warn in this cell: most of those simulated did, or the card says so now."""
-    share = row["warned" if kind == "coverage" else "tests_warned"]
-    return share > 0.5 or method("measures", row["method"]).card.is_rough(row["n"], row["d"])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--only", nargs="*", default=(), help="these measures")
@@ -289,14 +228,18 @@ def main():
     parser.add_argument("--seconds", type=float, default=60.0, help="of one half of one cell")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     options = parser.parse_args()
-    known = json.loads(FILE.read_text())["rows"] if FILE.is_file() else []
+    known = simulated_rows()
     if options.page:
-        PAGE.write_text(page(known))
+        PAGE.write_text(page(known), encoding="utf-8")
         return
     # Cheap regimes first: what stops the run costs the least then.
     fewest = options.missing
     done = {(r["method"], r["n"], r["d"]) for r in known if fewest and simulated(r) >= fewest}
-    names = [m.name for m in methods("measures") if m.card.spaces and m.name not in SILENT]
+    names = [
+        m.name
+        for m in methods("measures")
+        if (m.card.spaces or m.name in ADAPTED) and m.name not in NEITHER
+    ]
     tasks = [
         (name, n, d, options.sims, options.seconds)
         for n, d in REGIMES
@@ -316,7 +259,7 @@ def main():
             command = "python benchmarks/calibration.py"
             data = {"command": command, "hidden": HIDDEN, "rows": known}
             FILE.write_text(json.dumps(data, indent=1) + "\n")
-    PAGE.write_text(page(known))
+    PAGE.write_text(page(known), encoding="utf-8")
 
 
 if __name__ == "__main__":

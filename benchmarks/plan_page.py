@@ -1,19 +1,44 @@
-"""The figures of ``plan.py`` as tables of docs/plan.md, between two marks."""
+"""Figures of ``plan.py`` and ``plan_quick_look.py`` as tables of docs/plan.md, between marks."""
 
+import json
 from pathlib import Path
+
+from record import RESULTS
 
 PAGE = Path(__file__).parents[1] / "docs" / "plan.md"
 MARKS = "<!-- figures of benchmarks/plan.py -->", "<!-- end of figures -->"
+LOOK = "<!-- figures of benchmarks/plan_quick_look.py -->", "<!-- end of the quick look -->"
+#: The plan's names of what the quick look compared.
+NAMES = {
+    "old": "status quo", "new": "full re-embedding", "bridged query": "orthogonal, query side",
+    "old, rerank 20": "old, rerank 20", "interpolated": "orthogonal, interpolated",
+}  # fmt: skip
 
 
 def page(found):
     """Write the tables anew."""
-    lines = [MARKS[0], "", *halves(found)]
-    if "few" in found:
-        lines += ["", *few(found)]
-    text = PAGE.read_text()
-    start, rest = text.split(MARKS[0])
-    PAGE.write_text(start + "\n".join([*lines, "", MARKS[1]]) + rest.split(MARKS[1])[1])
+    between(MARKS, [*halves(found), *(["", *few(found)] if "few" in found else [])])
+
+
+def quick_look(found):
+    """Write the figures of the quick look anew, beside the plan's."""
+    cells = json.loads((RESULTS / "plan.json").read_text())["cells"]
+    planned = cells["cranfield, lsa256 -> minilm"]["ndcg_best_setting"]
+    lines = [
+        "| | the quick look | again | by grades | by grades, bridges in folds |",
+        "|---|---|---|---|---|",
+    ]
+    for name, one in found.items():
+        figures = one["theirs"], one["yes_or_no"], one["graded"], planned[NAMES[name]]
+        lines.append(" | ".join([f"| {name}", *(f"{value:.3f}" for value in figures)]) + " |")
+    between(LOOK, lines)
+
+
+def between(marks, lines):
+    """Put ``lines`` between two marks of the page."""
+    start, rest = PAGE.read_text().split(marks[0])
+    text = "\n".join([marks[0], "", *lines, "", marks[1]])
+    PAGE.write_text(start + text + rest.split(marks[1])[1])
 
 
 def halves(found):

@@ -16,8 +16,9 @@ PAGE = HERE / "disagreements.md"
 HEAD = """\
 # Where public implementations differ
 
-Every number here was measured by `make compare`: {total} results of {peers} public packages, on
-the same 60 rows of 5 columns unless a line says otherwise. What is right is decided by an oracle,
+Every number here was measured by `make compare`, but for those [read, not run](#read-not-run):
+{total} results of {peers} public packages, on the same 60 rows of 5 columns unless a line says
+otherwise. What is right is decided by an oracle,
 a few lines of NumPy in float64 written straight from the equation
 ([tests/comparison](../tests/comparison)). Isthmus is held to it within 1e-6.
 
@@ -39,10 +40,56 @@ TABLE = """\
 
 VERDICT = {"defect": "**Wrong.** ", "definition": "**Another definition.** "}
 
+READ = """\
+## Read, not run
+
+netrep, ReSi, platonic-rep and LogME are on no package registry, so `make compare` cannot run them.
+What follows was read in their sources; each figure is that of their formula, written again, on
+drawn rows, and none is that of a run. The tests hold Isthmus to what is right, and those of
+`test_read_not_run.py` hold the formulas to these figures.
+
+| package | in its source | what follows | held by |
+|-|-|-|-|
+| platonic-rep, metrics.py | CKA and CKNNA divide by the root of the two norms + 1e-6, in whatever \
+unit the features are | debiased CKA of 200 unit rows of 64 dims with themselves falls from 1.00 \
+to .61 and .0002 as they shrink to a tenth and a hundredth | \
+`tests/comparison/test_read_not_run.py::test_an_absolute_guard_makes_a_space_unlike_itself`, \
+`tests/measures/test_debiased_cka.py::test_shrinking_features_do_not_matter`, \
+`tests/measures/test_cknna.py::test_scale_changes_nothing_where_an_absolute_guard_would` |
+| LogME, LogME.py, the default path | log α counts for all d columns, log(α + β σ²) for the \
+min(n, d) singular values alone; the other path of the class sums over all d | with d > n the \
+evidence is (d - n) log α / 2n too high, so that shuffled labels of wide features look good | \
+`tests/comparison/test_read_not_run.py::\
+test_evidence_over_the_singular_values_alone_rewards_width`, \
+`tests/measures/test_log_me.py::test_shuffled_labels_of_wide_features_do_not_look_good` |
+| ReSi, gulp.py | the squared distance is returned, and declared a metric | squares break the \
+triangle inequality | \
+`tests/measures/test_gulp.py::test_the_square_breaks_the_triangle_and_the_root_does_not` |
+| ReSi, statistics.py | uniformity takes rows at their lengths, and each with itself | every wide \
+space reads log(1 / n), so that any two differ by 0 | \
+`tests/comparison/test_read_not_run.py::\
+test_uniformity_of_wide_features_that_are_not_unit_is_minus_log_n` |
+| ReSi, distance_correlation.py | declared to change with scale | it does not | \
+`tests/comparison/test_read_not_run.py::test_distance_correlation_does_not_see_a_scale` |
+| ReSi, rsa.py | correlations of rows, declared blind to translation | one bias vector moves them \
+| \
+`tests/measures/test_rsa.py::\
+test_a_bias_moves_cosines_and_correlations_but_not_euclidean_distances` |
+| ReSi, cca.py | PWCCA's weights are taken from columns that are not centred, and translation \
+declared to be without effect | one bias vector of the first space moves it | \
+`tests/measures/test_pwcca.py::test_one_bias_vector_changes_nothing` |
+
+ReSi also declares linear regression and the norm of the difference of similarity matrices to
+change with translation, and aligned cosine with scale, which they do not. Here no card can: the
+contract suite (`tests/contract/test_measures.py::test_contract`) breaks every group that a card
+does not declare and keeps every one that it does. Of netrep nothing is stated.
+"""
+
 TAIL = """\
 ## Not compared
 
-On no package registry: netrep, ReSi, platonic-rep, LogME, IMD's msid and the code of RTD.
+On no package registry: netrep, ReSi, platonic-rep and LogME (read, above), IMD's msid and the code
+of RTD.
 disentanglement_lib needs TensorFlow 1 (disent carries its measures on), scikit-hubness a
 scikit-learn of 2020 (kiez carries its own on), mini-vec2vec a Python above the one that this page
 was made with. For these measures no other implementation was found that a registry has; their
@@ -165,7 +212,7 @@ def page() -> str:
     parts += ["## Equal everywhere\n\n| | implementations | largest difference |\n|-|-|-|\n"]
     parts += [agreement(name, rows) for name, rows in known.items() if name not in apart]
     alone = [f"`{one.name}`" for one in methods("measures") if one.name not in known]
-    return "".join([*parts, "\n", TAIL.format(alone=", ".join(alone))])
+    return "".join([*parts, "\n", READ, "\n", TAIL.format(alone=", ".join(alone))])
 
 
 def main() -> None:

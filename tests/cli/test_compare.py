@@ -119,8 +119,11 @@ def test_many_spaces(cli, here, save, x, y, narrow):
     assert answer.code == 0, answer.err
     narrow(answer.out)
     assert "Nearest: old and new" in answer.out
+    assert "noise and every other." in answer.out
+    assert "! noise: related to none of the others beyond chance" in answer.out
     page = (here / "map.html").read_text()
     assert "A map of the spaces" in page
+    assert "noise: related to none of the others beyond chance" in page
 
 
 def test_blindness_chooses_the_measures(cli, here):
@@ -131,9 +134,10 @@ def test_blindness_chooses_the_measures(cli, here):
 
 def test_groups_are_exchanged_whole(cli, here):
     (here / "g.tsv").write_text("".join(f"d{i}\tg{i // 4}\n" for i in range(400)))
-    score = cli(*GO, "--groups", "g.tsv", "--json").json["scores"]["debiased_cka"]
-    assert score["z"] is None
-    assert score["p"] == pytest.approx(0.001)
+    scores = cli(*GO, "--groups", "g.tsv", "--json").json["scores"]
+    assert all(score["z"] is None for score in scores.values())
+    assert scores["debiased_cka"]["p"] == pytest.approx(0.001)
+    assert scores["information_imbalance source->target"]["p"] == pytest.approx(0.004)
 
 
 WRONG = {

@@ -117,6 +117,56 @@ def test_duplicate_rows_do_not_stop_the_panel():
     x = np.repeat(space(6, 4), 10, axis=0)
     result = compare(x, x @ rotation(4))
     assert any("distinct rows" in text for text in result.warnings)
+    assert result.doubts == result.warnings[:1]
+    assert str(result).startswith("! source, target: 90.0% of the rows are copies of others;")
+
+
+def test_doubts_about_order_stand_before_the_numbers():
+    x = space()
+    result = compare(x, np.random.default_rng(4).permutation(x @ rotation(12)))
+    assert not result.related
+    assert str(result).startswith("! debiased CKA does not tell these 300 pairs from chance")
+    assert "may be\n  shuffled" in str(result).partition("value")[0]
+    assert str(result).count("overlap by") == 1
+    assert result.as_dict()["warnings"][0] == result.doubts[0]
+    assert compare(x, x @ rotation(12)).doubts == ()
+
+
+def test_with_groups_no_p_takes_rows_for_exchangeable(monkeypatch):
+    monkeypatch.setattr("isthmus.measures.blocks._ORDERS", 39)
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(30), 4)
+    x, y = (rng.normal(size=(30, 5))[groups] + 0.05 * rng.normal(size=(120, 5)) for _ in "xy")
+    plain = compare(x, y)
+    assert plain["information_imbalance source->target"].p < 1e-9
+    result = compare(x, y, groups=groups)
+    known = dict(result.scores)
+    assert all(score.z is None for score in known.values())
+    tested = {label for label, score in known.items() if score.p is not None}
+    assert tested == {label for label, score in plain.scores if score.p is not None}
+    assert min(known[label].p for label in tested) > 0.005
+    assert not result.related
+    assert "chance      p\n" in str(result)
+    asked = compare(x, x + y, measures=["cknna", "energy_distance"], groups=groups)
+    assert asked["cknna"].p == 1 / 40
+    assert asked["energy_distance"].p is None
+    assert any(text.startswith("energy_distance: no z or p") for text in asked.warnings)
+    # Both ways of a directed measure have their own sides.
+    ways = compare(x, x[:, :1], measures=["information_imbalance"], groups=groups)
+    assert ways["information_imbalance source->target"].p == 1 / 40
+    assert ways["information_imbalance target->source"].p > 0.05
+
+
+def test_groups_that_cannot_change_places_are_refused():
+    x = space(100)
+    with pytest.raises(InputError, match="at least 10 groups"):
+        compare(x, x, measures=["ridge_r2"], groups=np.repeat([0, 1], 50))
+    with pytest.raises(InputError, match="one group id for each of 100"):
+        compare(x, x, groups=np.arange(99))
+    # Few large groups keep enough of each to be exchanged.
+    big = space(6000)
+    score = compare(big, big + 1, measures=["debiased_cka"], groups=np.arange(6000) // 500)
+    assert score["debiased_cka"].p == 0.001
 
 
 def test_pairs_and_spaces():

@@ -62,13 +62,16 @@ def test_many_rows_need_no_square_of_them():
     assert eigenspace_overlap(x, x[:, ::-1] * 2).distance() < 1e-10
 
 
-def test_full_spans_warn_and_zeros_are_refused():
-    x, y = np.random.default_rng(0).normal(size=(2, 10, 30))
-    score = eigenspace_overlap(x, y)
-    assert (score.value, score.z, score.p) == (pytest.approx(1), 0.0, 1.0)
-    assert "1.00" in score.warnings[0]
+def test_spans_that_fill_all_rows_and_zeros_are_refused():
+    x, y = np.random.default_rng(0).normal(size=(2, 60, 100))
+    for one, two in ((x, y[:, :3]), (x[:, :3], y), (x[:, :59], y[:, :3])):
+        with pytest.raises(InputError, match=r"eigenspace_overlap.*more rows than dim.*svcca"):
+            eigenspace_overlap(one, two)
+    score = eigenspace_overlap(x[:, :58], y[:, :58])
+    assert 0.9 < score.chance < 1
+    assert "shuffled pairs" in score.warnings[0]
     with pytest.raises(InputError, match="zero"):
-        eigenspace_overlap(np.zeros((10, 2)), y)
+        eigenspace_overlap(np.zeros((10, 2)), y[:10, :2])
 
 
 def test_a_column_that_others_make_adds_nothing_in_either_precision():

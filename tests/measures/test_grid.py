@@ -41,7 +41,9 @@ def test_of_few_rows_few_columns_do(measure):
     alone = [method("measures", measure).call(x, b[0]) for x in a]
     assert grid.values[:, 0] == pytest.approx(np.array([s.value for s in alone]), abs=1e-9)
     said = {text for score in alone for text in score.warnings}
-    assert {text for text in grid.warnings if "heeded" not in text} == said
+    wide = "source 0, source 1, target 0: 30 pairs in 40 to 50 dimensions"
+    assert grid.warnings[0].startswith(wide)
+    assert set(grid.warnings[1:]) == said
 
 
 def test_products_of_rows_and_columns_are_told_apart():
@@ -88,6 +90,29 @@ def test_groups_widen_what_chance_gives():
             hits[name] += bool(grid.p[0, 0] < 0.05)
     assert hits["rows"] > 10
     assert hits["groups"] <= 6
+
+
+def test_with_groups_no_p_takes_rows_for_exchangeable():
+    x = stack(0, 120)
+    groups = np.repeat(np.arange(30), 4)
+    grid = compare_layers(x, stack(1, 120), measure="rsa", groups=groups, permutations=19)
+    assert np.isnan([grid.z, grid.p, grid.p_any, grid.p_share]).all()
+    assert "rsa: no z or p by groups; debiased_cka and mutual_knn have them" in grid.warnings
+    assert np.isfinite(compare_layers(x, measure="rsa", permutations=19).p).all()
+    # Rows in nearly equal fours vary more than rows alone, and z says so.
+    alike = x[:, groups] + 0.05 * stack(2, 120, shared=False)
+    loose, exact = (compare_layers(alike, permutations=99, groups=g) for g in (groups, None))
+    assert (loose.z < exact.z / 2).all()
+    assert (loose.p == 0.01).all()
+
+
+def test_doubts_about_rows_come_first_and_name_the_layers():
+    sound = stack(0)
+    twice = sound[:, np.random.default_rng(0).permutation(np.repeat(np.arange(10), 8))]
+    said = compare_layers(sound, twice, names=(["x", "y", "z"], ["p", "q", "r"]), permutations=19)
+    assert said.warnings[0].startswith("target p, target q, target r: 87.5% of the rows are copies")
+    assert compare_layers(sound, permutations=19).warnings == ()
+    assert compare_layers(sound[:, :20], permutations=19).warnings[0].startswith("only 20 pairs")
 
 
 def test_samples_of_rows_keep_groups_whole():

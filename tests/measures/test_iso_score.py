@@ -39,3 +39,17 @@ def test_bad_input():
             iso_score(wrong)
     with pytest.raises(InputError, match="iso_score"):
         iso_score(x[:3], debias=True)
+
+
+def test_errors_name_the_measure_that_was_called():
+    for debias in (False, True):
+        with pytest.raises(InputError, match=r"^iso_score: got x whose 5 rows are all equal"):
+            iso_score(np.ones((5, 3)), debias=debias)
+    with pytest.raises(InputError, match=r"^iso_score: got x .* equally far apart"):
+        iso_score(np.eye(6), debias=True)
+
+
+def test_the_method_is_named_and_warnings_of_the_ratio_it_rests_on_are_not_taken_for_its_own():
+    score = iso_score(np.random.default_rng(0).normal(size=(200, 5)), debias=True)
+    assert score.method == "iso_score"
+    assert not any("look less isotropic" in warning for warning in score.warnings)

@@ -1,10 +1,13 @@
 """Many spaces: true distances only, a plane that keeps them, a tree."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
 from isthmus.core.errors import InputError
-from isthmus.measures import procrustes_angular
+from isthmus.measures import debiased_cka, procrustes_angular
+from isthmus.measures.inference import holm
 from isthmus.measures.many import _plane, compare_many
 
 
@@ -44,6 +47,52 @@ def test_high_dimensional_families_warn_that_a_plane_lies():
     assert drawn.stress > 0.15
     assert "shows these distances badly" in str(drawn)
     assert max(map(len, str(drawn).splitlines())) <= 80
+
+
+def test_pairs_that_are_not_related_are_named():
+    drawn = compare_many(family())
+    exact = [debiased_cka(family()[a], family()[b], ci=False).p
+             for a, b in combinations(family(), 2)]  # fmt: skip
+    assert drawn.p_any[np.triu_indices(5, 1)] == pytest.approx(holm(np.array(exact)))
+    assert (drawn.p_any == drawn.p_any.T).all()
+    assert drawn.as_dict()["p_any"] == drawn.p_any.tolist()
+    same = np.array([[a[0] == b[0] for b in drawn.names] for a in drawn.names])
+    assert ((drawn.p_any < 0.05) == same).all()
+    said = drawn.sentences()[-1]
+    assert said.startswith("Not related beyond chance (debiased CKA of 60 items, Holm's bound ove")
+    assert said.endswith("a1 and b1, a1 and b2, a1 and b3, a2 and b1, a2 and b2, a2 and b3.")
+    assert drawn.warnings == tuple(t for t in drawn.warnings if "none of the others" not in t)
+
+
+def test_a_space_related_to_none_is_named_and_may_be_shuffled():
+    one = family()["b1"]
+    spaces = {"a": one, "b": one * 2, "mixed": np.random.default_rng(5).permutation(one)}
+    drawn = compare_many(spaces)
+    assert drawn.sentences()[-1].endswith(": mixed and every other.")
+    assert drawn.warnings[0].startswith("mixed: related to none of the others beyond chance (larg")
+    sound = compare_many(spaces | {"mixed": one + 1})
+    assert "beyond chance" not in str(sound)
+    alone = compare_many([np.random.default_rng(s).normal(size=(50, 4)) for s in range(3)])
+    assert alone.sentences()[-1].startswith("No two of these spaces are related beyond chance")
+
+
+def test_unrelated_spaces_are_rarely_called_related():
+    found = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        drawn = compare_many([rng.normal(size=(40, 3)) for _ in range(4)])
+        found += bool((drawn.p_any[np.triu_indices(4, 1)] < 0.05).any())
+    assert found <= 8  # 3 expected of 60
+
+
+def test_copies_and_few_rows_are_said():
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(np.repeat(np.arange(10), 8))
+    drawn = compare_many({name: rng.normal(size=(10, 5))[rows] for name in "abcd"})
+    assert drawn.warnings[0].startswith("a, b, c and 1 more: 87.5% of the rows are copies")
+    few = compare_many([rng.normal(size=(3, 2)) for _ in range(3)])
+    assert few.warnings[0].startswith("only 3 pairs")
+    assert (few.p_any[~np.eye(3, dtype=bool)] == 1).all()
 
 
 def test_names_may_be_numbers():

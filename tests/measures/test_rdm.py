@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist
 
 from isthmus.measures import rdm
 from isthmus.measures.rdm import Dissimilarities, RowSums
@@ -91,3 +91,21 @@ def test_rows_as_large_as_numbers_go_have_distances():
     x, y = sides()
     plain, large = (RowSums.of_rows(*made((side, y))) for side in (x, x * 2e307))
     np.testing.assert_allclose(large.ab, plain.ab, rtol=1e-12)
+
+
+@pytest.mark.parametrize("cells", [1 << 22, 3000, 0])
+@pytest.mark.parametrize("kind", ["apart", "tied", "copies"])
+def test_order_statistics_are_those_of_all_distances(kind, cells, monkeypatch):
+    """Whether all, few or no distances may be held, and ties are many."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 3, (600, 3)).astype(float) if kind == "tied" else rng.normal(size=(600, 3))
+    if kind == "copies":
+        x[:400] = x[0]
+    monkeypatch.setattr(rdm, "_CELLS", cells)
+    d = Dissimilarities("x", x, operation="test")
+    scale = d.order_statistics([600 * 599 // 2 - 1])[0] / pdist(x).max()
+    ranks = [0, 7, 79_860, 79_861, 100_000, 179_699]
+    expected = scale * np.sort(pdist(x))[ranks]
+    np.testing.assert_allclose(d.order_statistics(ranks), expected, rtol=0, atol=1e-7)
+    if kind == "apart":
+        np.testing.assert_allclose(d.order_statistics(ranks), expected, rtol=1e-11)

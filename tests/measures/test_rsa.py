@@ -172,3 +172,92 @@ def test_matrices_that_are_no_distances_are_refused():
     ):
         with pytest.raises(InputError, match=match):
             from_rdms(wrong, d)
+
+
+def seen(n=60, seed=0, *, shared=0.0):
+    """Two encoders of one input, which may share something besides."""
+    rng = np.random.default_rng(seed)
+    c, own_x, own_y = rng.normal(size=(3, n, 4))
+    both = shared * rng.normal(size=(n, 4))
+    return c + own_x + both, c + own_y + both, c
+
+
+def residual_correlation(x, y, c, metric="euclidean"):
+    """Pearson's r of what least squares with a constant leaves of the distances."""
+    a, b, f = (pdist(side, metric) for side in (x, y, c))
+    given = np.column_stack([np.ones(len(f)), f])
+    left = [side - given @ np.linalg.lstsq(given, side)[0] for side in (a, b)]
+    return pearsonr(*left)[0]
+
+
+@pytest.mark.parametrize("distance", METRICS)
+def test_a_confound_is_regressed_out_of_both_sides(distance):
+    x, y, c = seen(shared=0.7)
+    score = rsa(x, y, confound=c[:, :3], distance=distance)
+    expected = residual_correlation(x, y, c[:, :3], METRICS[distance])
+    assert score.value == pytest.approx(expected, abs=1e-10)
+    swapped = rsa(y, x, confound=c[:, :3], distance=distance).value
+    assert score.value == pytest.approx(swapped, abs=1e-12)
+    assert score.parts["unadjusted"] == rsa(x, y, distance=distance).value
+    assert score.parts["x_with_confound"] == rsa(x, c[:, :3], distance=distance).value
+    assert score.parts["y_with_confound"] == rsa(y, c[:, :3], distance=distance).value
+    assert (score.z, score.p) == (None, None)
+
+
+def test_the_interval_beside_a_confound_equals_brute_force_leave_one_out():
+    x, y, c = seen(n=17, shared=0.7)
+    left = [residual_correlation(*(np.delete(s, m, 0) for s in (x, y, c))) for m in range(17)]
+    error = np.sqrt(16 / 17 * np.sum((np.array(left) - np.mean(left)) ** 2))
+    score = rsa(x, y, confound=c)
+    expected = score.value + 1.959963984540054 * error * np.array([-1, 1])
+    np.testing.assert_allclose(score.ci, expected, rtol=0, atol=1e-11)
+    assert rsa(x[:4], y[:4], confound=c[:4]).ci is None
+
+
+def test_what_only_the_confound_shares_is_no_longer_found():
+    found = []
+    for seed in range(200):
+        x, y, c = seen(seed=seed)
+        found.append(rsa(x, y, confound=c).ci)
+    low, high = np.array(found).T
+    assert np.mean(low > 0) < 0.06  # 2.5 % of a right interval
+    assert np.mean(high < 0) < 0.06
+    assert np.mean([rsa(*seen(seed=seed)[:2]).ci[0] > 0 for seed in range(50)]) > 0.8
+    x, y, c = seen(shared=1.5)
+    assert rsa(x, y, confound=c).ci[0] > 0.2
+
+
+def test_a_bent_confound_is_warned_about():
+    rng = np.random.default_rng(0)
+    c = rng.normal(size=(60, 3))
+    x, y = (np.tanh(c @ rng.normal(size=(3, 50))) for _ in range(2))
+    assert "explains most of both sides (RSA" in rsa(x, y, confound=c).warnings[0]
+    assert rsa(*seen()[:2], confound=seen()[2]).warnings == ()
+
+
+def test_confounds_that_cannot_be_are_refused():
+    x, y, c = seen()
+    turned = c @ np.linalg.qr(np.random.default_rng(3).normal(size=(4, 4)))[0] * 3 + 1
+    for call, match in (
+        (lambda: rsa(turned, y, confound=c), "x whose distances are the confound's own"),
+        (lambda: rsa(x, c.astype("f4"), confound=c), "y whose distances are the confound's"),
+        (lambda: rsa(x, y, confound=c[:-1]), r"confound \(59, 4\).*equally many"),
+        (lambda: rsa(x, y, confound=c * 0), "confound whose 60 rows are all equal"),
+        (lambda: rsa(x, y, confound=np.eye(60)), "confound whose rows are all equally far"),
+        (lambda: rsa(x, y, confound=c, comparison="spearman"), "not ranks"),
+        (lambda: rsa(x, y, confound=c, comparison="cosine"), "'cosine' with a confound"),
+    ):
+        with pytest.raises(InputError, match=match):
+            call()
+
+
+def test_a_confound_is_of_the_kind_of_the_sides():
+    torch = pytest.importorskip("torch")
+    x, y, c = seen()
+    same = [torch.asarray(side) for side in (x, y)]
+    expected = rsa(x, y, confound=c).value
+    assert rsa(*same, confound=torch.asarray(c)).value == pytest.approx(expected, abs=1e-12)
+    narrow = [side.astype("f4") for side in (x, y)]
+    assert rsa(*narrow, confound=c.astype("f4")).value == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(InputError):
+        rsa(*same, confound=c)

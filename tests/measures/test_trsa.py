@@ -95,3 +95,15 @@ def test_no_test_where_nearly_all_distances_are_clipped_to_one_end(lower, upper)
     assert score.p is None
     assert "clipped to one end: no test" in score.warnings[0]
     assert trsa(x, y).p is not None
+
+
+def test_many_rows_need_no_square_of_them():
+    import tracemalloc
+
+    x, y = np.random.default_rng(0).normal(size=(2, 5000, 3)).astype(np.float32)
+    tracemalloc.start()
+    score = trsa(x, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert abs(score.value) < 0.01
+    assert peak < 0.4 * 8 * 5000 * 4999  # the distances of both sides in float64 are all of it

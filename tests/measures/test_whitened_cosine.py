@@ -76,3 +76,20 @@ def test_too_few_classes_are_refused():
         whitened_cosine(x, y, labels=labels % 2, groups=groups)
     with pytest.raises(InputError, match="labels"):
         whitened_cosine(x, y, labels=labels[:5], groups=groups)
+
+
+def test_errors_name_the_measure_and_the_side():
+    rng = np.random.default_rng(0)
+    labels, groups = np.arange(60) % 3, np.arange(60) // 12
+    x, y = rng.normal(size=(2, 60, 3))
+    given = {"labels": labels, "groups": groups}
+    for call, match in (
+        (lambda: whitened_cosine(x, y * 0, **given), "got y whose 60 rows are all equal"),
+        (lambda: whitened_cosine(x, y[:, [0, 0]], **given), r"got y \(60, 2\) whose noise"),
+        (lambda: whitened_cosine(x, rng.normal(size=(60, 57)), **given), r"got y \(60, 57\)"),
+        (lambda: whitened_cosine(x, y, labels=labels[:-1], groups=groups), "got labels"),
+        (lambda: whitened_cosine(x, y, labels=labels * 0, groups=groups), "got 1 classes"),
+        (lambda: whitened_cosine(x, y, labels=labels, groups=labels), "in 0 groups"),
+    ):
+        with pytest.raises(InputError, match="^whitened_cosine: " + f".*{match}"):
+            call()

@@ -117,7 +117,10 @@ def _map(
 
     if groups is not None:
         raise InputError(
-            "compare many", "--groups", "no groups: a map of distances has no test to correct"
+            "compare many",
+            "--groups",
+            "no groups: a map's test of each pair takes rows one by one",
+            "Compare two spaces, or two models, with --groups.",
         )
     opened = [isthmus.open(path) for path in spaces]
     kept, ids = common(opened)

@@ -28,7 +28,7 @@ T = TypeVar("T", bound=Callable[..., Any])
 #: What a score says where the card calls its interval or test rough.
 ROUGH = (
     "the interval or the test is off its nominal level in simulations; "
-    "the card's caveat says by how much"
+    "the card's caveat says where"
 )
 ROOMS = ("anchors", "measures", "bridges", "retrieval")
 

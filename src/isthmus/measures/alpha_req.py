@@ -23,7 +23,10 @@ CARD = Card(
     spaces=1,
     paired=False,
     min_rows=4,
-    caveat="Where the spectrum is no power law the exponent describes little; R² is given.",
+    caveat="Where the spectrum is no power law the exponent describes little; R² is given. Few "
+    "rows bend the spectrum, and the interval is around that bent value. Simulated: the interval "
+    "hardly ever covers at 50 rows of 500 dims; the interval covers too seldom at 500 rows of 500 "
+    "dims.",
 )  # fmt: skip
 
 

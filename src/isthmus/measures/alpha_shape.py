@@ -25,9 +25,9 @@ CARD = Card(
     identical=0.0,
     min_rows=4,
     caveat="Whitening blows up noise: at small alpha and few rows all spaces seem alike. The "
-    "interval reaches up by an estimate of that bias, too small where it is large. "
-    "Simulated, 20 dims: the interval holds the population's value 6 % of the time at "
-    "50 rows, 72 % at 500.",
+    "interval reaches up by an estimate of that bias, too small where it is large. Simulated: the "
+    "interval hardly ever covers at 50 rows and at 500 dims; the interval covers too seldom at "
+    "500 rows of 20 dims.",
     rough=(0, 1000),
 )
 

@@ -29,8 +29,8 @@ CARD = Card(
     invariant=("orthogonal", "isotropic_scale", "translation"),
     min_rows=10,
     caveat="Shares add up only where features are independent of each other; those that are "
-    "correlated claim the same variance. Simulated, the 95 % interval covers 98.5 % at 50 rows of "
-    "500 dims, 97 % at 500.",
+    "correlated claim the same variance. Simulated: the interval covers too often at 50 rows of "
+    "500 dims.",
     rough=(0, 2),
 )  # fmt: skip
 

@@ -26,9 +26,8 @@ CARD = Card(
     metric=True,
     identical=1.0,
     min_rows=4,
-    caveat="Reads at least max rank / (n - 1) whatever the spaces; the interval is around that"
-    " biased value. Simulated, 20 dims: the population's value hardly ever at 50 or 500"
-    " rows, its own mean 94 to 96 %.",
+    caveat="Reads at least max rank / (n - 1) whatever the spaces; the interval is around that "
+    "biased value. Simulated: the interval hardly ever covers at every size.",
     rough=(0, 5000),
 )
 

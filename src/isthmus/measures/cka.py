@@ -25,10 +25,9 @@ CARD = Card(
     metric=True,
     identical=1.0,
     min_rows=4,
-    caveat="The value, and so its interval, is biased upwards: unrelated spaces read the "
-    "chance level, which nears 1 where rows are fewer than dimensions. debiased_cka is "
-    "not. Simulated, 20 dims: the interval holds the population's value 84 % of the "
-    "time at 50 rows, 93 % at 500.",
+    caveat="The value, and so its interval, is biased upwards: unrelated spaces read the chance "
+    "level, which nears 1 where rows are fewer than dimensions. debiased_cka is not. Simulated: "
+    "the interval covers too seldom at 50 rows.",
     rough=(0, 8),
 )
 

@@ -1,22 +1,24 @@
 """Compare: the default panel of measures on two spaces, and what it means in words."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from textwrap import wrap
 from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, namespace, paired, take, to_numpy
+from isthmus.core.arrays import Array, paired, take
 from isthmus.core.card import Card
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import ROUGH, Method, method
 from isthmus.core.score import Score
+from isthmus.measures.blocks import by_groups
 from isthmus.measures.choice import blind_to as blind_measures
 from isthmus.measures.disagreement import Disagreement, disagreement
-from isthmus.measures.grid import compare_layers
+from isthmus.measures.doubts import doubts, shuffled
+from isthmus.measures.inference import row_orders
 from isthmus.measures.verdict import BACKWARD, FORWARD, verdict
 
 PANEL = (
@@ -31,13 +33,6 @@ PANEL = (
     "uniformity",
 )
 
-#: Fewer rows than this leave every interval wide and every test weak.
-_FEW = 30
-#: A larger share of rows that stand twice makes neighbours and intervals wrong.
-_TWICE = 0.01
-#: Measures whose test is repeated by orders of whole groups.
-_TESTED = ("debiased_cka", "mutual_knn")
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -46,7 +41,8 @@ class Comparison:
     ``scores`` holds (label, Score) pairs, the label being the method's name followed by the
     direction or side where it has one; ``n`` the paired rows, ``sampled`` how many of them the
     neighbour measures saw. ``verdict`` follows from intervals and z alone, never from bare values.
-    ``parting`` says around which items and in which directions the spaces differ.
+    ``parting`` says around which items and in which directions the spaces differ. The first of the
+    ``warnings`` are ``doubts`` about the rows themselves, which are printed before any number.
     """
 
     scores: tuple[tuple[str, Score], ...]
@@ -56,6 +52,7 @@ class Comparison:
     n: int
     sampled: int
     parting: Disagreement | None = None
+    doubts: tuple[str, ...] = ()
 
     def __getitem__(self, label: str) -> Score:
         for known, score in self.scores:
@@ -78,12 +75,17 @@ class Comparison:
         }
 
     def __str__(self) -> str:
-        lines = [f"{'':37}{'value':>9}{'95 % interval':>20}{'chance':>7}{'z':>7}"]
+        lines = [line for doubt in self.doubts for line in _warned(doubt)]
+        lines += [""] * bool(lines)
+        # Where rows come in groups there is no z, only a p.
+        tested = "p" if all(score.z is None for _, score in self.scores) else "z"
+        lines.append(f"{'':37}{'value':>9}{'95 % interval':>20}{'chance':>7}{tested:>7}")
         for label, score in self.scores:
             ci = "" if score.ci is None else f"[{_short(score.ci[0])}, {_short(score.ci[1])}]"
             chance = "" if score.chance is None else _short(score.chance)
-            z = "" if score.z is None else f"{score.z:.1f}"
-            row = f"{label:37}{_short(score.value):>9}{ci:>20}{chance:>7}{z:>7}"
+            level = score.z if tested == "z" else score.p
+            test = "" if level is None else f"{level:.1f}" if tested == "z" else f"{level:.3f}"
+            row = f"{label:37}{_short(score.value):>9}{ci:>20}{chance:>7}{test:>7}"
             lines.append(row.rstrip())
         seen = f"{self.n:,} pairs" + (
             f"; neighbour measures on {self.sampled:,} drawn at random"
@@ -93,8 +95,8 @@ class Comparison:
         lines += ["", *wrap(seen, 80), ""]
         for sentence in self.verdict:
             lines += wrap(sentence, 80, initial_indent="* ", subsequent_indent="  ")
-        for warning in self.warnings:
-            lines += wrap(warning, 80, initial_indent="! ", subsequent_indent="  ")
+        for warning in self.warnings[len(self.doubts) :]:
+            lines += _warned(warning)
         return "\n".join(lines)
 
 
@@ -118,8 +120,8 @@ def compare(
     blind_to : changes that must not matter, like ``"rotation,scale"``: the panel is then of
         measures that no such change of either side moves
     groups : (n,) group ids of the pairs, where rows are not exchangeable but groups of them are
-        (chunks of a document, frames of a film): the tests of debiased CKA and mutual k-NN then
-        exchange whole groups
+        (chunks of a document, frames of a film): every p is then by orders that exchange whole
+        groups, and a measure that has none loses its own; z is left out
     rows : with more pairs, measures whose cost grows with n² run on this many, drawn by ``rng``
     rng : seed or Generator
 
@@ -127,7 +129,8 @@ def compare(
     ------
     InputError
         On sides that cannot be paired, an unknown measure or word, non-finite values, fewer than 4
-        pairs or a side whose rows are all equal.
+        pairs, a side whose rows are all equal, or ``groups`` of which fewer than 10 can change
+        places.
 
     Examples
     --------
@@ -153,7 +156,9 @@ def compare(
     if n > rows:
         chosen = np.sort(generator(rng).choice(n, rows, replace=False))
         part = (take(x, chosen), take(y, chosen))
-    warnings = _doubts(x, y)
+    if groups is not None:
+        next(row_orders(n, 1, groups=groups))  # refuses what cannot be exchanged
+    warnings: list[str] = []
     names = blind_measures(blind_to) if blind_to else PANEL if measures is None else measures
     scores: list[tuple[str, Score]] = []
     for one in [method("measures", name) for name in names]:
@@ -165,50 +170,32 @@ def compare(
         if measures is None and card.jointly and x.shape[1] != y.shape[1]:
             continue
         for label, sides in _calls(card, a, b):
-            _measure(one, label, sides, scores, warnings)
+            score = _measure(one, label, sides, warnings)
+            if score is None:
+                continue
+            if groups is not None:
+                whole = (y, x) if label.endswith(BACKWARD) else (x, y)
+                score = by_groups(one, score, *whole, groups, rng)
+            scores.append((label, score))
+            # What many measures say alike is said once, for all of them.
+            warnings += [f"{label}: {t}" for t in score.warnings if not t.endswith(ROUGH)]
     warnings += _rough(scores)
     if groups is not None:
-        scores = [(label, _by_groups(score, x, y, groups, rng)) for label, score in scores]
+        warnings.append(
+            "groups: each p is by orders of whole groups, without z; intervals still take rows for "
+            "independent and may be too narrow"
+        )
     known = dict(scores)
     names_of = np.arange(n) if ids is None else np.asarray(ids)
     # Without the default panel nobody asked where the spaces part.
     wanted = measures is None and part[0].shape[0] >= 12
     parting = disagreement(*part, names_of[chosen]) if wanted else None
     related, said = verdict(known, x, y, parting)
+    about = doubts({"source": x, "target": y}) + ([] if related else shuffled(*part))
     return Comparison(
-        tuple(scores), tuple(said), related, tuple(warnings), n, int(part[0].shape[0]), parting
-    )
-
-
-def _doubts(x: Array, y: Array) -> list[str]:
-    """What makes the figures mean less, said before any is computed."""
-    said = []
-    n = int(x.shape[0])
-    if n < _FEW:
-        said.append(f"only {n} pairs: every interval is wide and every test weak; find more")
-    for name, side in (("source", x), ("target", y)):
-        if _FEW <= n <= side.shape[1]:
-            said.append(
-                f"{name}: {n} pairs in {side.shape[1]} dimensions; a linear map could fit them "
-                "exactly, so only held-out and debiased figures mean anything"
-            )
-        twice = _repeated(side)
-        if twice > _TWICE:
-            said.append(
-                f"{name}: {twice:.1%} of the rows are copies of others; copies are each other's "
-                "neighbours and count twice, so intervals are too narrow: drop them, or give groups"
-            )
-    return said
-
-
-def _repeated(x: Array) -> float:
-    """Share of rows that equal an earlier one, told by their projection on a random direction."""
-    xp = namespace(x)
-    direction = np.random.default_rng(0).normal(size=int(x.shape[1]))
-    place = to_numpy(xp.astype(x, xp.float64)) @ direction
-    place = np.sort(place)
-    room = 1e-13 * max(float(np.abs(place).max()), np.finfo(float).tiny)
-    return float(np.mean(np.diff(place) <= room))
+        tuple(scores), tuple(said), related, (*about, *warnings), n, int(part[0].shape[0]),
+        parting, tuple(about),
+    )  # fmt: skip
 
 
 def _rough(scores: list[tuple[str, Score]]) -> list[str]:
@@ -220,14 +207,6 @@ def _rough(scores: list[tuple[str, Score]]) -> list[str]:
         f"{', '.join(named)}: intervals or tests are off their nominal level at this size; "
         "see docs/results/calibration.md"
     ]
-
-
-def _by_groups(score: Score, x: Array, y: Array, groups: Any, rng: Seed) -> Score:
-    """The score with the p of orders that exchange whole groups; its exact z holds no more."""
-    if score.method not in _TESTED:
-        return score
-    grid = compare_layers([x], [y], measure=score.method, groups=groups, permutations=999, rng=rng)
-    return replace(score, z=None, p=float(grid.p[0, 0]))
 
 
 def _sides(source: Any, target: Any) -> tuple[Any, Any]:
@@ -258,21 +237,20 @@ def _measure(
     one: Method,
     label: str,
     sides: tuple[Array, ...],
-    scores: list[tuple[str, Score]],
     warnings: list[str],
-) -> None:
+) -> Score | None:
     try:
-        score = one.call(*sides)
+        return one.call(*sides)
     except InputError as error:
         # A side that one measure cannot describe is still a side to compare.
         if one.card.spaces > 1 and not one.card.jointly:
             raise
         warnings.append(f"{label}: left out. {error}")
-        return
-    scores.append((label, score))
-    # What many measures say alike is said once, for all of them.
-    said = [text for text in score.warnings if not text.endswith(ROUGH)]
-    warnings.extend(f"{label}: {text}" for text in said)
+        return None
+
+
+def _warned(text: str) -> list[str]:
+    return wrap(text, 80, initial_indent="! ", subsequent_indent="  ")
 
 
 def _short(value: float) -> str:

@@ -23,6 +23,8 @@ CARD = Card(
     ),
     cost="n d^2",
     memory="n d + d^2",
+    invariant=("permutation", "isotropic_scale", "translation"),
+    jointly=True,
     spaces=0,
     paired=False,
     chance=0.5,

@@ -28,9 +28,8 @@ CARD = Card(
     identical=1.0,
     min_rows=4,
     library="SciPy",
-    caveat="The best of many correlations is above zero for unrelated columns too; the "
-    "interval is around that biased value. Simulated, 20 dims: it holds the "
-    "population's value 86 % of the time at 50 rows, 96 % at 500.",
+    caveat="The best of many correlations is above zero for unrelated columns too; the interval "
+    "is around that biased value. Simulated: the interval covers too seldom at 50 rows.",
     rough=(0, 8),
 )  # fmt: skip
 

@@ -20,6 +20,8 @@ CARD = Card(
     ),
     cost="n d^2 + n^2 d",
     memory="n d",
+    invariant=("orthogonal", "isotropic_scale"),
+    jointly=True,
     spaces=0,
     paired=False,
     min_rows=12,

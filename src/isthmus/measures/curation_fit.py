@@ -23,6 +23,7 @@ CARD = Card(
     ),
     cost="n d k + n^2 d",
     memory="n d",
+    invariant=("orthogonal", "row_scale"),
     spaces=0,
     chance=0.0,
     library="scikit-learn",

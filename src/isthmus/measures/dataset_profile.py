@@ -22,6 +22,7 @@ CARD = Card(
     ),
     cost="n^2 d + n^2",
     memory="n d",
+    invariant=("orthogonal", "isotropic_scale", "translation"),
     spaces=0,
     given=("labels",),
     min_rows=12,
@@ -38,6 +39,10 @@ def dataset_profile(
     losses: Mapping[int, float] | None = None,
 ) -> Score:
     r"""Intrinsic dimension of the data, with label sharpness and what a network adds, as parts.
+
+    .. math:: d = \frac{m - 1}{\sum_{i \le m} \log\mu_{(i)} + (n - m) \log\mu_{(m)}}, \qquad
+              \mu_i = \frac{r_2(i)}{r_1(i)}, \qquad
+              K_F = \max_{i, j} \frac{[\, l_i \ne l_j \,]}{\|x_i - x_j\|}
 
     The value is d_data = ``two_nn(x)``. ``parts``: ``label_sharpness`` K_F; with a
     ``representation``, its dimension d_repr as ``representation_dimension`` and their ratio

@@ -27,8 +27,8 @@ CARD = Card(
     identical=1.0,
     min_rows=4,
     caveat="Where the confound's debiased CKA with both sides is above 0.7, what is left is "
-    "mostly how they stretch or bend it, and that counts as shared. The test is "
-    "conservative: in simulations 0.3 to 0.7 % of unrelated spaces have p below 5 %.",
+    "mostly how they stretch or bend it, and that counts as shared. Simulated: the test is "
+    "conservative at every size.",
     rough=ALWAYS,
 )  # fmt: skip
 
@@ -42,7 +42,7 @@ _STEPS: tuple[tuple[str, str, Keeps, Between], ...] = (
 #: Share of a space that the confound must leave for the rest to be more than rounding; more where
 #: products in float32 round.
 _LEFT = 1e-9
-#: Debiased CKA with the confound above which what is left of a side is mostly a bent confound.
+#: Correlation with the confound above which what is left of a side is mostly a bent confound.
 _MOST = 0.7
 
 
@@ -112,16 +112,10 @@ def deconfounded_cka(x: Array, y: Array | None = None, *, confound: Array) -> Sc
                 f"{name} whose geometry is the confound's own",
                 "a space that differs from the confound",
             )
-    value = float(_partial(r))
-    ci = None if left is None else jackknife(value, [_partial(_correlations(left))])
+    value = float(partial_correlation(r))
+    ci = None if left is None else jackknife(value, [partial_correlation(_correlations(left))])
     error = 0.0 if ci is None else (ci[1] - value) / Z95
     z = value / error if error > 0 else None
-    warnings: tuple[str, ...] = ()
-    if min(r[1], r[2]) > _MOST:
-        warnings = (
-            f"the confound explains most of both sides (debiased CKA {r[1]:.2f} and "
-            f"{r[2]:.2f}): what is left may be how they stretch or bend it",
-        )
     return Score(
         value=value,
         method="deconfounded_cka",
@@ -130,7 +124,7 @@ def deconfounded_cka(x: Array, y: Array | None = None, *, confound: Array) -> Sc
         chance=0.0,
         z=z,
         p=None if z is None else upper_tail(z),
-        warnings=warnings,
+        warnings=bent_warnings(r, "debiased CKA"),
         parts={
             "unadjusted": float(r[0]),
             "x_with_confound": float(r[1]),
@@ -181,9 +175,19 @@ def _correlations(hsics: np.ndarray) -> np.ndarray:
         )  # fmt: skip
 
 
-def _partial(r: np.ndarray) -> np.ndarray:
+def partial_correlation(r: np.ndarray) -> np.ndarray:
     """Correlation of x and y given the confound c, from those (..., 3) of xy, xc and yc."""
     xy, xc, yc = r[..., 0], r[..., 1], r[..., 2]
     with np.errstate(invalid="ignore", divide="ignore"):
         result: np.ndarray = (xy - xc * yc) / np.sqrt((1 - xc**2) * (1 - yc**2))
     return result
+
+
+def bent_warnings(r: np.ndarray, unit: str) -> tuple[str, ...]:
+    """The warning where the confound explains most of both sides, from r (3,) of xy, xc and yc."""
+    if min(r[1], r[2]) <= _MOST:
+        return ()
+    return (
+        f"the confound explains most of both sides ({unit} {r[1]:.2f} and {r[2]:.2f}): what is "
+        "left may be how they stretch or bend it",
+    )

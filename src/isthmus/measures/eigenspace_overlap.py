@@ -8,7 +8,7 @@ from isthmus.core.arrays import Array, paired
 from isthmus.core.card import Card, Paper
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.canonical import overlap_influence, overlap_test, span
+from isthmus.measures.canonical import check_room, overlap_influence, overlap_test, span
 from isthmus.measures.rows import influence_interval
 
 CARD = Card(
@@ -24,9 +24,9 @@ CARD = Card(
     metric=True,
     identical=1.0,
     min_rows=4,
-    caveat="Spans that fill all rows overlap whatever they hold; the score warns where chance "
-    "is above 0.1. Simulated, 20 dims: the interval holds the population's value at "
-    "most 2 % of the time at 50 or 500 rows, its own mean 94 to 95 %.",
+    caveat="Spans that fill all rows overlap whatever they hold; the score warns where chance is "
+    "above 0.1. The interval is around the value that rows so few read. Simulated: the interval "
+    "hardly ever covers at every size; the test is conservative at 500 dims.",
     rough=(0, 5000),
 )  # fmt: skip
 
@@ -51,7 +51,8 @@ def eigenspace_overlap(x: Array, y: Array | None = None) -> Score:
     Raises
     ------
     InputError
-        On fewer than 4 rows, unequal row counts, non-finite values, or a side that is all zero.
+        On fewer than 4 rows, unequal row counts, non-finite values, a side that is all zero, or
+        one whose span fills all rows (rank n - 1 or more).
 
     References
     ----------
@@ -67,6 +68,8 @@ def eigenspace_overlap(x: Array, y: Array | None = None) -> Score:
     x, y = paired(x, y, operation="eigenspace_overlap", min_rows=4)
     u, _ = span("x", x, operation="eigenspace_overlap", centre=False)
     v, _ = span("y", y, operation="eigenspace_overlap", centre=False)
+    check_room("x", x, u.shape[1], operation="eigenspace_overlap")
+    check_room("y", y, v.shape[1], operation="eigenspace_overlap")
     cross = u.T @ v
     rank = max(cross.shape)
     value = min(float(np.sum(cross**2)) / rank, 1.0)

@@ -23,6 +23,7 @@ CARD = Card(
     paper=Paper("MIEB: Massive Image Embedding Benchmark", "Xiao et al.", 2025),
     cost="n^2 d",
     memory="n d",
+    invariant=("permutation", "isotropic_scale"),
     spaces=0,
     chance=0.0,
     library="scikit-learn",

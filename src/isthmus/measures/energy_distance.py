@@ -25,9 +25,9 @@ CARD = Card(
     library="NumPy",
     chance=0.0,
     min_rows=2,
-    caveat="Simulated in 20 dims, the interval covers 99 % at 50 rows, where samples that are "
-    "alike make it wide, 95 % at 500; the test is conservative, p below 5 % for 3 to 4 "
-    "% of equal samples.",
+    caveat="Samples that are alike make the interval wide. Simulated: the interval covers too "
+    "often at 50 rows; the test is conservative at 20 dims; the test rejects too often at 500 "
+    "rows of 500 dims.",
     rough=ALWAYS,
 )
 

@@ -28,8 +28,9 @@ CARD = Card(
     paired=False,
     identical=0.0,
     min_rows=2,
-    caveat="Near its chance level the distance is biased upwards and the interval too short. "
-    "Simulated, 20 dims: it covers 87 % at 50 rows, 95 % at 500.",
+    caveat="Near its chance level the distance is biased upwards and the interval too short; "
+    "there is none where rows are not more than dimensions. Simulated: the interval covers too "
+    "seldom at 50 rows.",
     rough=(0, 8),
 )
 

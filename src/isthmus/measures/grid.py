@@ -12,6 +12,7 @@ from isthmus.core.neighbors import neighbors
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import method
 from isthmus.core.score import Score
+from isthmus.measures.doubts import doubts
 from isthmus.measures.inference import false_discovery, holm, row_orders
 from isthmus.measures.rows import compacted
 
@@ -29,8 +30,9 @@ class Grid:
 
     ``values``, ``z``, ``p`` are (rows, columns); ``p_any`` bounds the chance of a single false
     finding in the whole grid, ``p_share`` the expected share of false ones among the found. NaN
-    where the measure has no test. ``best`` is the column most like each row, ``intervals``
-    (rows, columns, 2). With ``itself`` both sides are one model, and a layer's best is another.
+    where the measure has no test, or none by the groups given. ``best`` is the column most like
+    each row, ``intervals`` (rows, columns, 2). With ``itself`` both sides are one model, and a
+    layer's best is another.
     """
 
     method: str
@@ -141,7 +143,8 @@ def compare_layers(
     measure : a measure of two paired spaces
     rows : with more items, so many are drawn by ``rng``
     permutations : random orders for the test
-    groups : (n,) group ids, where items are not exchangeable but groups of them are
+    groups : (n,) group ids, where items are not exchangeable but groups of them are; z and p are
+        then by orders of whole groups, and other measures than those two have none
     names : names of the layers of both sides; "0", "1", ... when None
     rng : seed or Generator
 
@@ -177,6 +180,11 @@ def compare_layers(
             f"one for each of the {[len(side) for side in sides]} layers",
         )  # fmt: skip
     n = counts.pop()
+    named = list(zip(("source", "target"), labels, sides, strict=True))[
+        : 1 if target is None else 2
+    ]
+    doubted = doubts({f"{w} {k}": layer for w, label, side in named
+                      for k, layer in zip(label, side, strict=True)})  # fmt: skip
     draw = generator(rng)
     if n > rows:
         chosen = _some(n, rows, groups, draw)
@@ -193,10 +201,13 @@ def compare_layers(
         [_each(scores, lambda s: s.ci and s.ci[0]), _each(scores, lambda s: s.ci and s.ci[1])],
         axis=-1,
     )
+    untested = groups is not None and one.name not in FORMS
+    if untested:  # what takes rows for exchangeable says nothing here
+        z, p = np.full_like(z, np.nan), np.full_like(p, np.nan)
     p_any, by = np.full_like(p, np.nan), ""
     if np.isfinite(p).all():
-        if one.name in _FORMS:
-            p, p_any = _largest(one.name, sides, z, permutations, groups, draw)
+        if one.name in FORMS:
+            p, p_any, z = _largest(one.name, sides, z, permutations, groups, draw)
             by = f"maximum over {permutations} orders of " + (
                 "rows" if groups is None else "groups"
             )
@@ -208,9 +219,9 @@ def compare_layers(
     if itself:
         np.fill_diagonal(like, -np.inf)
     said = {text for line in scores for score in line for text in score.warnings}
-    warnings = sorted(said | cautions)
-    if groups is not None and one.name not in _FORMS:
-        warnings.append(f"{one.name}: its p takes rows for exchangeable, groups are not heeded")
+    warnings = [*doubted, *sorted(said | cautions)]
+    if untested:
+        warnings.append(f"{one.name}: no z or p by groups; {' and '.join(FORMS)} have them")
     return Grid(
         method=one.name, rows=tuple(labels[0]), columns=tuple(labels[1]), values=values,
         intervals=intervals, z=z, p=p, p_any=p_any, p_share=share, best=like.argmax(axis=1), n=n,
@@ -251,9 +262,12 @@ def _largest(
     permutations: int,
     groups: Any,
     rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The p of each cell, alone and against the largest of all, from orders common to all."""
-    form = _FORMS[name]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The p of each cell, alone and against the largest of all, from orders common to all; its z.
+
+    That z is the one given, or with groups the one that their orders give.
+    """
+    form = FORMS[name]
     n = int(sides[0][0].shape[0])
     rows = np.arange(n)
     if n > _PERMUTED and groups is None:
@@ -278,7 +292,7 @@ def _largest(
     largest = standard.max(axis=(1, 2))
     single = (1 + (standard >= observed).sum(axis=0)) / (permutations + 1)
     overall = (1 + (largest[:, None, None] >= observed).sum(axis=0)) / (permutations + 1)
-    return single, overall
+    return single, overall, observed
 
 
 def _centred_gram(x: np.ndarray) -> np.ndarray:
@@ -302,7 +316,7 @@ def _graph(x: np.ndarray, k: int = 10) -> np.ndarray:
 
 
 #: Measures that are the inner product of one matrix of each side, which permutations only reorder.
-_FORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+FORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "debiased_cka": _centred_gram,
     "mutual_knn": _graph,
 }

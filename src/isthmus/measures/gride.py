@@ -23,7 +23,7 @@ CARD = Card(
     spaces=1,
     paired=False,
     min_rows=12,
-    caveat="Simulated, the 95 % interval covers 90 % at 50 rows of 20 dims.",
+    caveat="Simulated: the interval covers too seldom at 50 rows.",
     rough=ALWAYS,
 )  # fmt: skip
 

@@ -22,6 +22,7 @@ CARD = Card(
     ),
     cost="n^2 d",
     memory="n d",
+    invariant=("orthogonal", "isotropic_scale", "translation"),
     spaces=0,
     paired=False,
     min_rows=LEAST,
@@ -31,6 +32,13 @@ CARD = Card(
 @register(CARD)
 def layer_geometry(hidden: Any, *, shuffled: Any = None, losses: Any = None, k: int = 10) -> Score:
     r"""Intrinsic dimension of a prompt's tokens in the middle layer, mean over prompts.
+
+    .. math:: \frac1P \sum_p d_p, \qquad
+              d_p = \frac{m - 1}{\sum_{t \le m} \log\mu_{(t)} + (T - m) \log\mu_{(m)}}, \qquad
+              \mu_t = \frac{r_2(t)}{r_1(t)}
+
+    over P prompts of T tokens, of whose ratios of neighbour distances the m = T - floor(T / 10)
+    smallest are not censored, as in ``two_nn``.
 
     The middle layer is number layers // 2, from 0. The interval is Student's over prompts. Parts:
 

@@ -18,11 +18,13 @@ CARD = Card(
     name="layer_profile",
     summary="Anisotropy and intrinsic dimension of every layer, and of every checkpoint.",
     paper=Paper(
-        "The Shape of Learning: Anisotropy and Intrinsic Dimensions in Transformer-Based Models",
-        "Razzhigaev et al.", 2024,
+        "The Shape of Learning: Anisotropy and Intrinsic Dimensions in Transformer-Based Models; "
+        "Anisotropy Is Inherent to Self-Attention in Transformers",
+        "Razzhigaev et al.; Godey et al.", 2024,
     ),
     cost="n d^2 + m^2 d",
     memory="n d",
+    invariant=("orthogonal", "row_scale"),
     spaces=0,
     paired=False,
     min_rows=LEAST,
@@ -35,6 +37,9 @@ _COMMON, _RULING = 0.2, 0.5
 @register(CARD)
 def layer_profile(hidden_states: Any, *, most: int = 2000, rng: Seed = 0) -> Score:
     r"""Mean cosine over all pairs of rows of a layer, averaged over layers, and a profile of each.
+
+    .. math:: \frac1L \sum_l \frac{\|\sum_i u_{li}\|^2 - n}{n (n - 1)}, \quad
+              u_{li} = h_{li} / \|h_{li}\|
 
     Parts, one value per layer, or (checkpoints, layers) where checkpoints are given:
 

@@ -23,6 +23,8 @@ CARD = Card(
     ),
     cost="n^2 d + n d^2",
     memory="n d",
+    invariant=("orthogonal", "isotropic_scale"),
+    jointly=True,
     spaces=0,
     paired=False,
     min_rows=4,
@@ -37,6 +39,9 @@ _TEMPERATURE, _DELTA = 0.1, 1e-4
 @register(CARD)
 def layer_report(hidden_by_layer: Any, views: Sequence[Any], *, rng: Seed = 0) -> Score:
     r"""The number of the recommended layer, from 0, and what every layer scores.
+
+    .. math:: \arg\min_l \; \mathrm{rank}_l(\mathrm{InfoNCE}) + \mathrm{rank}_l(-\mathrm{LiDAR})
+              + \mathrm{rank}_l(-\mathrm{DiME})
 
     ``views`` hold the hidden states of altered copies of the same sequences (a typo, a dropped
     word). A sequence's vector z is the mean over its tokens. Parts, one value per layer:

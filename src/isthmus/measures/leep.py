@@ -22,6 +22,7 @@ CARD = Card(
     ),
     cost="n d k",
     memory="n d",
+    invariant=("permutation",),
     spaces=0,
     given=("labels",),
     min_rows=4,

@@ -12,10 +12,16 @@ from isthmus.core.arrays import Array, matrix, take
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import method, methods
-from isthmus.measures.rows import compacted
+from isthmus.measures.debiased_cka import debiased_cka
+from isthmus.measures.doubts import FEW, doubts, listed
+from isthmus.measures.inference import holm
+from isthmus.measures.rows import compact, compacted
 
 #: Beyond this the pairs are more than a person reads, and more than a coffee break computes.
 _MOST = 200
+#: Rows that the test of each pair sees: a debiased CKA of 0.01 stands 7 deviations from chance.
+_TESTED = 1000
+_LEVEL = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +30,9 @@ class SpaceMap:
 
     ``positions`` (s, 2) come from metric multidimensional scaling; ``stress`` is Kruskal's
     normalised stress-1 of that plane, 0 for a perfect one. ``tree`` (s - 1, 4) is SciPy's linkage
-    by average distance, ``order`` (s,) its leaves.
+    by average distance, ``order`` (s,) its leaves. ``p_any`` (s, s), 0 on the diagonal, tests each
+    pair by debiased CKA on up to 1,000 items, corrected by Holm's bound: where it is 0.05 or more
+    the two are not related beyond chance, whatever their distance.
     """
 
     method: str
@@ -34,6 +42,7 @@ class SpaceMap:
     stress: float
     tree: np.ndarray
     order: np.ndarray
+    p_any: np.ndarray
     n: int
     warnings: tuple[str, ...]
 
@@ -43,7 +52,7 @@ class SpaceMap:
             "kind": "map", "method": self.method, "names": list(self.names), "n": self.n,
             "distances": self.distances.tolist(), "positions": self.positions.tolist(),
             "stress": self.stress, "tree": self.tree.tolist(), "order": self.order.tolist(),
-            "warnings": list(self.warnings),
+            "p_any": self.p_any.tolist(), "warnings": list(self.warnings),
         }  # fmt: skip
 
     def sentences(self) -> list[str]:
@@ -62,7 +71,24 @@ class SpaceMap:
                 f"A plane shows these distances badly (stress {self.stress:.2f}): trust the tree "
                 "and the table."
             )
-        return told
+        return told + self._unrelated()
+
+    def _unrelated(self) -> list[str]:
+        """Which pairs are not told from chance; a space that has no other, once for all its own."""
+        pairs = [(i, j) for i, j in combinations(range(len(self.names)), 2)
+                 if self.p_any[i, j] >= _LEVEL]  # fmt: skip
+        if not pairs:
+            return []
+        count = len(self.names) * (len(self.names) - 1) // 2
+        by = f"debiased CKA of {min(self.n, _TESTED):,} items, Holm's bound over {count} pairs"
+        if len(pairs) == count:
+            return [f"No two of these spaces are related beyond chance ({by})."]
+        alone = set(_alone(self.p_any))
+        found = [f"{self.names[i]} and every other" for i in sorted(alone)]
+        found += [
+            f"{self.names[i]} and {self.names[j]}" for i, j in pairs if not {i, j} & alone
+        ]  # fmt: skip
+        return [f"Not related beyond chance ({by}): {listed(found, 6)}."]
 
     def __str__(self) -> str:
         s = len(self.names)
@@ -96,7 +122,8 @@ def compare_many(
 
     The plane minimises Σ (d_ij - |p_i - p_j|)² by majorisation (SMACOF, de Leeuw 1977), from the
     classical solution. Only measures whose card says ``metric`` are taken: a plane or a tree of
-    numbers that break the triangle inequality would show what is not there.
+    numbers that break the triangle inequality would show what is not there. Unrelated spaces have
+    distances too: each pair is tested by debiased CKA, corrected for the number of pairs.
 
     Parameters
     ----------
@@ -125,8 +152,8 @@ def compare_many(
             "compare many", f"measure {one.name!r}, which is no metric",
             f"a true distance: {', '.join(known)}",
         )  # fmt: skip
-    listed = spaces.items() if isinstance(spaces, Mapping) else enumerate(spaces)
-    named = {str(name): space for name, space in listed}
+    each = spaces.items() if isinstance(spaces, Mapping) else enumerate(spaces)
+    named = {str(name): space for name, space in each}
     if not 3 <= len(named) <= _MOST:
         raise InputError(
             "compare many", f"{len(named)} spaces", f"3 to {_MOST} of them",
@@ -137,10 +164,21 @@ def compare_many(
     if len(set(counts.values())) != 1:
         raise InputError("compare many", f"rows {counts}", "the same items in every space")
     n = next(iter(counts.values()))
+    warned = doubts(dict(zip(named, sides, strict=True)))
+    draw = generator(rng)
     if n > rows:
-        chosen = np.sort(generator(rng).choice(n, rows, replace=False))
+        chosen = np.sort(draw.choice(n, rows, replace=False))
         sides = [take(side, chosen) for side in sides]
         n = rows
+    z, p_any = _tested(sides, draw)
+    alone = _alone(p_any)
+    if alone and n >= FEW:
+        largest = max(z[i].max() for i in alone)
+        warned.append(
+            f"{listed([list(named)[i] for i in alone])}: related to none of the others beyond "
+            f"chance (largest z of debiased CKA {largest:.1f}); rows may be shuffled, or of other "
+            "items"
+        )
     distances = np.zeros((len(sides), len(sides)))
     call, sides, warnings = compacted(one, sides)
     for i, j in combinations(range(len(sides)), 2):
@@ -156,8 +194,37 @@ def compare_many(
     stress = float(np.sqrt(((found - distances) ** 2).sum() / max((distances**2).sum(), 1e-300)))
     return SpaceMap(
         method=one.name, names=tuple(named), distances=distances, positions=positions,
-        stress=stress, tree=tree, order=leaves_list(tree), n=n, warnings=tuple(sorted(warnings)),
+        stress=stress, tree=tree, order=leaves_list(tree), p_any=p_any, n=n,
+        warnings=(*warned, *sorted(warnings)),
     )  # fmt: skip
+
+
+def _tested(sides: list[Array], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Debiased CKA's z and its p by Holm's bound over all pairs, (s, s) each."""
+    s, n = len(sides), int(sides[0].shape[0])
+    if n > _TESTED:
+        chosen = np.sort(rng.choice(n, _TESTED, replace=False))
+        sides = [take(side, chosen) for side in sides]
+    some = [compact(side) for side in sides]
+    above = np.triu_indices(s, 1)
+    found = [_chance(some[i], some[j]) for i, j in zip(*above, strict=True)]
+    z, p = np.full((s, s), -np.inf), np.zeros((s, s))
+    z[above], p[above] = [one[0] for one in found], holm(np.array([one[1] for one in found]))
+    return np.maximum(z, z.T), p + p.T
+
+
+def _chance(x: Array, y: Array) -> tuple[float, float]:
+    try:
+        score = debiased_cka(x, y, ci=False)
+    except InputError:  # too few rows, or none of them different: nothing is told from chance
+        return 0.0, 1.0
+    return score.z or 0.0, 1.0 if score.p is None else score.p
+
+
+def _alone(p: np.ndarray) -> list[int]:
+    """Spaces that are told from chance with no other."""
+    off = ~np.eye(len(p), dtype=bool)
+    return [i for i in range(len(p)) if (p[i][off[i]] >= _LEVEL).all()]
 
 
 def _plane(distances: np.ndarray) -> np.ndarray:

@@ -31,7 +31,8 @@ CARD = Card(
     chance=0.0,
     identical=1.0,
     min_rows=4,
-    caveat="Fewer than 16 batches are too few for an interval.",
+    caveat="Fewer than 16 batches are too few for an interval. Simulated: the test is "
+    "conservative at every size.",
 )
 
 #: Fewer batches than this say too little about how batches vary.

@@ -21,6 +21,7 @@ CARD = Card(
     ),
     cost="n d^2",
     memory="n d",
+    invariant=("orthogonal", "isotropic_scale", "translation"),
     spaces=0,
     paired=False,
     caveat="The interval is over contexts and ignores bias: noise reads as an angle above 0.",

@@ -22,6 +22,7 @@ CARD = Card(
     paper=Paper("On the rankability of visual embeddings", "Sonthalia et al.", 2025),
     cost="n d^2 + d^3",
     memory="n d + d^2",
+    invariant=("orthogonal", "isotropic_scale", "translation"),
     spaces=0,
     chance=0.0,
     min_rows=10,
@@ -40,6 +41,10 @@ def rank_axis(
     rng: Seed = 0,
 ) -> Score:
     r"""Spearman's ρ of the values with the rows' projections x_i · w, on rows w was not fitted on.
+
+    .. math:: \rho = \mathrm{corr}(\mathrm{rank}(x_i \cdot w), \mathrm{rank}(v_i)), \quad
+              w_{ridge} = (X_c^\top X_c + \lambda I)^{-1} X_c^\top v_c, \quad
+              w_{extremes} = \bar x_{top} - \bar x_{bottom}
 
     Three ways to the axis w: ridge regression of the values (held out by folds, penalties chosen
     inside each training set); with ``extremes`` = m the mean of the m rows with the largest values

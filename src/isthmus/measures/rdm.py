@@ -95,6 +95,47 @@ class Dissimilarities:
             for columns in parts[i:]:
                 yield rows, columns
 
+    def order_statistics(self, ranks: Sequence[int]) -> np.ndarray:
+        """The distances of these ranks among all pairs of rows, from 0, never held whole.
+
+        Positive float64s are in the order of their bits. A pass counts the next 21 of them among
+        the distances that begin like one sought, until so few are left that they can be sorted.
+        """
+        n, shift = self.rows.shape[0], 63
+        sought = [(0, rank) for rank in ranks]  # first bits, and rank among those that begin so
+        inside = {0: n * (n - 1) // 2}
+        while shift and sum(inside.values()) > _CELLS:
+            shift -= 21
+            counts = {begin: np.zeros(1 << 21, np.int64) for begin in inside}
+            for bits in self._bits():
+                for begin, count in counts.items():
+                    near = bits[bits >> shift + 21 == begin]
+                    np.add.at(count, (near >> shift) - (begin << 21), 1)
+            inside, wider = {}, sought
+            sought = []
+            for begin, rank in wider:
+                upto = np.cumsum(counts[begin])
+                digit = int(np.searchsorted(upto, rank, side="right"))
+                here = int(counts[begin][digit])
+                sought.append((begin << 21 | digit, rank - int(upto[digit]) + here))
+                inside[sought[-1][0]] = here
+        if shift:
+            parts: dict[int, list[np.ndarray]] = {begin: [] for begin in inside}
+            for bits in self._bits():
+                for begin, part in parts.items():
+                    part.append(bits[bits >> shift == begin])
+            held = {begin: np.sort(np.concatenate(part)) for begin, part in parts.items()}
+            sought = [(int(held[begin][rank]), 0) for begin, rank in sought]
+        squared = np.array([bits for bits, _ in sought]).view(np.float64)
+        return np.sqrt(squared) if self.rooted else squared
+
+    def _bits(self) -> Iterator[np.ndarray]:
+        """Bits of the squared distances between all pairs of rows, int64, a block at a time."""
+        for rows, columns in self.blocks():
+            held = to_numpy(self.block(rows, columns))
+            once = held[np.triu_indices(len(held), 1)] if rows == columns else held.ravel()
+            yield np.ascontiguousarray(once).view(np.int64)
+
     def condensed(self) -> np.ndarray:
         """The n (n - 1) / 2 distances above the diagonal, row by row."""
         n = self.rows.shape[0]
@@ -237,12 +278,12 @@ class RowSums:
 
     def interval(self, value: float, *, centre: bool = True) -> tuple[float, float] | None:
         """The exact delete-one jackknife: row i takes its row and column out of every sum."""
-        if self.n < 5:
-            return None
+        return bounded_jackknife(value, self.left_out(centre=centre))
+
+    def left_out(self, *, centre: bool = True) -> np.ndarray:
+        """The correlation without each of the n rows, (n,)."""
         kept = [side.sum() - 2 * side for side in self._sides()]
-        left = _correlation(kept, self.n - 1, centre=centre)
-        found = jackknife(value, [left])
-        return None if found is None else (max(found[0], -1.0), min(found[1], 1.0))
+        return _correlation(kept, self.n - 1, centre=centre)
 
     def standardised(self) -> float | None:
         """Deviations of Σ A_ij B_ij from its mean over all permutations of the rows of one side."""
@@ -277,6 +318,12 @@ def _correlation(sides: list[np.ndarray], n: int, *, centre: bool) -> np.ndarray
     with np.errstate(divide="ignore", invalid="ignore"):
         size = np.sqrt(aa - a * a / pairs) * np.sqrt(bb - b * b / pairs)
         return np.asarray(np.clip((ab - a * b / pairs) / size, -1.0, 1.0))
+
+
+def bounded_jackknife(value: float, left: np.ndarray) -> tuple[float, float] | None:
+    """The 95 % interval of a correlation from its leave-one-out values, of 5 rows or more."""
+    found = jackknife(value, [left]) if len(left) > 4 else None
+    return None if found is None else (max(found[0], -1.0), min(found[1], 1.0))
 
 
 def check_spread(name: str, sums: np.ndarray, squares: np.ndarray, *, operation: str) -> None:

@@ -18,6 +18,7 @@ CARD = Card(
     paper=Paper("RESTORE: Graph Embedding Assessment Through Reconstruction", "Yip et al.", 2023),
     cost="n^2 d",
     memory="n d",
+    invariant=("orthogonal", "row_scale"),
     spaces=0,
     paired=False,
     library="SciPy",

@@ -26,8 +26,8 @@ CARD = Card(
     chance=0.0,
     identical=1.0,
     min_rows=10,
-    caveat="The interval leaves out the spread that other training rows would cause: "
-    "simulated, it covers 86 % at 50 rows of 20 dims, 93 % at 500.",
+    caveat="The interval leaves out the spread that other training rows would cause. Simulated: "
+    "the interval covers too seldom at 50 rows.",
     rough=(0, 8),
 )  # fmt: skip
 

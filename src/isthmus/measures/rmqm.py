@@ -22,6 +22,7 @@ CARD = Card(
     ),
     cost="n d m",
     memory="n m",
+    invariant=("orthogonal", "isotropic_scale", "translation"),
     spaces=0,
     min_rows=2,
     caveat="The paper's two ingredients, combined in this project's own way: compare values of "

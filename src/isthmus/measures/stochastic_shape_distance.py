@@ -19,6 +19,7 @@ CARD = Card(
     ),
     cost="n k d^2 + n d^3",
     memory="n d^2",
+    invariant=("orthogonal", "translation"),
     spaces=0,
     symmetric=True,
     metric=True,

@@ -29,10 +29,10 @@ CARD = Card(
     symmetric=True,
     identical=1.0,
     min_rows=4,
-    caveat="Interval, z and p hold the kept directions fixed: not to be trusted where the last"
-    " one kept and the first one dropped have nearly equal variance. Simulated, 20 "
-    "dims: the interval holds the population's value hardly ever at 50 rows, 70 % of "
-    "the time at 500, its own mean 88 to 94 %.",
+    caveat="Interval, z and p hold the kept directions fixed: not to be trusted where the last "
+    "one kept and the first one dropped have nearly equal variance. Simulated: the interval "
+    "hardly ever covers at 50 rows of 20 dims; the interval covers too seldom at 50 rows of 500 "
+    "dims and at 500 rows of 20 dims; the test is conservative at 500 rows of 500 dims.",
     rough=(0, 5000),
 )  # fmt: skip
 

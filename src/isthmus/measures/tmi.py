@@ -28,9 +28,10 @@ CARD = Card(
     given=("labels",),
     invariant=("orthogonal", "translation"),
     min_rows=12,
-    caveat="An entropy has units: it rises by d log c when x is multiplied by c, so only spaces of "
-    "one width and one scale can be ranked by it. The interval takes rows as independent, "
-    "which neighbours are not: it covers nearer 85 % than 95 %.",
+    caveat="An entropy has units: it rises by d log c when x is multiplied by c, so only spaces "
+    "of one width and one scale can be ranked by it. It depends on n, and the interval, which "
+    "takes rows as independent though neighbours are not, is around the value at n. Simulated: "
+    "the interval hardly ever covers at every size.",
     rough=ALWAYS,
 )  # fmt: skip
 

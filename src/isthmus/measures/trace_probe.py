@@ -23,6 +23,7 @@ CARD = Card(
     ),
     cost="n d^2 + n^2 d",
     memory="n d",
+    invariant=("orthogonal", "isotropic_scale", "translation"),
     spaces=0,
     min_rows=12,
     caveat="The interval takes hits as independent. Rows that are versions of one item answer "
@@ -39,6 +40,9 @@ def trace_probe(
     vecs: Array, metadata: Any, labels: Any = None, *, k: int = 10, rng: Seed = 0
 ) -> Score:
     r"""Held-out accuracy of a linear probe of the metadata; chance is exact over shuffles.
+
+    .. math:: \frac1n \sum_i [\hat t_{-i}(x_i) = t_i], \quad
+              \mathrm{neighbours\_alike} = \frac{1}{nk} \sum_i \sum_{j \in N_k(i)} [t_j = t_i]
 
     The value, interval, chance, z and p are ``linear_probe``'s with the metadata (codec, camera,
     size, encoder version) as classes. Parts say what the trace does to searches:

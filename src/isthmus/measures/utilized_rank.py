@@ -19,6 +19,7 @@ CARD = Card(
     ),
     cost="n d^2 + d^3",
     memory="n d + d^2",
+    invariant=("isotropic_scale",),
     spaces=0,
     min_rows=1,
     caveat="It speaks of these rows: inputs of another kind may use other directions.",

@@ -7,7 +7,7 @@ from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.crossnobis import crossnobis
+from isthmus.measures.crossnobis import distances
 
 CARD = Card(
     name="whitened_cosine",
@@ -69,8 +69,8 @@ def whitened_cosine(x: Array, y: Array | None = None, *, labels: Array, groups: 
     """
     x, y = paired(x, y, operation="whitened_cosine", min_rows=4)
     centred = []
-    for side in (x, y):
-        rdm = crossnobis(side, labels=labels, groups=groups).parts["rdm"]
+    for name, side in (("x", x), ("y", y)):
+        _, rdm, _, _ = distances(name, side, labels, groups, operation="whitened_cosine")
         if len(rdm) < 3:
             raise InputError("whitened_cosine", f"{len(rdm)} classes", "3 or more")
         rows = rdm - rdm.mean(axis=0)
