@@ -76,6 +76,29 @@ def test_the_table_fits_a_terminal_and_the_dict_is_plain(spaces):
     assert json.loads(json.dumps(curve.as_dict()))["best"]["sampler"] == "facility_location"
 
 
+def test_the_table_gives_every_point_its_interval():
+    sizes = [1, 2, 3, 4, 300]
+    points = [
+        CurvePoint(name, size, m, (low, high), 0.3, (0.2, 0.4))
+        for name in ("uniform", "facility_location")
+        for size, m, low, high in zip(
+            sizes, (0.0, 0.1, 0.62, 0.97, 1.0), (0.0, 0.05, 0.581, 0.944, 0.996),
+            (0.01, 0.2, 0.66, 1.0, 1.0), strict=True,
+        )
+    ]  # fmt: skip
+    curve = AnchorCurve(
+        tuple(points), {"uniform": 3, "facility_location": 300}, ("uniform", 3), 20_000, 1000, 3
+    )
+    rows = [line.split() for line in str(curve).splitlines()]
+    assert ["facility_location", ".00", "[.00,.01]", ".10", "[.05,.20]", ".62", "[.58,.66]", ".97",
+            "[.94,1.0]", "300"] in rows  # fmt: skip
+    assert ["*", "uniform", "1.0", "[1.0,1.0]", "3"] in rows
+    assert [row[4:-1] for row in rows if row[:1] == ["MRR"]] == [
+        ["1", "2", "3", "4"], ["300"],
+    ]  # fmt: skip
+    assert max(map(len, str(curve).splitlines())) <= 80
+
+
 def test_the_text_says_what_is_recommended():
     point = CurvePoint("uniform", 500, 0.5, (0.4, 0.6), 0.3, (0.2, 0.4))
     text = str(AnchorCurve((point,), {"uniform": 500}, ("uniform", 500), 20_000, 1000, 3))

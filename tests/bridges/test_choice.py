@@ -1,6 +1,7 @@
 """Choosing: honest ranks, the one-standard-error rule, and refusing shuffled rows."""
 
 import json
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from isthmus.bridges.choice import (
     chance_mrr,
     check_relation,
     choose,
+    forecast,
     pair_score,
 )
 from isthmus.bridges.shortlist import shortlist, with_few_pairs
@@ -94,7 +96,50 @@ def test_a_budget_leaves_out_what_would_take_longer(turned, monkeypatch):
     # Five folds and the last fit, each of about 300 rows.
     assert seconds == pytest.approx(6 * 30, rel=0.05)
     assert "slow       not tried: about 1" in str(choice)
+    with_none = choose(x, y, among=among[1:], budget=1e-3)  # all spent by the first
+    assert with_none.skipped == (("affine", None),)
+    assert "affine not tried: no time left" in str(with_none)
     assert choose(x, y, among=among, budget=1000).rows[1].name == "slow"
+
+
+@pytest.mark.parametrize(
+    ("cost", "power", "growth"),
+    # As the card says; faster than it allows; faster, as its m allows; slower, as small parts are.
+    [("n^2 d + n d", 2, 16), ("n d^2 + d^3", 2, 4), ("n d m + n m^2", 3, 64), ("n^2", 0.5, 16)],
+)
+def test_a_forecast_grows_as_measured_within_what_the_card_says(
+    turned, monkeypatch, cost, power, growth
+):
+    x, y, _ = turned
+    sizes = []
+
+    class Timed(Orthogonal):
+        def fit(self, X, y, *, pairs=None):
+            sizes.append(len(X))
+            clock[0] += (len(X) / 75) ** power  # seconds
+            return super().fit(X, y)
+
+    Timed.card = replace(Orthogonal.card, cost=cost)
+    clock = [0.0]
+    monkeypatch.setattr("isthmus.bridges.choice.time.perf_counter", lambda: clock[0])
+    found = forecast(Timed(), x, y, (x[:0], y[:0]), budget=100.0)
+    # From a quarter of the rows, which takes a second; 300 rows are four times as many.
+    assert sizes == [10, 18, 37, 75]
+    assert found == pytest.approx(growth)
+    sizes.clear()
+    forecast(Timed(), x, y, (x[:0], y[:0]), budget=1e-6)
+    assert len(sizes) == 1  # the forecast itself may not take long either
+
+
+def test_a_small_budget_is_kept_on_the_real_clock():
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(6000, 96)) * np.geomspace(3, 0.1, 96)
+    y = x @ np.linalg.qr(rng.normal(size=(96, 96)))[0] + 0.3 * rng.normal(size=x.shape)
+    began = time.perf_counter()
+    choice = choose(x[:2000], y[:2000], unpaired=(x[2000:], y[2000:]), budget=2.0)
+    # Self-learning on 6,000 rows takes longer; ten times the budget, for other processes.
+    assert time.perf_counter() - began < 20
+    assert "self_learning" in dict(choice.skipped)
 
 
 def test_rows_without_partner_go_to_those_that_read_them(turned):
@@ -121,6 +166,6 @@ def test_the_shortlist_follows_the_data():
     assert names(100, (64, 32)) == [*closed, "kernel_ridge"]
     assert names(600, (32, 64)) == [*closed, "local_mixture", "residual_mlp"]
     assert names(100, (64, 64), unpaired=5000)[-1] == "self_learning"
-    assert with_few_pairs(0, unpaired=50) == "unpaired"
-    assert with_few_pairs(5, unpaired=5000) == "self_learning"
-    assert with_few_pairs(5, unpaired=0) == "kernel_ridge"
+    assert with_few_pairs(0, unpaired=50) == ("unpaired",)
+    assert with_few_pairs(5, unpaired=5000)[0] == "self_learning"
+    assert with_few_pairs(5, unpaired=0) == ("kernel_ridge",)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from isthmus.bridges.fit_shared import _agreement, fit_shared
-from isthmus.core.errors import InputError
+from isthmus.bridges import file
+from isthmus.bridges.fit_shared import Shared, _agreement, fit_shared
+from isthmus.core.errors import FormatError, InputError
 
 QUICK = {"steps": 150, "batch": 96, "hidden": 24, "rate": 1e-2}
 
@@ -87,3 +88,57 @@ def test_foreign_vectors_are_refused(views):
         fitted.encode(0, np.ones((3, 5)))
     with pytest.raises(InputError, match="a view from 0 to 1"):
         fitted.encode(2, views[1][0])
+
+
+@pytest.fixture(scope="module")
+def stored(views, tmp_path_factory):
+    """Three views of unlike widths, one of them in no block; and their file."""
+    one, two = views[1]
+    fitted = fit_shared([one, np.c_[two, one], two], {(0, 1): 2}, steps=3, hidden=5)
+    return fitted, fitted.save(tmp_path_factory.mktemp("shared") / "blocks.isthmus")
+
+
+def test_what_is_saved_comes_back_to_the_last_bit(views, stored):
+    fitted, path = stored
+    again = Shared.load(path)
+    assert (again.blocks, again.sizes) == (fitted.blocks, fitted.sizes)
+    for side, x in ((0, views[1][0]), (1, np.c_[views[1][1], views[1][0]])):
+        np.testing.assert_array_equal(again.encode(side, x)[0, 1], fitted.encode(side, x)[0, 1])
+    assert again.encode(2, views[1][1]) == {}
+    assert again.save(path.with_name("again")).read_bytes() == path.read_bytes()
+
+
+def test_damaged_files_are_refused(stored, tmp_path):
+    good = stored[1].read_bytes()
+    places = np.linspace(0, len(good) - 1, 30).astype(int)
+    bad = [good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :] for at in places]
+    for content in (*bad, good[:-1], good[: len(good) // 2], b""):
+        (tmp_path / "bad").write_bytes(content)
+        with pytest.raises(FormatError):
+            Shared.load(tmp_path / "bad")
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "says"),
+    [
+        ("method", lambda m: "schema", "method 'schema'"),
+        ("blocks", lambda b: [], "no block"),
+        ("blocks", lambda b: [[[0, 3], 2]], "two or more of the views"),
+        ("blocks", lambda b: [[[0, 1], 3]], "view 0 of layers"),
+        ("layers", lambda w: w[:-1], "ValueError"),
+        ("layers", lambda w: [[2, 5, 4, 2], *w[1:]], "weights for layers"),
+        ("sizes", lambda v: [0.0, *v[1:]], "size 0.0"),
+        ("mean.1", lambda a: a[:-1], "view 1 of layers"),
+        ("weights.2", lambda a: a[:-1], "ValueError"),
+        ("weights.2", None, "KeyError"),
+        ("more", lambda a: np.ones(2), "more"),
+    ],
+)
+def test_files_that_no_fit_wrote_are_refused(stored, tmp_path, key, change, says):
+    said, arrays = file.read(stored[1])
+    where = said if key in said else arrays
+    before = where.pop(key, None)
+    where |= {key: change(before)} if change else {}
+    file.write(tmp_path / "other", said, arrays)
+    with pytest.raises(FormatError, match=rf"load shared blocks: got .*{says}"):
+        Shared.load(tmp_path / "other")

@@ -1,10 +1,13 @@
 """``isthmus.fit`` with pairs by id, by number, or none; held-out pairs are never seen."""
 
+import time
+
 import numpy as np
 import pytest
 
 import isthmus
 from isthmus.core.errors import FormatError, InputError
+from isthmus.evidence.corpora import digits
 
 
 def test_pairs_by_number_equal_pairs_by_id(turned):
@@ -45,3 +48,26 @@ def test_a_hub_file_is_no_bridge_file(turned, tmp_path):
     hub = isthmus.bridges.UniversalSpace().fit({"a": x, "b": y})
     with pytest.raises(FormatError, match=r"UniversalSpace\.load"):
         isthmus.load(hub.save(tmp_path / "hub.isthmus"))
+
+
+def test_where_nothing_is_chosen_a_budget_far_too_short_is_refused_soon():
+    images, _ = digits()
+    rng = np.random.default_rng(0)
+    turned = rng.permutation(images @ np.linalg.qr(rng.normal(size=(64, 64)))[0])
+    began = time.perf_counter()
+    with pytest.raises(InputError, match=r"budget of 0\.05 s, where unpaired would take about"):
+        isthmus.fit(images, turned, pairs=(), budget=0.05)
+    assert time.perf_counter() - began < 20  # most of it for other processes
+    with pytest.raises(InputError, match="method='auto', or no budget"):
+        isthmus.fit(images, images, method="affine", budget=60)
+
+
+def test_few_pairs_and_little_time_take_a_quicker_bridge_and_say_so():
+    images, _ = digits()
+    known = (range(5), range(5))
+    bridge = isthmus.fit(images, images[:, ::-1], pairs=known, budget=0.3)
+    assert bridge.name == "kernel_ridge"
+    assert [name for name, _ in bridge.choice.skipped] == ["self_learning"]
+    assert "self_learning not tried: about" in str(bridge)
+    assert "kernel_ridge: the best within the budget" in str(bridge)
+    assert isthmus.fit(images, images, pairs=known, budget=3600).choice is None

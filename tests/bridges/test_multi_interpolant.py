@@ -6,7 +6,7 @@ import torch
 
 from isthmus.bridges import MultiInterpolant
 from isthmus.bridges.multi_interpolant import simplex
-from isthmus.core.errors import InputError
+from isthmus.core.errors import FormatError, InputError
 from isthmus.evidence.multisample_flow_matching import sliced_wasserstein
 
 
@@ -95,3 +95,28 @@ def test_refusals(three):
     for bad in ({"source": 0, "target": 3}, {"source": -1, "target": 0}):
         with pytest.raises(InputError, match=r"spaces 0\.\.2"):
             bridge.transport(clouds[0], **bad)
+
+
+def test_what_is_saved_comes_back_to_the_last_bit(three, tmp_path):
+    clouds, bridge = three
+    again = MultiInterpolant.load(bridge.save(tmp_path / "three"))
+    assert again.get_params() == bridge.get_params()
+    for source, target in ((0, 2), (2, 1)):
+        moved = (b.transport(clouds[source], source=source, target=target) for b in (bridge, again))
+        np.testing.assert_array_equal(*moved)
+
+
+def test_files_whose_parts_do_not_fit_together_are_refused(three, tmp_path):
+    path = three[1].save(tmp_path / "three")
+    good = path.read_bytes()
+    path.write_bytes(good[:-9] + bytes([good[-9] ^ 1]) + good[-8:])
+    with pytest.raises(FormatError, match="checksum"):
+        MultiInterpolant.load(path)
+    for name, value in (("spaces_", 2), ("spaces_", 4), ("centre_", np.zeros(3)),
+                        ("weights_", np.zeros(9)), ("sizes_", np.array([5, 48, 6]))):  # fmt: skip
+        path.write_bytes(good)
+        other = MultiInterpolant.load(path)
+        setattr(other, name, value)
+        other.save(path)
+        with pytest.raises(FormatError, match=r"^load multi_interpolant: .*Fit it anew"):
+            MultiInterpolant.load(path)

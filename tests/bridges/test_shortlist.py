@@ -93,18 +93,19 @@ def test_what_joins_for_few_pairs_fits_on_very_few():
 
 
 @pytest.mark.parametrize(
-    ("pairs", "unpaired", "name"),
+    ("pairs", "unpaired", "names"),
     [
-        (0, 0, "unpaired"),
-        (0, 10**6, "unpaired"),
-        (1, 0, "kernel_ridge"),
-        (1, 99, "kernel_ridge"),
-        (1, 100, "self_learning"),
-        (9, 10**6, "self_learning"),
+        (0, 0, ("unpaired",)),
+        (0, 10**6, ("unpaired",)),
+        (1, 0, ("kernel_ridge",)),
+        (1, 99, ("kernel_ridge",)),
+        (1, 100, ("self_learning", "kernel_ridge")),
+        (9, 10**6, ("self_learning", "kernel_ridge")),
     ],
 )
-def test_too_few_pairs_to_choose_by_name_one_bridge(pairs, unpaired, name):
-    assert with_few_pairs(pairs, unpaired=unpaired) == name
+def test_too_few_pairs_to_choose_by_name_the_best_and_then_a_quicker_bridge(pairs, unpaired, names):
+    assert with_few_pairs(pairs, unpaired=unpaired) == names
+    name = names[0]
     wants = method("bridges", name).card.pairs
     assert wants == {"unpaired": "none", "kernel_ridge": "all", "self_learning": "some"}[name]
     assert (method("bridges", name).call is Unpaired) == (pairs == 0)

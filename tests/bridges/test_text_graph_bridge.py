@@ -6,7 +6,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from isthmus.bridges import TextGraphBridge
 from isthmus.bridges.text_graph_bridge import _counted, _weighted, linearised
-from isthmus.core.errors import InputError
+from isthmus.core.errors import FormatError, InputError
 
 WORDS = ("cat feline purrs", "dog canine barks", "cow bovine moos", "pig porcine oinks")
 
@@ -80,6 +80,20 @@ def test_reproducible_and_unknown_words_are_zero(pairs, fitted):
     np.testing.assert_array_equal(again.text_head_, fitted.text_head_)
     assert not fitted.encode_texts(["!!!"]).any()
     assert fitted.score(pairs[0][0], "...") == 0
+
+
+def test_what_is_saved_comes_back_to_the_last_bit(pairs, fitted, tmp_path):
+    path = fitted.save(tmp_path / "texts")
+    again = TextGraphBridge.load(path)
+    np.testing.assert_array_equal(again.encode_graphs(pairs[0]), fitted.encode_graphs(pairs[0]))
+    np.testing.assert_array_equal(again.encode_texts(pairs[1]), fitted.encode_texts(pairs[1]))
+    good = path.read_bytes()
+    path.write_bytes(good[:-9] + bytes([good[-9] ^ 1]) + good[-8:])
+    with pytest.raises(FormatError, match="checksum"):
+        TextGraphBridge.load(path)
+    again.text_head_ = again.text_head_[:-1]
+    with pytest.raises(FormatError, match=r"text_head_ of shape \(2047, 24\)"):
+        TextGraphBridge.load(again.save(path))
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,25 @@ def test_a_budget(cli, refused):
     assert answer.code == 0
     assert "held-out MRR" in answer.out
     assert "like 60s" in refused(3, "InputError", *FIT[:-1], "auto", "--budget", "soon")
+    assert "no one method's own time" in refused(3, "InputError", *FIT, "--budget", "60s")
+
+
+def test_a_budget_says_first_what_it_does_not_bound(cli, here, monkeypatch):
+    timed = (*FIT[:-1], "auto", "--budget", "60s")
+    said = "the budget bounds the choice, on 300 pairs; one pass over all may follow"
+    assert said not in cli(*timed).err
+    monkeypatch.setattr("isthmus.bridges.fitting.SAMPLE", 300)
+    assert said in cli(*timed).err
+    assert said not in cli(*timed[:-2]).err
+
+
+def test_a_budget_far_too_short_for_no_pair_is_refused(refused, save, x):
+    rng = np.random.default_rng(0)
+    save("other.npz", x[rng.permutation(400)] @ np.linalg.qr(rng.normal(size=(12, 12)))[0])
+    given = ("fit", "old.npz", "other.npz", "-o", "out", "--unpaired", "--budget", "0.001s")
+    said = refused(3, "InputError", *given)
+    assert "where unpaired would take about" in said
+    assert "Raise the budget, or leave it out." in said
 
 
 def test_an_unknown_method(refused):

@@ -21,7 +21,7 @@ _NESTED = {"d2_sampling", "facility_location", "farthest_point", "herding", "lab
 _POOL, _HELD_OUT = 4000, 1000
 _SHARE = 0.2
 #: Columns of one table, so that it fits a terminal.
-_COLUMNS = 8
+_COLUMNS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +80,12 @@ class AnchorCurve:
         ]
         for start in range(0, len(sizes), _COLUMNS):
             shown = sizes[start : start + _COLUMNS]
-            head = " ".join(f"{size:>5}" for size in shown)
-            lines.append(f"{'MRR by anchors':<20} {head}   take")
+            head = " ".join(f"{size:>13}" for size in shown)
+            lines.append(f"{'MRR [95 %], anchors':<19} {head} take")
             for name, size in self.recommended.items():
-                cells = " ".join(f"{value[name, s].mrr:>5.3f}" for s in shown)
+                cells = " ".join(_cell(value[name, s]) for s in shown)
                 mark = "*" if name == self.best[0] else " "
-                lines.append(f"{mark} {name:<18.18} {cells} {size:>6}")
+                lines.append(f"{mark} {name:<17.17} {cells} {size:>4}")
         chosen = value[self.best]
         low, high = chosen.mrr_ci
         lines += [
@@ -169,6 +169,14 @@ def anchor_curve(
                 codes = (relative(side[held], side[anchors]) for side in (source, target))
                 ranks[s, c, repeat] = partner_ranks(*codes)
     return _summed(chosen, counts, ranks, n)
+
+
+def _cell(point: CurvePoint) -> str:
+    """MRR and its interval in 13 columns, as ``.62 [.58,.66]``."""
+    value, low, high = (
+        f"{v:.2f}".removeprefix("0") if v < 0.995 else "1.0" for v in (point.mrr, *point.mrr_ci)
+    )
+    return f"{value} [{low},{high}]".rjust(13)
 
 
 def _samplers(names: Sequence[str] | None, *, given: bool) -> list[Method]:

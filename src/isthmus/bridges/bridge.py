@@ -9,6 +9,7 @@ import numpy as np
 from isthmus.bridges import file
 from isthmus.bridges.choice import Choice
 from isthmus.bridges.familiarity import Familiarity
+from isthmus.bridges.stored import plain, restore, state
 from isthmus.core.arrays import Array, matrix, to_numpy
 from isthmus.core.errors import FormatError, InputError, SpaceMismatch
 from isthmus.core.registry import method as find_method
@@ -154,16 +155,10 @@ class Bridge:
 
     def save(self, path: str | Path) -> Path:
         """Write the bridge as one file (safetensors and JSON), atomically; returns its path."""
-        map = self.map
-        arrays, fitted = {}, {"n_features_in_": int(map.n_features_in_)}
-        for name in map.STATE:
-            value = getattr(map, name)
-            if isinstance(value, np.ndarray):
-                arrays[name] = value
-            else:
-                fitted[name] = value
+        arrays, fitted = state(self.map)
+        fitted["n_features_in_"] = int(self.map.n_features_in_)
         description = {
-            "method": self.name, "params": _plain(map.get_params()), "fitted": fitted,
+            "method": self.name, "params": plain(self.map.get_params()), "fitted": fitted,
             "source": self.source.as_dict(), "target": self.target.as_dict(),
             "pairs": self.pairs, "holdout": self.holdout,
             "scores": {name: score.as_dict() for name, score in self.scores.items()},
@@ -177,7 +172,7 @@ class Bridge:
     def as_dict(self) -> dict[str, Any]:
         """What the bridge is, as plain data for JSON; no weights."""
         return {
-            "kind": "bridge", "method": self.name, "params": _plain(self.map.get_params()),
+            "kind": "bridge", "method": self.name, "params": plain(self.map.get_params()),
             "source": _ends(self.source), "target": _ends(self.target), "pairs": self.pairs,
             "holdout": self.holdout,
             "scores": {name: score.as_dict() for name, score in self.scores.items()},
@@ -258,7 +253,11 @@ def load(path: str | Path) -> Bridge:
         start = len(_FAMILIARITY)
         known = {n[start:]: arrays.pop(n) for n in list(arrays) if n.startswith(_FAMILIARITY)}
         familiarity = Familiarity.from_arrays(known, source.dim) if known else None
-        _restore(estimator, description["fitted"], arrays, source.dim, target.dim)
+        fitted = dict(description["fitted"])
+        if fitted.pop("n_features_in_") != source.dim:
+            raise ValueError("n_features_in_ differs from the source's dim")
+        restore(estimator, fitted, arrays, {"dx": source.dim, "dy": target.dim})
+        estimator.n_features_in_ = source.dim
         with np.errstate(all="ignore"):  # parameters are known to fit once one vector went through
             estimator.transform(np.ones((1, source.dim)))
         scores = {name: score_from(data) for name, data in description["scores"].items()}
@@ -278,35 +277,6 @@ def load(path: str | Path) -> Bridge:
             "a description as Bridge.save writes it", "Fit the bridge anew.",
         ) from error  # fmt: skip
     return bridge
-
-
-def _restore(
-    estimator: Any, fitted: dict[str, Any], arrays: dict[str, np.ndarray], dx: int, dy: int
-) -> None:
-    """Give ``estimator`` its fitted state, holding every array to the shape it declares."""
-    sizes = {"dx": dx, "dy": dy}
-    if set(arrays) | set(fitted) != {*estimator.STATE, "n_features_in_"}:
-        raise ValueError(f"state {sorted({*arrays, *fitted})}")
-    for name, dims in estimator.STATE.items():
-        if not dims:
-            if type(fitted[name]) not in (int, float) or not abs(fitted[name]) < 1e300:
-                raise ValueError(f"{name} is no finite number")
-            setattr(estimator, name, fitted[name])
-            continue
-        shape = arrays[name].shape
-        if len(shape) != len(dims) or any(
-            sizes.setdefault(dim, size) != size for dim, size in zip(dims, shape, strict=True)
-        ):
-            raise ValueError(f"{name} of shape {shape}, not {dims}")
-        setattr(estimator, name, arrays[name])
-    if fitted["n_features_in_"] != dx:
-        raise ValueError("n_features_in_ differs from the source's dim")
-    estimator.n_features_in_ = dx
-
-
-def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON: a Generator in use cannot be written down, and is not needed after."""
-    return {k: 0 if isinstance(v, np.random.Generator) else v for k, v in params.items()}
 
 
 def score_from(data: dict[str, Any]) -> Score:

@@ -1,8 +1,10 @@
 """Choosing a bridge by held-out retrieval, with the one-standard-error rule."""
 
+import re
 import textwrap
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from isthmus.bridges.shortlist import shortlist
-from isthmus.core.errors import InputError, NoRelationFound
+from isthmus.core.errors import InputError, NoRelationFound, NoReliableBridge
 from isthmus.core.neighbors import partner_ranks
 from isthmus.core.random import Seed, generator
 from isthmus.core.score import Score
@@ -21,8 +23,9 @@ _BELIEF = 4.0
 
 #: Held-out pairs that decide, and partners to tell apart, at most: ranks cost their product.
 _HELD_OUT = 2000
-#: A forecast of a fit's time looks at one pair in so many.
-_PART = 8
+#: A forecast of a fit's time looks at one row in so many, in turn, but at no fewer pairs and rows
+#: without partner than these, and at no more once a fit took this share of the budget.
+_PARTS, _LEAST, _PATIENCE = (32, 16, 8, 4), (10, 100), 0.1
 #: Below this many pairs all of them are held out in turn.
 _FEW = 500
 
@@ -47,13 +50,15 @@ class Candidate:
 class Choice:
     """The candidates in order of simplicity, the one chosen, and why.
 
-    ``skipped`` names those that the time budget left out, with the seconds they would have taken.
+    ``rows`` is empty where too few pairs are known to hold some out.
+    ``skipped`` names those that the time budget left out, with the seconds they would have taken;
+    None where no time was left to find out.
     """
 
     rows: tuple[Candidate, ...]
     chosen: str
     reason: str
-    skipped: tuple[tuple[str, float], ...] = ()
+    skipped: tuple[tuple[str, float | None], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -71,9 +76,10 @@ class Choice:
 
     def __str__(self) -> str:
         wide = max(len(name) for name in [*(row.name for row in self.rows), "bridge"])
-        lines = [
+        head = (
             f"  {'bridge':<{wide}} {'held-out MRR':<20} {'top-1':>5}  {'to the best':<22} {'s':>4}"
-        ]
+        )
+        lines = [head] if self.rows else []
         for row in self.rows:
             low, high = row.score.ci or (np.nan, np.nan)
             lead = "best" if row.lead.ci is None else _interval(row.lead)
@@ -82,7 +88,8 @@ class Choice:
                 f"[{low:.3f}, {high:.3f}] {row.top1:>5.3f}  {lead:<22} {_short(row.seconds):>4}"
             )
         for name, seconds in self.skipped:
-            lines.append(f"  {name:<{wide}} not tried: about {_short(seconds)} s, over the budget")
+            why = f"about {_short(seconds)} s, over the budget" if seconds else "no time left"
+            lines.append(f"  {name:<{wide}} not tried: {why}")
         return "\n".join([*lines, *textwrap.wrap(self.reason, 80)])
 
 
@@ -125,8 +132,9 @@ def choose(
     x, y : (n, dx) and (n, dy), paired by position
     among : (name, unfitted estimator), simplest first; ``shortlist`` of the data when None
     unpaired : further rows (p, dx) and (q, dy) without partners, for candidates that read such
-    budget : seconds; a candidate is left out when a fit on a part of the pairs says that it would
-        take longer than is left, its last fit on all of them included. The first is always tried
+    budget : seconds; a candidate is left out when fits on parts of the rows say that trying it,
+        and fitting the slowest so far on all of them in the end, takes longer than is left. The
+        first is always tried
     rng : seed of the split
 
     Raises
@@ -146,12 +154,15 @@ def choose(
     # Few pairs are all held out in turn, five folds; many decide on one fifth of them.
     folds = np.array_split(order, 5) if n < _FEW else [order[: min(n // 5, _HELD_OUT)]]
     tried: list[tuple[str, np.ndarray, float]] = []
-    skipped: list[tuple[str, float]] = []
+    skipped: list[tuple[str, float | None]] = []
     for name, estimator in among:
         if budget is not None and tried:
-            needed = _forecast(estimator, x, y, more, len(folds))
-            if time.perf_counter() - began + needed > budget:
-                skipped.append((name, needed))
+            left = budget - (time.perf_counter() - began)
+            once = forecast(estimator, x, y, more, budget=budget) if left > 0 else None
+            last = max(once or 0.0, *(seconds / len(folds) for _, _, seconds in tried))
+            left = budget - (time.perf_counter() - began)
+            if once is None or once * len(folds) + last > left:
+                skipped.append((name, once and once * (len(folds) + 1)))
                 continue
         start = time.perf_counter()
         parts = []
@@ -203,26 +214,47 @@ def _fitted(
     )
 
 
-def _forecast(
+def forecast(
     estimator: BaseEstimator,
     x: np.ndarray,
     y: np.ndarray,
     more: tuple[np.ndarray, np.ndarray],
-    folds: int,
+    *,
+    budget: float,
 ) -> float:
-    """Seconds that ``folds`` fits on most of the pairs and one on all of them may take.
+    """Seconds that one fit on all pairs x, y and rows ``more`` may take, from fits on parts.
 
-    From one fit on a part, whose cost is taken to grow with the rows.
+    Parts double, until one took a tenth of the ``budget``. From the last part on time is taken to
+    grow by the power of the rows by which the last two differ: at least by that of n in the card's
+    cost, which what is the same for all sizes hides on small parts, and at most by that of n and m.
     """
-    reads = type(estimator).card.pairs != "all"
-    part = max(len(x) // _PART, 10)
-    rest = tuple(side[: len(side) // _PART] for side in more) if reads else more
-    start = time.perf_counter()
-    _fitted(estimator, x[:part], y[:part], rest)  # type: ignore[arg-type]
-    taken = time.perf_counter() - start
-    whole = len(x) + (len(more[0]) + len(more[1]) if reads else 0)
-    seen = part + (len(rest[0]) + len(rest[1]) if reads else 0)
-    return taken * (whole / seen) * (folds + 1)
+    card = type(estimator).card
+    least, most = (_degree(card.cost, of) for of in ("n", "nm"))
+    power: float = least
+    rows = taken = 0.0
+    for part in _PARTS:
+        cut = max(len(x) // part, min(len(x), _LEAST[0]))
+        rest = tuple(s[: max(len(s) // part, _LEAST[1])] if card.pairs != "all" else s[:0]
+                     for s in more)  # fmt: skip
+        last, before, rows = rows, taken, float(cut + sum(map(len, rest)))
+        if rows == last:
+            continue
+        start = time.perf_counter()
+        with suppress(NoReliableBridge):  # a part may be too small for that
+            _fitted(estimator, x[:cut], y[:cut], rest)  # type: ignore[arg-type]
+        taken = max(time.perf_counter() - start, 1e-9)
+        if last:
+            power = min(max(np.log(taken / before) / np.log(rows / last), least), most)
+        if taken > _PATIENCE * budget:
+            break
+    whole = len(x) + (sum(map(len, more)) if card.pairs != "all" else 0)
+    return float(taken * (whole / rows) ** power)
+
+
+def _degree(cost: str, symbols: str) -> int:
+    """The highest power of any of the ``symbols`` together in a term of a card's cost."""
+    powers = (re.findall(rf"[{symbols}](?:\^(\d))?", term) for term in cost.split(" + "))
+    return max(sum(int(power or 1) for power in found) for found in powers)
 
 
 def _short(seconds: float) -> str:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from isthmus.bridges import file
 from isthmus.bridges.mlp import (
     Weights,
     falling,
@@ -14,12 +16,14 @@ from isthmus.bridges.mlp import (
     learnable,
     measured,
     numbers,
+    pack,
     small_steps,
     torch_for,
+    unpack,
 )
 from isthmus.core.arrays import Array, like, matrix, to_numpy
 from isthmus.core.card import Card, Paper
-from isthmus.core.errors import InputError
+from isthmus.core.errors import FormatError, InputError
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 
@@ -63,6 +67,43 @@ class Shared:
         x = (x - like(self.means[view], x)) / self.sizes[view]
         codes = forward([like(w, x) for w in self.weights[view]], x)
         return {views: codes[:, place] for views, place in _places(self.blocks, view).items()}
+
+    def save(self, path: str | Path) -> Path:
+        """Write the encoders as one file (safetensors and JSON), atomically; returns its path."""
+        arrays: dict[str, np.ndarray] = {}
+        layers = []
+        for view, (weights, mean) in enumerate(zip(self.weights, self.means, strict=True)):
+            arrays |= {f"weights.{view}": pack(weights), f"mean.{view}": mean}
+            layers.append([len(weights[0]), *(len(b) for b in weights[1::2])])
+        blocks = [[list(views), width] for views, width in self.blocks.items()]
+        said = {"method": CARD.name, "blocks": blocks, "layers": layers, "sizes": list(self.sizes)}
+        file.write(Path(path), said, arrays)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Shared":
+        """Read what ``save`` wrote; raises FormatError on anything else."""
+        said, arrays = file.read(Path(path))
+        try:
+            if said["method"] != CARD.name:
+                raise ValueError(f"method {said['method']!r}")
+            sizes, layers = tuple(map(float, said["sizes"])), said["layers"]
+            means = tuple(arrays.pop(f"mean.{view}") for view in range(len(sizes)))
+            blocks = _checked(len(sizes), {tuple(views): width for views, width in said["blocks"]})
+            weights = []
+            for view, (mean, widths) in enumerate(zip(means, layers, strict=True)):
+                last = max((p.stop for p in _places(blocks, view).values()), default=1)
+                if mean.shape != (widths[0],) or widths[-1] != last or not sizes[view] > 0:
+                    raise ValueError(f"view {view} of layers {widths}, size {sizes[view]}")
+                weights.append(unpack(arrays.pop(f"weights.{view}"), widths, mean))
+            if arrays:
+                raise ValueError(f"arrays {sorted(arrays)}")
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise FormatError(
+                "load shared blocks", f"{path}: {type(error).__name__} {error}"[:300],
+                "a description as Shared.save writes it", "Fit the blocks anew.",
+            ) from error  # fmt: skip
+        return cls(blocks, tuple(weights), means, sizes)
 
 
 @register(CARD)
@@ -115,7 +156,13 @@ def fit_shared(
         to_numpy(matrix(f"view {k}", view, operation="fit_shared")).astype(np.float64)
         for k, view in enumerate(views)
     ]
-    wanted = _checked(sides, blocks)
+    rows = {len(side) for side in sides}
+    if len(sides) < 2 or len(rows) != 1 or min(rows) < 2:
+        raise InputError(
+            "fit_shared", f"{len(sides)} views of {sorted(rows)} rows",
+            "at least two views, paired by row, of at least 2 rows",
+        )  # fmt: skip
+    wanted = _checked(len(sides), blocks)
     generate = generator(rng)
     torch = torch_for("fit_shared")
     means, sizes = zip(*map(measured, sides), strict=True)
@@ -165,20 +212,15 @@ def _places(blocks: Mapping[Views, int], view: int) -> dict[Views, slice]:
     return found
 
 
-def _checked(sides: Sequence[np.ndarray], blocks: Mapping[Views, int]) -> dict[Views, int]:
-    rows = {len(side) for side in sides}
-    if len(sides) < 2 or len(rows) != 1 or min(rows) < 2:
-        raise InputError(
-            "fit_shared", f"{len(sides)} views of {sorted(rows)} rows",
-            "at least two views, paired by row, of at least 2 rows",
-        )  # fmt: skip
+def _checked(views: int, blocks: Mapping[Views, int]) -> dict[Views, int]:
+    """The blocks of so many views, each set in order; InputError on what is none."""
     wanted: dict[Views, int] = {}
     for names, width in blocks.items():
         key = tuple(sorted(set(names)))
-        if len(key) < 2 or key[0] < 0 or key[-1] >= len(sides) or width < 1:
+        if len(key) < 2 or key[0] < 0 or key[-1] >= views or width < 1:
             raise InputError(
                 "fit_shared", f"a block of width {width} for views {tuple(names)}",
-                f"two or more of the views 0..{len(sides) - 1}, and a width of at least 1",
+                f"two or more of the views 0..{views - 1}, and a width of at least 1",
             )  # fmt: skip
         wanted[key] = int(width)
     if not wanted:

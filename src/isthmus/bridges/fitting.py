@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.bridges.bridge import Bridge
-from isthmus.bridges.choice import Choice, check_relation, choose, pair_score
+from isthmus.bridges.choice import Choice, check_relation, choose, forecast, pair_score
 from isthmus.bridges.familiarity import Familiarity
 from isthmus.bridges.fit_shards import shard_moments
 from isthmus.bridges.linear import LOO_ROWS
@@ -24,12 +24,14 @@ from isthmus.spaces.pairs import Pairs, pair
 from isthmus.spaces.space import Space
 
 #: Pairs that ``auto`` looks at, and rows a side that methods which cannot stream see, at most.
-_SAMPLE = 20_000
+SAMPLE = 20_000
 _HELD_OUT = 2000
 #: With fewer held-out pairs even perfect retrieval does not rule chance out.
 _PROOF = 20
 #: Fewer pairs than this are all learnt from.
 _FEW = 10
+#: A fit is refused, or a quicker one taken, when it is forecast to take so many budgets.
+_FAR_BEYOND = 2.0
 
 
 def fit(
@@ -58,7 +60,10 @@ def fit(
     holdout : share of the ids kept aside for the proof; which ids depends on them and ``seed``
         alone, so that ``evaluate`` can find them again. Fewer than 10 pairs are all learnt from
     seed : seed of every random choice
-    budget : seconds that ``auto`` may take to try and to fit; None for all the time it needs
+    budget : seconds that ``auto`` may take to try and to fit; None for all the time it needs. It
+        bounds what is done on a sample of 20,000 rows a side; a bridge that streams then goes once
+        over all pairs. With fewer than 10 pairs, a fit that is forecast to take twice as long makes
+        room for a quicker one, or is refused where there is none
     engine : where moments are summed, of ``isthmus.engine``, for the bridges that fit from them;
         here, in one pass, when None. Whatever else a fit needs is done here on a sample
     params : parameters of the method's estimator
@@ -70,7 +75,8 @@ def fit(
     NoReliableBridge
         When an unpaired method cannot tell whether the map that it found is right.
     PairingError, InputError
-        When nothing can be paired or values cannot be used.
+        When nothing can be paired, values cannot be used, or ``budget`` is far too short or given
+        with a named method, which it does not bound.
 
     Examples
     --------
@@ -86,6 +92,11 @@ def fit(
         if params:
             raise InputError("fit", f"method='auto' with {sorted(params)}", "no parameters")
         method, choice = _chosen(train, test, seed, budget)
+    elif budget is not None:
+        raise InputError(
+            "fit", f"method={method!r} with budget={budget:g}", "method='auto', or no budget",
+            "The budget bounds the choice between methods, and no one method's own time.",
+        )  # fmt: skip
     found = find_method("bridges", method)
     if found.card.spaces != 2:
         raise InputError(
@@ -112,13 +123,27 @@ def fit(
 def _chosen(
     train: Pairs, test: Pairs | None, seed: int, budget: float | None
 ) -> tuple[str, Choice | None]:
-    """The method that ``auto`` takes, and the table where there are pairs enough to make one."""
+    """The method that ``auto`` takes, and the table where there was anything to choose between."""
     x, y, i, j = _all_rows(train, test, seed)
     free = np.delete(x, i, axis=0), np.delete(y, j, axis=0)
     if len(i) >= _FEW:
         choice = choose(x[i], y[j], unpaired=free, budget=budget, rng=seed)
         return choice.chosen, choice
-    return with_few_pairs(len(i), unpaired=min(map(len, free))), None
+    names = with_few_pairs(len(i), unpaired=min(map(len, free)))
+    if budget is None:
+        return names[0], None
+    slow: list[tuple[str, float | None]] = []
+    for name in names:
+        estimator = find_method("bridges", name).call()
+        needed = forecast(estimator, x[i], y[j], free, budget=budget)
+        if needed <= _FAR_BEYOND * budget:
+            why = f"{name}: the best within the budget on so few pairs; none is held out."
+            return name, Choice((), name, why, tuple(slow)) if slow else None
+        slow.append((name, needed))
+    raise InputError(
+        "fit", f"a budget of {budget:g} s, where {name} would take about {needed:.0f} s",
+        "more time for what so few known pairs allow", "Raise the budget, or leave it out.",
+    )  # fmt: skip
 
 
 def _paired(source: Any, target: Any, pairs: Pairing) -> Pairs:
@@ -162,7 +187,7 @@ def _fitted(
         moments = shard_moments(train, keeps=estimator.keeps, engine=engine)
         estimator.fit_moments(moments, widened(seen.x), widened(seen.y))
         return estimator, len(train)
-    seen = _sample(train, _SAMPLE, seed)
+    seen = _sample(train, SAMPLE, seed)
     estimator.fit(widened(seen.x), widened(seen.y))
     return estimator, len(seen)
 
@@ -170,15 +195,15 @@ def _fitted(
 def _all_rows(
     train: Pairs, test: Pairs | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of both spaces, at most ``_SAMPLE`` each, and which of them are known pairs."""
-    kept = _sample(train, _SAMPLE, seed)
+    """Rows of both spaces, at most ``SAMPLE`` each, and which of them are known pairs."""
+    kept = _sample(train, SAMPLE, seed)
     held = train.select(slice(0, 0)) if test is None else test
     sides = []
     for space, mine, taken, left in (
         (train.source, kept.rows_source, (train.rows_source, held.rows_source), train.left_over[0]),
         (train.target, kept.rows_target, (train.rows_target, held.rows_target), train.left_over[1]),
     ):
-        room = _SAMPLE - len(mine)
+        room = SAMPLE - len(mine)
         free = _others(len(space), np.concatenate(taken), seed) if left else mine[:0]
         if len(free) > room:
             free = generator(seed).choice(free, size=room, replace=False)
@@ -196,9 +221,9 @@ def _all_rows(
 
 def _others(count: int, taken: np.ndarray, seed: int) -> np.ndarray:
     """Row numbers below ``count`` that are not taken: all, or enough of a huge number of rows."""
-    if count <= 50 * _SAMPLE:
+    if count <= 50 * SAMPLE:
         return np.setdiff1d(np.arange(count), taken)
-    return np.setdiff1d(generator(seed).integers(count, size=4 * _SAMPLE), taken)
+    return np.setdiff1d(generator(seed).integers(count, size=4 * SAMPLE), taken)
 
 
 def _familiar(train: Pairs, test: Pairs | None, seed: int) -> Familiarity:

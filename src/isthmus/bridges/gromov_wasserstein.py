@@ -56,8 +56,10 @@ class GromovWasserstein(LinearMap, Map, TransformerMixin, BaseEstimator):
     rows are pairs the map is Procrustes on them.
 
     Through its centres the coupling of all rows has rank ``points``, so cost grows with n and not
-    with its square. A nonnegative low-rank solver in its place (POT's, random start) was measured
-    not to find planted rotations that this one finds, and is no option here.
+    with its square. A nonnegative low-rank solver in its place (POT's, random start) does not
+    find planted rotations, and is no option here: for 300 rows in 5 dims and their turned copy this
+    bridge's map leads all rows to their partners with each of three seeds, low-rank couplings of
+    rank 10, 50 and 100 lead at most one row in twenty there.
 
     Parameters
     ----------

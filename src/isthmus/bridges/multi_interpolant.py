@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.bridges.flow import transport, with_time
 from isthmus.bridges.mlp import forward, initial, pack, regress, unpack
+from isthmus.bridges.stored import Stored
 from isthmus.core.arrays import Array, like, matrix, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
@@ -30,7 +31,7 @@ CARD = Card(
 
 
 @register(CARD)
-class MultiInterpolant(BaseEstimator):
+class MultiInterpolant(Stored, BaseEstimator):
     r"""Velocities on the simplex that has one of K unpaired clouds of equal dim at each corner.
 
     Between the corners lie x(α) = Σ_k α_k x_k, α on the simplex, x_k drawn from cloud k. One
@@ -164,6 +165,9 @@ class MultiInterpolant(BaseEstimator):
             else self.transport(X, source=source, target=k)
             for k in range(self.spaces_)
         ]
+
+    def _try(self) -> None:
+        self.transport(np.ones((1, len(self.centre_))), source=0, target=self.spaces_ - 1)
 
     def _rows(self, X: Array, source: int, target: int) -> Array:
         check_is_fitted(self)

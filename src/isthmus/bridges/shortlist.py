@@ -15,6 +15,10 @@ def shortlist(
 ) -> list[tuple[str, BaseEstimator]]:
     """(name, unfitted estimator) of what may win, simplest first.
 
+    Labels have no say: candidates are judged by finding the very partner, where a class names many
+    rows, and every one of them learns from pairs. Where classes are what is known, call
+    ``label_embedding`` or ``conse``, and choose anchors by ``anchor_curve(..., labels=...)``.
+
     Parameters
     ----------
     pairs : known pairs
@@ -40,8 +44,11 @@ def shortlist(
     return [(name, method("bridges", name).call()) for name in names]
 
 
-def with_few_pairs(pairs: int, *, unpaired: int) -> str:
-    """The name of the bridge to take where too few pairs are known to hold some out."""
+def with_few_pairs(pairs: int, *, unpaired: int) -> tuple[str, ...]:
+    """Names of the bridges to take where too few pairs are known to hold some out, best first.
+
+    A later one is for those whom time does not allow an earlier one.
+    """
     if not pairs:
-        return "unpaired"
-    return "self_learning" if unpaired >= _UNPAIRED else "kernel_ridge"
+        return ("unpaired",)
+    return ("self_learning", "kernel_ridge") if unpaired >= _UNPAIRED else ("kernel_ridge",)

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.bridges.mlp import torch_for
+from isthmus.bridges.stored import Stored
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import neighbors, unit
@@ -33,7 +34,7 @@ Triple = tuple[str, str, str]
 
 
 @register(CARD)
-class TextGraphBridge(BaseEstimator):
+class TextGraphBridge(Stored, BaseEstimator):
     r"""Triples G and texts T at unit codes f(G), g(T) that are alike where they say the same.
 
     A set of triples is written out as words, in any order. Either side becomes a bag of hashed
@@ -138,6 +139,9 @@ class TextGraphBridge(BaseEstimator):
     def score(self, triples: Iterable[Triple], text: str) -> float:
         """Cosine of a set of triples with a text: how far it says what they say, -1 to 1."""
         return float(self.encode_graphs([triples])[0] @ self.encode_texts([text])[0])
+
+    def _try(self) -> None:
+        self.score([("a", "b", "c")], "a")
 
     def _codes(self, texts: Sequence[str], head: np.ndarray) -> np.ndarray:
         return unit(np.asarray(_weighted(_counted(texts, len(head)), self.idf_) @ head))

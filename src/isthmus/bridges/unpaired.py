@@ -37,7 +37,7 @@ CARD = Card(
     ),
     invariant=("orthogonal", "isotropic_scale", "translation"),
     equivariant=("orthogonal", "isotropic_scale"),
-    cost="n^2 d + n^3",
+    cost="n^2 d + n m^2 + m^3",
     memory="n^2",
     library="NumPy",
     pairs="none",

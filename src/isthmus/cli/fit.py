@@ -43,6 +43,7 @@ def fit(
     isthmus methods --room bridges.
     """
     import isthmus
+    from isthmus.bridges.fitting import SAMPLE
     from isthmus.core.errors import InputError
     from isthmus.spaces.files import check_folder
     from isthmus.spaces.rejects import write_rejects
@@ -60,6 +61,8 @@ def fit(
     else:
         pairs = isthmus.pair(*ends)
         note(f"{len(pairs):,} pairs; left over: {pairs.left_over[0]:,} and {pairs.left_over[1]:,}")
+        if seconds and len(pairs) > SAMPLE:
+            note(f"the budget bounds the choice, on {SAMPLE:,} pairs; one pass over all may follow")
         if drop_invalid:
             pairs, rejected = pairs.finite()
         if any(pairs.zero_vectors):

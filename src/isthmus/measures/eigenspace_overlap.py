@@ -24,9 +24,9 @@ CARD = Card(
     metric=True,
     identical=1.0,
     min_rows=4,
-    caveat="Spans that fill all rows overlap whatever they hold; the score warns where chance is "
-    "above 0.1. The interval is around the value that rows so few read. Simulated: the interval "
-    "hardly ever covers at every size; the test is conservative at 500 dims.",
+    caveat="Wide spans overlap whatever they hold; the score warns where chance is above 0.1. The "
+    "interval is around the value that rows so few read. Simulated: the interval hardly ever "
+    "covers at every size.",
     rough=(0, 5000),
 )  # fmt: skip
 
