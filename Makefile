@@ -57,7 +57,7 @@ $(COMPARE)/.ready: pyproject.toml constraints.txt $(wildcard tests/comparison/re
 		--no-deps --requirement tests/comparison/requirements-alone.txt
 	touch $@
 
-# Twenty kills an engine, where `make test` has ten of processes and five of Ray.
+# Twenty kills an engine, where `make test` has five of Ray.
 faults: setup
 	ISTHMUS_FAULTS=20 OMP_NUM_THREADS=1 $(RUN)/python -m pytest -s tests/faults
 

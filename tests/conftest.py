@@ -1,6 +1,7 @@
-"""What all tests share: property tests with one verdict on every machine, and one Ray a process."""
+"""What all tests share: one verdict of property tests anywhere, one Ray a process, fault counts."""
 
 import os
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,3 +27,25 @@ def ray_address():
     ray.shutdown()
     if outer is not None:
         os.environ["RAY_ADDRESS"] = outer
+
+
+@pytest.fixture
+def faults(record_property):
+    """Count faults that a test survived, for the summary: ``faults("full disks", 2)``."""
+
+    def count(kind, number=1):
+        record_property("faults", [kind, number])
+
+    return count
+
+
+def pytest_terminal_summary(terminalreporter):
+    """One line: how many faults of each kind were survived. Workers of xdist send theirs along."""
+    survived = Counter()
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, value in report.user_properties:
+            if name == "faults" and report.when == "call":
+                survived[value[0]] += value[1]
+    if survived:
+        told = ", ".join(f"{n:,} {kind}" for kind, n in sorted(survived.items()))
+        terminalreporter.write_line(f"faults survived: {told}")

@@ -2,13 +2,16 @@
 
 import json
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load, save_file
 
+import isthmus
 from isthmus.bridges import file
 from isthmus.core.errors import FormatError, InputError, StorageError
+from isthmus.spaces.files import check_folder
 
 ARRAYS = {"a": np.arange(6.0).reshape(2, 3), "b": np.ones(4)}
 
@@ -113,3 +116,10 @@ def test_missing_and_unwritable_places(tmp_path):
         file.read(tmp_path / "missing.isthmus")
     with pytest.raises(StorageError, match="nothing was changed"):
         file.write(tmp_path / "no" / "folder.isthmus", {}, ARRAYS)
+
+
+@pytest.mark.parametrize("ask", [isthmus.load, lambda a: check_folder(Path(a), operation="fit")])
+def test_an_address_in_place_of_a_path_is_not_repeated(ask):
+    with pytest.raises(InputError, match="begins like an address") as raised:
+        ask("pgvector://me:open-sesame@host/base/table")
+    assert "sesame" not in str(raised.value)

@@ -2,8 +2,8 @@
 
 After the rerun, ids and vectors are those of a run that was never disturbed, byte for byte.
 
-    ISTHMUS_FAULTS=20 pytest tests/faults    20 moments an engine (on processes and Ray, which take
-                                             seconds to start, 10 and 5 by default)
+    ISTHMUS_FAULTS=20 pytest tests/faults    20 moments an engine (on Ray, whose workers take
+                                             seconds to start, 5 by default)
     ISTHMUS_SEED=7 pytest tests/faults       other moments
 """
 
@@ -24,7 +24,7 @@ from isthmus.upgrade.translate import translate
 
 MOMENTS = {
     kind: int(os.environ.get("ISTHMUS_FAULTS", usual))
-    for kind, usual in (("threads", 20), ("processes", 10), ("ray", 5))
+    for kind, usual in (("threads", 20), ("processes", 20), ("ray", 5))
 }
 SEED = int(os.environ.get("ISTHMUS_SEED", "0"))
 N, SHARD = 600, 10
@@ -148,7 +148,7 @@ def shares(kind):
 
 
 @pytest.mark.parametrize("nursery", ENGINES, indirect=True)
-def test_a_killed_driver(collection, tmp_path, nursery, record_property):
+def test_a_killed_driver(collection, tmp_path, nursery, faults):
     calm, draw, met = tree(collection / "calm"), random.Random(SEED), []
     rounds = shares(nursery.kind)[0]
     for number, shards in enumerate(moments(draw, rounds)):
@@ -168,7 +168,7 @@ def test_a_killed_driver(collection, tmp_path, nursery, record_property):
         assert moved.ids.tolist() == [f"é{i}" for i in range(N)]
         alive = psutil.wait_procs(workers, timeout=10)[1]
         assert not alive, "workers outlived their driver"
-    record_property("faults", f"{nursery.kind}: {len(met)} drivers killed, after {met} shards")
+    faults(f"kills of a driver on {nursery.kind}", len(met))
     print(f"{nursery.kind}: {len(met)} drivers killed, after {met} of {N // SHARD} shards")
     # The signals must have met the work: unfinished jobs of several lengths.
     assert len({count for count in met if 0 < count < N // SHARD}) >= rounds // 2, met
@@ -189,7 +189,7 @@ def workers_of(nursery, pid):
 
 
 @pytest.mark.parametrize("nursery", ENGINES[1:], indirect=True)
-def test_a_killed_worker_costs_nothing(collection, tmp_path, nursery, record_property):
+def test_a_killed_worker_costs_nothing(collection, tmp_path, nursery, faults):
     calm, draw, met = tree(collection / "calm"), random.Random(SEED + 1), []
     rounds = shares(nursery.kind)[1]
     for number, shards in enumerate(moments(draw, rounds)):
@@ -201,6 +201,6 @@ def test_a_killed_worker_costs_nothing(collection, tmp_path, nursery, record_pro
             met.append(done(target))
         assert nursery.ask(f"wait {pid}") == 0  # the driver goes on by itself
         assert tree(target) == calm
-    record_property("faults", f"{nursery.kind}: {len(met)} workers killed, after {met} shards")
+    faults(f"kills of a worker on {nursery.kind}", len(met))
     print(f"{nursery.kind}: {len(met)} workers killed, after {met} of {N // SHARD} shards")
     assert len({count for count in met if count < N // SHARD}) >= rounds // 2, met

@@ -8,28 +8,25 @@ After the rerun, ids, vectors and other columns are those of a run that was neve
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from ground import SECRET, Ground, N, vectors
 
 import isthmus
 from isthmus.core.errors import StorageError
 from isthmus.spaces import durable
-from isthmus.spaces.stores import connect, create
+from isthmus.spaces.stores import connect
 from isthmus.spaces.stores.store import Rows
 from isthmus.upgrade.job import Job
 
 MOMENTS = int(os.environ.get("ISTHMUS_FAULTS", "20"))
 SEED = int(os.environ.get("ISTHMUS_SEED", "0"))
-N, BATCH = 400, 20
+BATCH = 20
 
 #: Imports once, then forks an upgrade for each job it is told; tells how each one ended.
 NURSERY = """
@@ -106,27 +103,6 @@ def bridge():
     return isthmus.fit(x, x[:, ::-1] * 2, method="affine")
 
 
-def vectors():
-    rng = np.random.default_rng(7)
-    return (rng.normal(size=(N, 8)) * np.linspace(3, 0.3, 8) + 0.5).astype(np.float32)
-
-
-class Ground:
-    """Where collections of one kind of store are made."""
-
-    def __init__(self, name, form, kind):
-        self.name, self.form, self.kind, self.made = name, form, kind, 0
-        self.ids = np.arange(N) * 3 if kind == "int" else np.array([f"é{i}" for i in range(N)])
-
-    def collection(self):
-        """The address of a new collection of N rows."""
-        self.made += 1
-        place = self.form.format(name=f"docs{self.made}")
-        with create(place, dim=8, metric="euclidean", id_kind=self.kind) as store:
-            store.upsert(Rows(self.ids, vectors()))
-        return place
-
-
 @pytest.fixture(params=["FAISS", "pgvector"])
 def ground(request, tmp_path):
     if request.param == "pgvector":
@@ -143,26 +119,6 @@ def nursery(bridge, tmp_path_factory):
     yield found
     found.process.kill()
     found.process.communicate()
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    """A PostgreSQL server of our own, started once."""
-    pgserver = pytest.importorskip("pgserver", reason="pgserver is not installed")
-    pytest.importorskip("psycopg", reason="the extra pgvector is not installed")
-    memory = Path("/dev/shm")
-    data = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None, prefix="isthmus-pg-"))
-    data.chmod(0o755)  # where the tests are root's, the server runs as another user
-    server = pgserver.get_server(data)
-    server.psql("CREATE EXTENSION vector;")
-    server.psql("ALTER SYSTEM SET fsync = off;")
-    server.psql("SELECT pg_reload_conf();")
-    folder = parse_qs(urlsplit(server.get_uri()).query)["host"][0]
-    ground = Ground("pgvector", f"pgvector://postgres@/postgres/{{name}}?host={folder}", "string")
-    ground.server = server
-    yield ground
-    server.cleanup()
-    shutil.rmtree(data, ignore_errors=True)
 
 
 def content(place):
@@ -184,7 +140,7 @@ def steps(job):
     return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
-def test_kill_9_at_any_moment(ground, bridge, nursery, tmp_path, record_property):
+def test_kill_9_at_any_moment(ground, bridge, nursery, tmp_path, faults):
     """Of a run, a cutover, a rollback and the run after it."""
     place, draw, met = ground.collection(), random.Random(SEED), []
     original = content(place)
@@ -209,14 +165,13 @@ def test_kill_9_at_any_moment(ground, bridge, nursery, tmp_path, record_property
         assert job.status().state == "ready"
         job.cutover()
         assert content(place) == wanted
-    record_property(
-        "faults", f"upgrade, {ground.name}: {len(met)} drivers killed, after {met} of {total} steps"
-    )
+    faults(f"kills of a driver upgrading {ground.name}", len(met))
     # The signals must have met the work.
     assert len({one for one in met if 0 < one < total}) >= MOMENTS // 2, met
 
 
-def test_ctrl_c(ground, bridge, tmp_path):
+def test_ctrl_c(ground, bridge, tmp_path, faults):
+    faults("Ctrl-C")
     place, file = ground.collection(), bridge.save(tmp_path / "b.isthmus")
     code = (
         "import signal, sys, time\n"
@@ -252,15 +207,17 @@ def test_ctrl_c(ground, bridge, tmp_path):
     assert shadow(place, job)[0] == content(place)[0]
 
 
-def test_two_at_once(ground, bridge, nursery, tmp_path):
+def test_two_at_once(ground, bridge, nursery, tmp_path, faults):
     """One wins cleanly, the other is told so."""
+    faults("rival writers")
     job = Job.start(ground.collection(), bridge, batch=BATCH, job=tmp_path / "job")
     both = [nursery.start(job) for _ in range(2)]
     assert sorted(nursery.wait(pid) for pid in both) == [0, 6]
     assert job.status().state == "ready"
 
 
-def test_rows_come_go_and_change_while_it_is_scanned(ground, bridge, tmp_path):
+def test_rows_come_go_and_change_while_it_is_scanned(ground, bridge, tmp_path, faults):
+    faults("collections changed meanwhile")
     place, x = ground.collection(), vectors()
     job = Job.start(place, bridge, batch=BATCH, job=tmp_path / "job")
     begun = []
@@ -276,6 +233,7 @@ def test_rows_come_go_and_change_while_it_is_scanned(ground, bridge, tmp_path):
 
     status = job.run(progress=meddle)
     assert begun
+    faults("rows added meanwhile", 2)
     assert (status.state, status.passes) == ("ready", 2)
     now = connect(place)
     ids = now.ids()
@@ -288,15 +246,6 @@ def test_rows_come_go_and_change_while_it_is_scanned(ground, bridge, tmp_path):
 
 
 # -- what only a server can do -------------------------------------------------------------------
-
-SECRET = "open-sesame-7"
-
-
-@pytest.fixture
-def secret(postgres):
-    """An address with a password, which this server does not ask for."""
-    place = postgres.collection()
-    return place.replace("postgres@", f"postgres:{SECRET}@")
 
 
 def cut(postgres):
@@ -313,7 +262,8 @@ def written(folder):
 
 
 @pytest.mark.parametrize("moment", ["between batches", "within a batch"])
-def test_a_lost_connection(postgres, secret, bridge, tmp_path, monkeypatch, moment):
+def test_a_lost_connection(postgres, secret, bridge, tmp_path, monkeypatch, moment, faults):
+    faults("dropped connections")
     job = Job.start(secret, bridge, batch=BATCH, job=tmp_path / "job")
 
     def between(done):
@@ -354,7 +304,8 @@ def test_a_lost_connection(postgres, secret, bridge, tmp_path, monkeypatch, mome
     assert SECRET not in written(tmp_path) + str(job.status()) + repr(job)
 
 
-def test_a_role_that_may_only_read(postgres, bridge, tmp_path):
+def test_a_role_that_may_only_read(postgres, bridge, tmp_path, faults):
+    faults("refused writes")
     place = postgres.collection()
     name = f"reader{postgres.made}"
     place_of_reader = place.replace("postgres@", f"{name}:{SECRET}@")
@@ -373,8 +324,9 @@ def test_a_role_that_may_only_read(postgres, bridge, tmp_path):
     assert job.cutover().state == "live"
 
 
-def test_writes_refused_half_way(postgres, bridge, tmp_path):
+def test_writes_refused_half_way(postgres, bridge, tmp_path, faults):
     """As on a server that was made read-only, or fell back to a replica."""
+    faults("refused writes")
     place = postgres.collection()
     job = Job.start(place, bridge, batch=BATCH, job=tmp_path / "job")
 

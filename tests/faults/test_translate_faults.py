@@ -80,7 +80,8 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize("engine", [None, Processes(2)], ids=str)
-def test_a_disk_that_runs_full(ends, small_disk, tmp_path, calm, engine):
+def test_a_disk_that_runs_full(ends, small_disk, tmp_path, calm, engine, faults):
+    faults("full disks")
     target = small_disk / "new"
     with pytest.raises(StorageError, match="No space left on device"):
         translate(*ends, target, rows_per_shard=500, engine=engine)
@@ -96,7 +97,8 @@ def test_a_disk_that_runs_full(ends, small_disk, tmp_path, calm, engine):
     assert tree(target) == calm
 
 
-def test_a_bit_flipped_in_a_finished_shard_is_never_read_as_sound(ends, tmp_path, calm):
+def test_a_bit_flipped_in_a_finished_shard_is_never_read_as_sound(ends, tmp_path, calm, faults):
+    faults("flipped bits")
     writing = unfinished(ends, tmp_path / "new")
     record = json.loads((writing / "00002.json").read_text())
     file = writing / record["vectors"]["file"]
@@ -114,7 +116,8 @@ def test_a_bit_flipped_in_a_finished_shard_is_never_read_as_sound(ends, tmp_path
 @pytest.mark.parametrize(
     "text", [b"", b"{}", b"\0" * 40, b"[1, 2", b"[" * 100_000, b'{"rows": -1}', b'"' * 9]
 )
-def test_a_damaged_record_costs_its_shard_only(ends, tmp_path, calm, text):
+def test_a_damaged_record_costs_its_shard_only(ends, tmp_path, calm, text, faults):
+    faults("corrupted job files")
     writing = unfinished(ends, tmp_path / "new")
     (writing / "00001.json").write_bytes(text)
     kept = json.loads((writing / "00002.json").read_text())["vectors"]["file"]
@@ -125,7 +128,8 @@ def test_a_damaged_record_costs_its_shard_only(ends, tmp_path, calm, text):
 
 
 @pytest.mark.parametrize("file", ["vectors", "ids"])
-def test_a_finished_shard_that_lost_its_file_is_written_anew(ends, tmp_path, calm, file):
+def test_a_finished_shard_that_lost_its_file_is_written_anew(ends, tmp_path, calm, file, faults):
+    faults("lost shards")
     writing = unfinished(ends, tmp_path / "new")
     record = json.loads((writing / "00001.json").read_text())
     (writing / record[file]["file"]).unlink()
@@ -143,7 +147,8 @@ def test_a_finished_shard_that_lost_its_file_is_written_anew(ends, tmp_path, cal
         b'{"facts": {}, "generation": true, "first": 0}',
     ],
 )  # fmt: skip
-def test_a_damaged_job_is_named_with_its_cure(ends, tmp_path, calm, text):
+def test_a_damaged_job_is_named_with_its_cure(ends, tmp_path, calm, text, faults):
+    faults("corrupted job files")
     writing = unfinished(ends, tmp_path / "new")
     (writing / "job.json").write_bytes(text)
     before = tree(tmp_path / "new")
@@ -155,16 +160,18 @@ def test_a_damaged_job_is_named_with_its_cure(ends, tmp_path, calm, text):
     assert tree(tmp_path / "new") == calm
 
 
-def test_a_worker_s_bridge_in_the_job_is_not_trusted(ends, tmp_path, calm):
+def test_a_worker_s_bridge_in_the_job_is_not_trusted(ends, tmp_path, calm, faults):
     """The driver writes it anew: what lay there, from whom, does not matter."""
+    faults("corrupted job files")
     writing = unfinished(ends, tmp_path / "new")
     (writing / "bridge.isthmus").write_bytes(b"garbage")
     translate(*ends, tmp_path / "new", rows_per_shard=500, engine=Processes(1))
     assert tree(tmp_path / "new") == calm
 
 
-def test_ctrl_c_stops_driver_and_workers(ends, tmp_path):
+def test_ctrl_c_stops_driver_and_workers(ends, tmp_path, faults):
     """As a terminal sends it: to the whole group. One line is said, no traceback."""
+    faults("Ctrl-C")
     code = (
         "import signal, sys\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from isthmus.upgrade.backfill import FractionCurve, hits, orders, part
+from isthmus.upgrade.backfill import FractionCurve, orders, part
 
 RNG = np.random.default_rng(0)
 OLD = RNG.normal(size=(200, 6))
@@ -42,10 +42,6 @@ def test_a_part_is_what_the_order_puts_first():
     order = RNG.permutation(10)
     for share in (0.0, 0.3, 1.0):
         assert set(np.flatnonzero(part(order, share))) == set(order[: round(share * 10)])
-
-
-def test_hits_by_id():
-    assert hits({"7": 3, 9: 1}, np.array([7, 8, 9])).tolist() == [3.0, 0.0, 1.0]
 
 
 def test_area_is_the_mean_over_a_steady_backfill():

@@ -61,6 +61,16 @@ def test_a_query_that_is_a_document_does_not_calibrate_by_itself():
         np.testing.assert_allclose(view.calibrated(rows)[i], expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("metric", ["cosine", "inner", "euclidean"])
+def test_some_queries_are_asked_alone_as_they_are_among_all(views, metric):
+    view = View(views[0].queries, views[0].documents, metric, depth=DEPTH, exclude=np.arange(Q))
+    some, rows = np.array([7, 2]), np.array([[3, 50, 9], [0, 1, 77]])
+    alone = view.asked(some)
+    whole = view.calibrated(np.repeat(rows[:1], Q, axis=0))
+    np.testing.assert_allclose(alone.calibrated(rows)[0], whole[7], atol=1e-9)
+    assert (alone.found == view.found[some]).all()
+
+
 @pytest.mark.parametrize("weight", [0.1, 0.5, 0.9])
 def test_fusion_equals_a_naive_sort_of_the_union(views, weight):
     one, two = views

@@ -211,7 +211,8 @@ def changed(place):
 
 
 @pytest.mark.parametrize("moment", ["while it is scanned", "while cut short", "after the proof"])
-def test_changes_are_carried_too(place, bridge, moment):
+def test_changes_are_carried_too(place, bridge, moment, faults):
+    faults("collections changed meanwhile")
     job = Job.start(place, bridge, batch=50)
     now = None
     if moment == "while it is scanned":
@@ -263,7 +264,8 @@ def test_other_columns_of_a_shadow_collection_are_carried_as_they_are_now(place,
     assert is_mapped(place, bridge, titles=titles)
 
 
-def test_a_collection_that_never_stays_still(place, bridge):
+def test_a_collection_that_never_stays_still(place, bridge, faults):
+    faults("collections changed meanwhile")
     job = Job.start(place, bridge, batch=100)
 
     def busy(done):

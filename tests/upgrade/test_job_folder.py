@@ -66,7 +66,8 @@ HOW = ["truncated", "garbage", "a flipped bit", "missing"]
 
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("name", ["job.json", "bridge.isthmus"])
-def test_a_damaged_file(job, name, how):
+def test_a_damaged_file(job, name, how, faults):
+    faults("corrupted job files")
     job.run()
     damaged(job.path / name, how)
     with pytest.raises(FormatError) as error:
@@ -82,7 +83,8 @@ def test_a_damaged_file(job, name, how):
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_a_damaged_journal(job, how):
+def test_a_damaged_journal(job, how, faults):
+    faults("corrupted job files")
     calm = job.run().state, content(job, shadow=True)
     damaged(job.path / "journal.jsonl", how)
     if how in ("garbage", "a flipped bit"):
@@ -93,7 +95,8 @@ def test_a_damaged_journal(job, how):
     assert (Job.open("job").run().state, content(job, shadow=True)) == calm
 
 
-def test_a_lost_journal_after_the_cutover(job):
+def test_a_lost_journal_after_the_cutover(job, faults):
+    faults("corrupted job files")
     job.run()
     job.cutover()
     served = content(job, shadow=False)
@@ -141,7 +144,8 @@ def test_facts_that_isthmus_does_not_write(job, change):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "[" * 100_000, '{"a": 1, "a": 1}', "é"])
-def test_hostile_facts(job, text):
+def test_hostile_facts(job, text, faults):
+    faults("corrupted job files")
     (job.path / "job.json").write_text(text)
     with pytest.raises(FormatError, match="job/job.json"):
         Job.open("job")

@@ -8,9 +8,11 @@ import pytest
 
 import isthmus
 from isthmus.core.errors import InputError, SpaceMismatch, StorageError
+from isthmus.spaces.directory import write_space
 from isthmus.spaces.stores import STORES, connect, create
 from isthmus.spaces.stores.store import Rows
 from isthmus.testing import file_store
+from isthmus.upgrade.file_source import FileSource
 from isthmus.upgrade.job import Job, estimate
 from isthmus.upgrade.job_status import jobs
 
@@ -61,7 +63,8 @@ def untouched(place, tmp_path):
     return not list(tmp_path.glob("docs_isthmus*")) and not (tmp_path / "isthmus-jobs").exists()
 
 
-def test_the_wrong_bridge(tmp_path):
+def test_the_wrong_bridge(tmp_path, faults):
+    faults("wrong bridges", 3)
     rng = np.random.default_rng(1)
     rotation = np.linalg.qr(rng.normal(size=(DX, DX)))[0].astype(np.float32)
     x = (X * np.geomspace(3, 0.1, DX) + rng.normal(size=DX)).astype(np.float32)
@@ -75,8 +78,42 @@ def test_the_wrong_bridge(tmp_path):
     assert Job.start(place, isthmus.fit(x, x @ rotation, method="orthogonal")).estimate
 
 
-def test_a_bridge_of_another_encoder_on_resume(place, bridge):
+def test_what_is_declared_is_refused_unread(tmp_path, place, monkeypatch, faults):
+    faults("wrong bridges", 4)
+    sides = isthmus.open(X, encoder="old"), isthmus.open(Y, encoder="new")
+    bridge, back = (isthmus.fit(*ends, method="affine") for ends in (sides, sides[::-1]))
+    for name, encoder in (("old", "old"), ("late", "new"), ("third", "third")):
+        write_space(tmp_path / name, X, IDS, encoder=encoder)
+    to = f"filestore://{tmp_path}/copy"
+
+    def read(*args, **options):
+        raise AssertionError("read")
+
+    with monkeypatch.context() as patch:
+        for owner, name in (
+            (file_store.FileStore, "fetch"), (file_store.FileStore, "scan"),
+            (FileSource, "fetch"), (FileSource, "scan"),
+        ):  # fmt: skip
+            patch.setattr(owner, name, read)
+        for source, wrong, said in (
+            (place, back, "of dim 10; expected dim 6.*used backwards"),
+            (tmp_path / "old", back, "of dim 10; expected dim 6.*used backwards"),
+            (tmp_path / "late", bridge, "of encoder new; expected encoder old.*used backwards"),
+            (tmp_path / "third", bridge, "of encoder third; expected encoder old.*Fit a bridge"),
+        ):
+            with pytest.raises(SpaceMismatch, match=f"(?s){said}"):
+                estimate(source, wrong, to=to)
+        with pytest.raises(AssertionError, match="read"):  # nothing but the vectors can tell here
+            estimate(place, bridge)
+        patch.setitem(STORES, file_store.SCHEME, replace(file_store.TRAITS, metrics=("inner",)))
+        with pytest.raises(InputError, match="metric"):
+            estimate(place, bridge)
+    assert untouched(place, tmp_path)
+
+
+def test_a_bridge_of_another_encoder_on_resume(place, bridge, faults):
     """The old vectors were replaced by others meanwhile: not mixed into the shadow."""
+    faults("wrong bridges")
     job = Job.start(place, bridge, batch=50)
     interrupted(job, 150)
     with connect(place) as store:
@@ -181,7 +218,8 @@ def test_pause(place, bridge):
     assert job.resume().state == "ready"
 
 
-def test_two_at_once(place, bridge):
+def test_two_at_once(place, bridge, faults):
+    faults("rival writers")
     job = Job.start(place, bridge, batch=50)
     said = []
 

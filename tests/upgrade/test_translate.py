@@ -205,7 +205,8 @@ def test_overflow_of_the_output_is_refused(tmp_path, bridge, dtype, factor):
 # -- refused before anything is written ----------------------------------------------------------
 
 
-def test_foreign_vectors(tmp_path):
+def test_foreign_vectors(tmp_path, faults):
+    faults("wrong bridges", 3)
     rng = np.random.default_rng(1)
     x = (rng.normal(size=(1500, 16)) * np.linspace(3, 0.1, 16) + 1).astype(np.float32)
     y = (x[:, ::-1] * 2 + 3).astype(np.float32)
@@ -252,7 +253,8 @@ def test_a_place_that_is_not_ours(tmp_path, bridge, drop):
     assert tree(tmp_path) == before
 
 
-def test_a_damaged_source_names_its_shard(tmp_path, bridge):
+def test_a_damaged_source_names_its_shard(tmp_path, bridge, faults):
+    faults("flipped bits")
     path = write_space(tmp_path / "s", X, rows_per_shard=200).path
     data = bytearray((path / "shards/00001.npy").read_bytes())
     data[-3] ^= 8

@@ -101,8 +101,9 @@ def test_an_unfinished_job_is_never_mixed_with_another(tmp_path, bridge, changed
 
 
 @pytest.mark.parametrize("at", [0, 1, 9, 17, 24, 25])
-def test_a_full_disk(tmp_path, monkeypatch, bridge, at):
+def test_a_full_disk(tmp_path, monkeypatch, bridge, at, faults):
     """Wherever in the job the disk runs full: typed, tidy, the generation before untouched."""
+    faults("full disks")
     # 26 writes: the job, then rows and record of twelve shards, and the manifest.
     target = translate(X, bridge, tmp_path / "new", dtype="float16").path
     before = tree(target)
@@ -133,7 +134,8 @@ def test_a_full_disk(tmp_path, monkeypatch, bridge, at):
     assert not (target / "writing").exists()
 
 
-def test_a_real_limit_on_file_size(tmp_path, bridge, old):
+def test_a_real_limit_on_file_size(tmp_path, bridge, old, faults):
+    faults("full disks")
     file = bridge.save(tmp_path / "b.isthmus")
     code = (
         "import resource, signal, sys\n"
@@ -152,7 +154,8 @@ def test_a_real_limit_on_file_size(tmp_path, bridge, old):
     assert not list((tmp_path / "new").rglob("*.npy"))
 
 
-def test_a_read_only_place(tmp_path, bridge):
+def test_a_read_only_place(tmp_path, bridge, faults):
+    faults("refused writes")
     if os.geteuid() == 0:
         pytest.skip("root may write anywhere: the next test stands in")
     (tmp_path / "locked").mkdir(mode=0o500)
@@ -161,7 +164,8 @@ def test_a_read_only_place(tmp_path, bridge):
 
 
 @pytest.mark.parametrize("failing", ["open", "mkdir"])
-def test_a_refusing_system(tmp_path, monkeypatch, bridge, failing):
+def test_a_refusing_system(tmp_path, monkeypatch, bridge, failing, faults):
+    faults("refused writes")
     real = getattr(os, failing)
 
     def refuse(path, *args, **options):
@@ -248,7 +252,7 @@ def nursery(tmp_path, bridge, old):
     found.process.communicate()
 
 
-def test_kill_9_at_any_moment(tmp_path, bridge, old, nursery):
+def test_kill_9_at_any_moment(tmp_path, bridge, old, nursery, faults):
     began = time.perf_counter()
     assert nursery.wait(nursery.start(tmp_path / "calm")) == 0
     whole = time.perf_counter() - began
@@ -275,9 +279,11 @@ def test_kill_9_at_any_moment(tmp_path, bridge, old, nursery):
         assert moved.ids.tolist() == TEXT.tolist()
     # The signals must have met the work: unfinished jobs of several lengths.
     assert len({count for count, ended in states if ended and 0 < count < 60}) >= 3, states
+    faults("kills of a driver on threads", len(states))
 
 
-def test_ctrl_c_leaves_a_job_to_go_on_with(tmp_path, bridge, old):
+def test_ctrl_c_leaves_a_job_to_go_on_with(tmp_path, bridge, old, faults):
+    faults("Ctrl-C")
     file = bridge.save(tmp_path / "b.isthmus")
     calm = tree(translate(old, bridge, tmp_path / "calm", rows_per_shard=10).path)
     code = (
@@ -310,7 +316,8 @@ def test_ctrl_c_leaves_a_job_to_go_on_with(tmp_path, bridge, old):
     assert tree(tmp_path / "new") == calm
 
 
-def test_two_at_once_share_the_job_or_one_is_refused(tmp_path, bridge, nursery):
+def test_two_at_once_share_the_job_or_one_is_refused(tmp_path, bridge, nursery, faults):
+    faults("rival writers")
     assert nursery.wait(nursery.start(tmp_path / "calm")) == 0
     calm = tree(tmp_path / "calm")
     both = [nursery.start(tmp_path / "new") for _ in range(2)]
@@ -324,7 +331,8 @@ def test_two_at_once_share_the_job_or_one_is_refused(tmp_path, bridge, nursery):
     np.testing.assert_allclose(moved.vectors(), exact(bridge), atol=1e-4)
 
 
-def test_two_threads_at_once(tmp_path, bridge):
+def test_two_threads_at_once(tmp_path, bridge, faults):
+    faults("rival writers")
     failed = []
 
     def work():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from isthmus.upgrade import fusion
 from isthmus.upgrade.backfill import FRACTIONS
 from isthmus.upgrade.crossing import Crossing
 from isthmus.upgrade.strategies import Vectors
@@ -83,6 +84,39 @@ def test_renewed_forms_and_both():
             == nearest(VECTORS.new_queries, VECTORS.new_documents, "euclidean")).all()  # fmt: skip
     assert found["re-embedded, int8"].cost.bytes == 1000 * 8
     assert len(found["old and new, fused"].found) == len(found["old and new, fused"].settings)
+
+
+def test_all_that_is_done_while_answering_is_timed(monkeypatch):
+    """A map or an interpolation takes 1 s here, a search 10 s, scoring candidates 100 s."""
+    done = []
+
+    def each(call, rows):
+        call(rows[:1])
+        return 1.0
+
+    def in_batch(call, rows):
+        done.clear()
+        call(rows[:3])
+        return 100.0 if done else 10.0
+
+    blended = fusion.blended
+
+    def scored(one, two, rows, **options):
+        done.append(len(rows))
+        return blended(one, two, rows, **options)
+
+    monkeypatch.setattr("isthmus.upgrade.trials.seconds_each", each)
+    monkeypatch.setattr("isthmus.upgrade.trials.seconds_in_batch", in_batch)
+    monkeypatch.setattr(fusion, "blended", scored)
+    ours = trials()
+    parts, _ = ours.partial("b", MOVED, {"random": RNG.permutation(N)}, lambda rows: 0.5)
+    every = [*ours.today()[:1], *ours.bridged(CROSSING), *ours.reranked("old", ours.old), *parts,
+             *ours.renewed()]  # fmt: skip
+    seconds = {t.name: t.cost.seconds for t in every}
+    assert {name: value for name, value in seconds.items() if value} == {
+        "b, query side": 1, "b, interpolated": 2, "b, fused scores": 111, "b, rerank 20": 101,
+        "old, rerank 20": 100, "re-embed 25%": 100, "re-embed 50%": 100, "old and new, fused": 110,
+    }  # fmt: skip
 
 
 def test_without_old_queries():

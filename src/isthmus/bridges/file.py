@@ -2,20 +2,28 @@
 
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from isthmus.core.bridge_file import FORMAT, read
-from isthmus.core.bridge_file import header_crc as _header_crc
+from isthmus.core import bridge_file
+from isthmus.core.bridge_file import FORMAT, header_crc
 from isthmus.core.errors import InputError, StorageError
 from isthmus.spaces.files import atomic_write
-
-__all__ = ["is_bridge", "read", "write"]
+from isthmus.spaces.stores.address import refuse_address
 
 #: What every file of ours says right after the eight bytes of the header's length.
 _MARK = b'{"__metadata__":{"isthmus":'
+
+
+def read(
+    path: Path, *, wanted: Callable[[str], bool] | None = None
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """As ``core.bridge_file.read``; an address is refused, for a message would repeat it."""
+    refuse_address(path, operation="load bridge")
+    return bridge_file.read(path, wanted=wanted)
 
 
 def write(path: Path, description: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
@@ -38,7 +46,7 @@ def write(path: Path, description: dict[str, Any], arrays: dict[str, np.ndarray]
     payload = save(tensors)
     end = _header_end(payload)
     whole = {"format": FORMAT, **description, "crc32": zlib.crc32(memoryview(payload)[end:])}
-    whole["header_crc32"] = _header_crc(whole, json.loads(payload[8:end]))
+    whole["header_crc32"] = header_crc(whole, json.loads(payload[8:end]))
     text = json.dumps(whole, sort_keys=True)
 
     def same(written: Path) -> None:

@@ -28,6 +28,27 @@ def plan(
             "--bridge", "-b", readable=False, help="A bridge or hub; repeat. Fitted here when none."
         ),
     ] = None,
+    traffic: Annotated[
+        Path | None,
+        typer.Option(
+            readable=False,
+            help="Lines of id TAB hits, from a query log: also re-embed by most traffic first.",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            readable=False,
+            help="Lines of id TAB class: re-embed by farthest from class mean; clusters when none.",
+        ),
+    ] = None,
+    chain: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SPACE",
+            help="A space between OLD and NEW, oldest first; repeat. Measures upgrades hop by hop.",
+        ),
+    ] = None,
     k: Annotated[int, typer.Option(help="Places of the ranking that count.")] = 10,
     budget: Annotated[
         float | None, typer.Option(help="Seconds that choosing a bridge may take.")
@@ -49,16 +70,20 @@ def plan(
     import isthmus
     from isthmus.bridges.hub_bridge import bridge_from
     from isthmus.spaces.files import atomic_write, check_folder
+    from isthmus.spaces.stores.address import refuse_address
 
+    for path in (qrels, traffic, labels):
+        refuse_address(path, operation="plan")  # else a message would repeat its password
     for path in (report, save):
         if path is not None:
             check_folder(path, operation="plan")
     spaces = isthmus.open(old), isthmus.open(new)
     found = isthmus.plan(
-        *spaces, qrels=qrels, k=k, budget=budget, rng=seed,
+        *spaces, qrels=qrels, traffic=traffic, labels=labels, k=k, budget=budget, rng=seed,
         bridges=[bridge_from(path, *spaces) for path in bridge] if bridge else None,
         queries=None if queries is None else isthmus.open(queries),
         old_queries=None if old_queries is None else isthmus.open(old_queries),
+        chain=[isthmus.open(space) for space in chain or ()],
     )  # fmt: skip
     if save is not None:
         text = json_format.dumps(found.as_dict(), indent=2, allow_nan=False) + "\n"

@@ -27,8 +27,7 @@ from isthmus.core.score import RESCALE, Score
 T = TypeVar("T", bound=Callable[..., Any])
 #: What a score says where the card calls its interval or test rough.
 ROUGH = (
-    "the interval or the test is off its nominal level in simulations; "
-    "the card's caveat says where"
+    "the interval or the test is off its nominal level in simulations; the card's caveat says where"
 )
 ROOMS = ("anchors", "measures", "bridges", "retrieval")
 

@@ -53,6 +53,7 @@ def atomic_write(
 
 def check_folder(path: Path, *, operation: str) -> None:
     """Raise StorageError when the folder that ``path`` is to be written in does not exist."""
+    refuse_address(path, operation=operation)
     try:
         there = path.parent.is_dir()
     except OSError as error:

@@ -1,6 +1,5 @@
 """Backfill: re-embed a part of the collection, in which order, and what each part brings."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,12 +99,6 @@ def part(order: np.ndarray, fraction: float) -> np.ndarray:
     result = np.zeros(len(order), dtype=bool)
     result[order[: round(fraction * len(order))]] = True
     return result
-
-
-def hits(traffic: Mapping[Any, float], ids: np.ndarray) -> np.ndarray:
-    """The hits (n,) of each document id (n,), 0 where the log has none; ids compared as text."""
-    known = {str(name): float(count) for name, count in traffic.items()}
-    return np.array([known.get(str(name), 0.0) for name in ids.tolist()])
 
 
 def _from_class_mean(old: np.ndarray, labels: np.ndarray | None, rng: Seed) -> np.ndarray:

@@ -18,8 +18,9 @@ class Cost:
     ``embed`` documents to embed anew before serving; ``bytes`` of vectors to write; ``rebuild``
     whether the index is built anew; ``embed_per_query`` documents to embed while answering, those
     that earlier queries of the log asked for not counted again; ``searches`` per query; ``seconds``
-    added to a query's time over the status quo, measured on this machine: the map, further exact
-    searches of the sample, and rescoring, but no encoder; ``needs`` what must be there for it.
+    added to a query's time over the status quo, measured on this machine: map and interpolation,
+    further exact searches of the sample, scoring candidates in both spaces, calibrating and
+    sorting, but no encoder; ``needs`` what must be there for it.
     """
 
     embed: int = 0
@@ -52,7 +53,7 @@ def seconds_each(call: Callable[[np.ndarray], Any], rows: np.ndarray) -> float:
 
 
 def seconds_in_batch(call: Callable[[np.ndarray], Any], rows: np.ndarray) -> float:
-    """Seconds a row of ``call`` on up to 64 rows (n, d) at once, the best of three."""
+    """Seconds a row of ``call`` on up to 64 of ``rows`` (n, ...) at once, the best of three."""
     batch, taken = rows[:_BATCH], []
     for _ in range(3):
         start = time.perf_counter()

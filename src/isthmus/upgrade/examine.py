@@ -13,6 +13,7 @@ from isthmus.spaces.stores import Traits
 from isthmus.spaces.stores.store import Facts, Store
 from isthmus.upgrade.carry import Readable, mapped
 from isthmus.upgrade.cost import vector_bytes
+from isthmus.upgrade.file_source import FileSource
 
 _SAMPLE = 2000
 #: Other names that libraries give the metrics.
@@ -64,7 +65,10 @@ def examine(
     copy: bool,
     payload: bool,
 ) -> Estimate:
-    """Refuse what cannot come out right, from a sample of the vectors, and estimate the rest.
+    """Refuse what cannot come out right, and estimate the rest.
+
+    What the collection and the bridge declare is compared before any vector is read; then a sample
+    of the vectors tells whether they are the bridge's.
 
     Parameters
     ----------
@@ -78,13 +82,13 @@ def examine(
     Raises
     ------
     SpaceMismatch
-        When the vectors are not of the bridge's source, are its target's, or lost the norms that
-        the bridge depends on.
+        When the vectors are not of the bridge's source, by what is declared or by themselves, are
+        its target's, or lost the norms that the bridge depends on.
     InputError
         On an empty collection, a metric or kind of id that the target cannot have.
 
     """
-    facts, rows = source.facts(), check_source(source, bridge, where=where)
+    facts = _declared(source, bridge, where)
     metric, unit = _metric(bridge.target.metric) or facts.metric, False
     if metric == "cosine" and metric not in target.metrics and "inner" in target.metrics:
         # Among vectors of unit length the inner product ranks as the cosine does.
@@ -101,6 +105,7 @@ def examine(
             f"ids that {target.name} takes: {', '.join(target.ids)}",
             "Carry them to another store.",
         )  # fmt: skip
+    rows = check_source(source, bridge, where=where)
     bare = isinstance(source, Store) and source.traits().payload and not payload
     return Estimate(
         rows=rows, dim=facts.dim, new_dim=bridge.target.dim,
@@ -119,15 +124,32 @@ def target_ids(kind: str, target: Traits) -> str:
 
 def check_source(source: Readable, bridge: Bridge, *, where: str) -> int:
     """Raise unless the vectors are those that the bridge is for; gives how many there are."""
+    facts = _declared(source, bridge, where)
     ids = source.ids()
     if not len(ids):
         raise InputError(f"upgrade {where}", "a collection without vectors", "at least one")
     sample = source.fetch(ids[spread_rows(len(ids), _SAMPLE)]).vectors
-    if sample.shape[1] == bridge.source.dim:  # else the bridge says so better
-        sample = sample[np.isfinite(sample).all(axis=1)]
+    sample = sample[np.isfinite(sample).all(axis=1)]
     if len(sample):
-        bridge.check(_as_fitted(sample, source.facts(), bridge, where))
+        bridge.check(_as_fitted(sample, facts, bridge, where))
     return len(ids)
+
+
+def _declared(source: Readable, bridge: Bridge, where: str) -> Facts:
+    """What the collection says of itself; SpaceMismatch where the bridge's source is otherwise."""
+    facts = source.facts()
+    encoder = source.space.encoder if isinstance(source, FileSource) else None  # no store tells it
+    for what, given in (("dim", facts.dim), ("encoder", encoder)):
+        ends = getattr(bridge.source, what), getattr(bridge.target, what)
+        if None in (given, ends[0]) or given == ends[0]:
+            continue
+        raise SpaceMismatch(
+            f"upgrade {where}", f"vectors of {what} {given}",
+            f"{what} {ends[0]}, as the source of bridge {bridge.name!r} has",
+            f"Its target has {what} {given}: if it is being used backwards, fit one the other way "
+            "round." if given == ends[1] else "Fit a bridge for the space these vectors come from.",
+        )  # fmt: skip
+    return facts
 
 
 def norm_free(bridge: Bridge, x: np.ndarray) -> bool:
@@ -150,7 +172,7 @@ def _as_fitted(sample: np.ndarray, facts: Facts, bridge: Bridge, where: str) -> 
     Refuses a bridge whose result depends on them.
     """
     known = bridge.source
-    if not facts.normalised or known.norms == "unit" or sample.shape[1] != known.dim:
+    if not facts.normalised or known.norms == "unit":
         return sample
     if not norm_free(bridge, sample):
         raise SpaceMismatch(
@@ -199,7 +221,6 @@ def _seconds(source: Readable, bridge: Bridge, batch: int, payload: bool) -> flo
     """Seconds a row to read and map the first batch."""
     start = time.perf_counter()
     first = next(iter(source.scan(batch, payload=payload)))
-    if first.vectors.shape[1] == bridge.source.dim:
-        with np.errstate(all="ignore"):
-            mapped(bridge, np.nan_to_num(first.vectors))
+    with np.errstate(all="ignore"):
+        mapped(bridge, np.nan_to_num(first.vectors))
     return (time.perf_counter() - start) / len(first)

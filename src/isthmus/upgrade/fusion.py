@@ -24,7 +24,7 @@ def fused(
     ----------
     Fox, Shaw, *Combination of multiple searches*, TREC-2 1994 (CombSUM).
     """
-    return _blended(one, two, np.concatenate([one.found, two.found], axis=1), k, weights)
+    return blended(one, two, np.concatenate([one.found, two.found], axis=1), k=k, weights=weights)
 
 
 def reranked(
@@ -41,7 +41,7 @@ def reranked(
         raise InputError(
             "rerank", f"{candidates} candidates of {first.found.shape[1]} found", "a deeper search"
         )
-    return _blended(first, second, first.found[:, :candidates], k, weights)
+    return blended(first, second, first.found[:, :candidates], k=k, weights=weights)
 
 
 def merged(one: View, two: View, second: np.ndarray, *, k: int) -> np.ndarray:
@@ -62,9 +62,13 @@ def merged(one: View, two: View, second: np.ndarray, *, k: int) -> np.ndarray:
     return np.asarray(np.take_along_axis(rows, order, axis=1))
 
 
-def _blended(
-    one: View, two: View, rows: np.ndarray, k: int, weights: Sequence[float]
+def blended(
+    one: View, two: View, rows: np.ndarray, *, k: int, weights: Sequence[float] = WEIGHTS
 ) -> tuple[np.ndarray, ...]:
+    """The first k of the document ``rows`` (q, m) by (1 - w) r_one + w r_two, (q, k) per weight.
+
+    A document that stands twice among a query's rows counts once.
+    """
     again = _repeated(rows)
     left, right = one.calibrated(rows), two.calibrated(rows)
     lists = []

@@ -18,6 +18,7 @@ from isthmus.retrieval.recall import per_query as recall_per_query
 from isthmus.spaces.pairs import Pairs, pair
 from isthmus.upgrade import backfill
 from isthmus.upgrade.backfill import FractionCurve
+from isthmus.upgrade.by_id import ById, labels_of, traffic_of
 from isthmus.upgrade.crossfit import crossfit, folds, picked
 from isthmus.upgrade.crossing import LEAST, Crossing, carried, chained, confidence, crossed
 from isthmus.upgrade.pair_curve import pair_curve
@@ -43,8 +44,8 @@ def plan(
     queries: Any = None,
     old_queries: Any = None,
     qrels: Qrels | None = None,
-    traffic: Mapping[Any, float] | None = None,
-    labels: Mapping[Any, Any] | None = None,
+    traffic: ById | None = None,
+    labels: ById | None = None,
     chain: Sequence[Any] = (),
     k: int = 10,
     candidates: Sequence[int] = (20, 100),
@@ -79,10 +80,12 @@ def plan(
         Queries under the new encoder, and the same ones, by id, under the old.
     qrels : mapping or path, optional
         ``{query id: {document id: grade}}`` or a TREC qrels file.
-    traffic : mapping, optional
-        How often a query log hit each document, by id: gives an order of re-embedding.
-    labels : mapping, optional
-        The class of each document, by id; clusters stand in for classes when None.
+    traffic : mapping or path, optional
+        How often a query log hit each document, by id: gives an order of re-embedding. A file has
+        lines of id TAB hits.
+    labels : mapping or path, optional
+        The class of each document, by id, or lines of id TAB class; clusters stand in for classes
+        when None.
     chain : sequence of spaces, optional
         Spaces between old and new, oldest first, with vectors of the same documents: upgrades hop
         by hop are then measured against the direct one.
@@ -99,7 +102,8 @@ def plan(
     ------
     InputError
         On fewer than 50 documents or 5 queries, one space twice, values that are not finite (named
-        by id), queries of the wrong dim, k beyond the sample, traffic or labels that name nothing.
+        by id), queries of the wrong dim, k beyond the sample, traffic or labels that name nothing,
+        traffic that is no number.
     PairingError
         When the spaces have no common document, or judgements name no known query or document.
     SpaceMismatch
@@ -128,9 +132,7 @@ def plan(
     if not all(isinstance(count, int | np.integer) and count > 0 for count in candidates):
         raise InputError("plan", f"candidates={candidates!r}", "integers of at least 1")
     pairs = _sample(_paired(opened(old), opened(new), int(k)), queries, qrels, rng)
-    hits, classes = (
-        _by_id(name, by, pairs.ids) for name, by in (("traffic", traffic), ("labels", labels))
-    )
+    hits, classes = traffic_of(traffic, pairs.ids), labels_of(labels, pairs.ids)
     warnings: tuple[str, ...] = ()
     if bridges is None:
         mask = np.ones(len(pairs), dtype=bool)
@@ -312,17 +314,3 @@ def _sample(pairs: Pairs, queries: Any, qrels: Qrels | None, rng: int) -> Pairs:
             "Nothing changes for anyone: there is nothing to plan.",
         )  # fmt: skip
     return pairs
-
-
-def _by_id(name: str, given: Mapping[Any, Any] | None, ids: np.ndarray) -> np.ndarray | None:
-    if given is None:
-        return None
-    known = {str(key): value for key, value in given.items()}
-    if not any(str(one) in known for one in ids.tolist()):
-        raise InputError(
-            "plan", f"{name} that name none of the {len(ids)} documents", "document ids",
-            "Key them by the ids of the old collection.",
-        )  # fmt: skip
-    if name == "traffic":
-        return backfill.hits(given, ids)
-    return np.array([str(known.get(str(one), "")) for one in ids.tolist()])

@@ -133,15 +133,17 @@ class Trials:
                 for n, kind, s in zip(names, ("interpolated", "fused"), told, strict=True)
             ] + self.reranked(name, view, moving)  # fmt: skip
         old = self.old.queries
+        turning = seconds_each(lambda row: slerp(row, row, 0.5), old)
         arcs = tuple(
             self._top(slerp(old, queries, w), self.v.old_documents, new=False) for w in ARCS
         )
         trials += [
             Trial(name=names[0], kind="interpolated", summary=told[0], found=arcs, **both,
-                  cost=Cost(seconds=moving, needs=(_OLD,))),
+                  cost=Cost(seconds=moving + turning, needs=(_OLD,))),
             Trial(name=names[1], kind="fused", summary=told[1], **both,
                   found=fusion.fused(self.old, view, k=self.ground.k),
-                  cost=Cost(seconds=moving + self.search_seconds, searches=2, needs=(_OLD,))),
+                  cost=Cost(seconds=moving + self._fusing(self.old, view), searches=2,
+                            needs=(_OLD,))),
         ]  # fmt: skip
         return trials + self.reranked(name, view, moving)
 
@@ -161,14 +163,18 @@ class Trials:
         for count in self.ground.candidates:
             if self.ground.k < count <= first.found.shape[1]:
                 lists = fusion.reranked(first, self.new, candidates=count, k=self.ground.k)
-                again = new_per_query(first.found[:, :count])
+                rows = first.found[:, :count]
+                cost = Cost(
+                    seconds=seconds + self._blending(first, self.new, rows),
+                    embed_per_query=new_per_query(rows), needs=needs,
+                )  # fmt: skip
                 found.append(
                     Trial(
                         name=f"{name}, rerank {count}", kind="reranked",
                         bridge=None if first is self.old else name,
                         settings=fusion.WEIGHTS, found=lists,
                         summary=f"the first {count} reranked by new vectors made when asked for",
-                        cost=Cost(seconds=seconds, embed_per_query=again, needs=needs),
+                        cost=cost,
                     )
                 )  # fmt: skip
         return found
@@ -205,13 +211,15 @@ class Trials:
             for order in orders
         ]  # fmt: skip
         n = self.ground.collection
+        # To merge k documents of two spaces takes what blending them does: both calibrations.
+        merging = self._blending(rest, self.new, ends[0.0])
         trials = [
             Trial(
                 name=f"re-embed {part:.0%}", kind="partial", bridge=name,
                 summary=f"{part:.0%} of the documents embedded anew, the rest translated",
                 settings=tuple(orders), found=tuple(shown[order, part] for order in orders),
                 cost=Cost(embed=round(part * n), bytes=self._bytes(n), rebuild=True,
-                          needs=(_TEXT,)),
+                          seconds=merging, needs=(_TEXT,)),
             )
             for part in PARTS
         ]  # fmt: skip
@@ -237,19 +245,39 @@ class Trials:
                 )
             )  # fmt: skip
         lists: dict[str, Any] = {"impossible": "needs old query vectors"}
+        fusing = 0.0
         if self.old is not None:
             lists = {"found": fusion.fused(self.old, self.new, k=k), "settings": fusion.WEIGHTS}
+            fusing = self._fusing(self.old, self.new)
         found.append(
             Trial(
                 name="old and new, fused", kind="both",
                 summary="every document embedded anew, the old index kept, calibrated scores "
                 "blended",
                 cost=Cost(embed=n, bytes=self._bytes(n), rebuild=True, searches=2,
-                          seconds=self.search_seconds, needs=(_TEXT, _OLD, _BOTH)),
+                          seconds=fusing, needs=(_TEXT, _OLD, _BOTH)),
                 **lists,
             )
         )  # fmt: skip
         return found
+
+    def _fusing(self, one: View, two: View) -> float:
+        """Seconds a query of a second search, and of blending what both found."""
+        rows = np.concatenate([one.found, two.found], axis=1)
+        return self.search_seconds + self._blending(one, two, rows)
+
+    def _blending(self, one: View, two: View, rows: np.ndarray) -> float:
+        """Seconds a query of calibrating document ``rows`` (q, m) in both views and sorting them.
+
+        The documents that calibration looks at are scored anew for each query, as a service must.
+        """
+
+        def blend(some: np.ndarray) -> None:
+            fusion.blended(
+                one.asked(some), two.asked(some), rows[some], k=self.ground.k, weights=(0.5,)
+            )  # fmt: skip
+
+        return seconds_in_batch(blend, np.arange(len(rows)))
 
     def _view(self, queries: np.ndarray, documents: np.ndarray, *, new: bool) -> View:
         ground = self.ground

@@ -73,6 +73,16 @@ class View:
         hits = search(self.queries, self.documents[rows], k, metric=self.metric)
         return rows[hits.rows], self._scale.of_scores(hits.scores)
 
+    def asked(self, some: np.ndarray) -> "View":
+        """The view of ``some`` of its queries (m,), its documents prepared as an index holds them.
+
+        What is left to do when it is asked is what a query costs.
+        """
+        queries, documents = self._sides
+        metric: Metric = "inner" if self.metric == "cosine" else self.metric
+        exclude = None if self.exclude is None else self.exclude[some]
+        return View(queries[some], documents, metric, depth=self.depth, exclude=exclude)
+
     @cached_property
     def _sides(self) -> tuple[np.ndarray, np.ndarray]:
         sides = (self.queries, self.documents)
