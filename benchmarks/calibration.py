@@ -148,7 +148,7 @@ def simulated(row):
 
 def tested(one):
     """Whether there is something to be unrelated to."""
-    return one.card.spaces == 2 or bool(one.card.given)
+    return one.card.spaces == 2 or bool(one.card.given) or one.name in ADAPTED
 
 
 def _simulated(one, n, d, rng, sims, seconds, *, related):

@@ -36,11 +36,8 @@ UNSIMULATED = {
     "curation_fit": "interval and test: it takes clusters and losses",
     "dataset_profile": "the interval is that of `two_nn`, simulated there",
     "encoder_benchmark": "test: it takes encoders and tasks",
-    "input_feature_debiased_cka": "interval and test: it takes samples of features, so it needs a "
-    "population of columns; its own test checks the coverage in one",
     "layer_geometry": "interval: it takes stacks of layers and prompts",
     "layer_profile": "the intervals of its parts are those of `anisotropy`, simulated there",
-    "leep": "interval and test: it takes the probabilities of a classifier",
     "position_context": "interval: it takes stacks of layers and contexts; its own test checks "
     "the coverage in one",
     "rank_axis": "interval and test: it takes a continuous attribute",
@@ -61,7 +58,6 @@ PARTLY = {
         "size",
     ): "in ten groups of five rows a pair of classes shares too few for a test",
     ("gaussian_wasserstein", "coverage"): "no interval where rows are not more than dimensions",
-    ("info_mec", "size"): "199 shuffles of 500 columns take seconds, a cell of them hours",
     ("minibatch_cka", "coverage"): "it takes 16 batches of 64 rows, so there is none at 500 rows; "
     "its own test checks the coverage at more",
     ("rtd", "coverage"): "it takes 2 batches of 64 rows, so there is none at 50",

@@ -148,4 +148,6 @@ def test_noise_and_shared_columns_are_warned_about():
     x, y = sampled(300, 12, rng, hidden=8)
     assert "above 1" in input_feature_debiased_cka(x, x).warnings[0]
     x, y = sampled(200, 60, rng)
+    assert "from 60 features" in input_feature_debiased_cka(x, y).warnings[0]
+    x, y = sampled(200, 120, rng)
     assert not input_feature_debiased_cka(x, y).warnings
