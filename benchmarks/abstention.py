@@ -151,9 +151,11 @@ def measure(make: Callable[[], Case]) -> dict[str, float]:
 
 
 def starts() -> dict[str, Callable[[], Case]]:
-    """The two real spaces on which mini_vec2vec is started 20 times, and a harder two."""
+    """Pairs of real spaces on which mini_vec2vec is started 20 times, and a space with its copy."""
     return {
         "digits classifiers": lambda: pictures("digits", "classifier", "classifier", (0, 10)),
+        "mnist classifiers": lambda: pictures("mnist", "classifier", "classifier", (0, 10)),
+        "de-lsa256 -> en-lsa256": lambda: text("de-lsa256", "en-lsa256", 6000),
         "rotated en-lsa256, noise 0.3": lambda: copy("en-lsa256", 0.3),
     }
 

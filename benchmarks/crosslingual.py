@@ -134,7 +134,8 @@ def page(rows):
         "is .001. The best of each column is **bold**. `-`: the bridge refuses so few pairs;",
         "*abstains*: it says that it cannot tell a right map from a wrong one; `>` : a fit took",
         f"more than {LIMIT} s of one core. *(codes)*: search among relative codes instead of",
-        "translations. An empty cell was not run.", "",
+        "translations. An empty cell was not run. `flow_bridge` is not here: it matches clouds,",
+        "and proves no correspondence of rows.", "",
     ]  # fmt: skip
     for source, target in DIRECTIONS:
         mine = [r for r in rows if (r["source"], r["target"]) == (source, target)]

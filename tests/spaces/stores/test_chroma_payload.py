@@ -47,7 +47,7 @@ def test_flat_values_to_the_limits_are_taken(value):
 @pytest.mark.parametrize(
     "value",
     [
-        1 << 63, -(1 << 63) - 1, float("nan"), float("inf"), b"x", (1,), {1}, {"a": 1}, object(),
+        1 << 63, -(1 << 63) - 1, float("nan"), float("inf"), b"x", (1,), {1}, {"a": 1}, object,
         np.int64(1), np.float32(1), np.bool_(True), np.ones(2), 1j, "\ud800", [], [None], [[1]],
         [1, "a"], [1, True], [1, 2.0], [1.0, float("nan")], [1 << 63], ["\ud800"], [b"x"], [{}],
     ],

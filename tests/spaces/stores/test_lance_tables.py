@@ -255,7 +255,7 @@ def test_payload_becomes_columns_of_the_tables_types():
     "values",
     [
         [1, "a"], ["many"], [1.5], [1 << 31], [1 << 63], [1 << 70], [{"a": 1 << 70}], ["\ud800"],
-        [object()], [{"a": 1}], [[1]], [1 + 2j], [{1: 2}],
+        [object], [{"a": 1}], [[1]], [1 + 2j], [{1: 2}],
     ],
     ids=str,
 )  # fmt: skip
