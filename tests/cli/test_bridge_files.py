@@ -134,7 +134,7 @@ def forgeries(data, count):
             break
         # Whoever forges a file can add up.
         tensors = {name: spec for name, spec in forged.items() if name != "__metadata__"}
-        text["header_crc32"] = file._header_crc(text, tensors)
+        text["header_crc32"] = file.header_crc(text, tensors)
         if isinstance(forged.get("__metadata__"), dict):
             forged["__metadata__"]["isthmus"] = json.dumps(text)
         raw = json.dumps(forged).encode()

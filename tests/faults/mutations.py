@@ -123,7 +123,7 @@ def forged(said, header, body, last=None, rng=None):
     """A bridge file whose checksums fit whatever it says."""
     said = dict(said) if isinstance(said, dict) else {}
     said |= {"crc32": zlib.crc32(body)} if "crc32" in said else {}
-    said["header_crc32"] = file._header_crc(said, header)
+    said["header_crc32"] = file.header_crc(said, header)
     text = json.dumps(said, sort_keys=True).encode()
     text = last(text, rng) if last else text
     whole = {"__metadata__": {"isthmus": text.decode("latin-1")}, **header}
