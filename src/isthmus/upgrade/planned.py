@@ -167,8 +167,8 @@ _LEGEND = (
     "status quo answers and this does not; moved: share of the results that the status quo does "
     "not show. embed: documents to embed before serving; embed/q: while answering a query, those "
     "met before not again; write: vectors written; index: built anew; +ms: added to a query here "
-    "by maps (one at a time) and further searches and rescoring (by the batch), no encoder counted. needs: "
-    "the old encoder per query, the documents' texts, both indexes."
+    "by maps (one at a time), further searches and rescoring (by the batch), no encoder counted. "
+    "needs: the old encoder per query, the documents' texts, both indexes."
 )
 
 

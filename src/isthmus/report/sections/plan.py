@@ -165,8 +165,8 @@ def _costs(plan: Any) -> Table:
     return Table(
         caption=f"Cost for the whole collection of {count(plan.collection, 'documents')}. While "
         "answering: documents embedded per query, those that earlier queries asked for not again. "
-        "Added time: maps one at a time and further exact searches and rescoring by the batch, measured on this "
-        "machine; no encoder is counted.",
+        "Added time: maps one at a time, further searches and rescoring by the batch, measured on "
+        "this machine; no encoder is counted.",
         columns=("strategy", "embed first", "vectors to write", "index", "embed while answering",
                  "added ms", "setting", "needs"),
         rows=tuple(_paid(o) for o in shown),
