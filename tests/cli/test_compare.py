@@ -158,6 +158,13 @@ def test_what_makes_no_sense_is_refused(refused, here, kind):
     refused(code, name, *WRONG[kind])
 
 
+@pytest.mark.parametrize("line", ["d1 without a tab", "d0\tanother"])
+def test_a_line_of_groups_that_does_not_fit_is_named(refused, here, line):
+    rows = [f"d{i}\tg{i // 4}" for i in range(400)]
+    (here / "g.tsv").write_text("\n".join([*rows, line]))
+    assert "line 401" in refused(5, "FormatError", *GO, "--groups", "g.tsv")
+
+
 def test_a_layer_with_nan_is_named(refused, models, here):
     models[1, 5, 0] = np.nan
     np.save(here / "one.npy", models)

@@ -170,15 +170,10 @@ def _groups(path: Path | None, ids: Any) -> Any:
         return None
     import numpy as np
 
-    from isthmus.core.errors import InputError, StorageError
+    from isthmus.core.errors import InputError
+    from isthmus.upgrade.by_id import read_by_id
 
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError("groups", f"{path} that is no text", "lines of id TAB group") from error
-    except OSError as error:
-        raise StorageError("groups", f"{path}: {error.strerror}", "a readable file") from error
-    known = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    known = read_by_id(path)
     missing = [str(one) for one in ids if str(one) not in known]
     if missing:
         raise InputError(

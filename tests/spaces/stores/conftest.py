@@ -8,9 +8,47 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.spaces.stores import Address
+from isthmus.spaces.stores import Address, exchange
 
 NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def in_memory(tmp_path):
+    """A folder in memory where there is one: some stores wait for the disk at every row."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir():
+        yield tmp_path
+        return
+    made = tempfile.mkdtemp(dir=memory)
+    yield Path(made)
+    shutil.rmtree(made)
+
+
+class Killed(BaseException):
+    """What a kill amounts to for the code that was running."""
+
+
+@pytest.fixture
+def killed_after(monkeypatch):
+    """Run a swap of folders that takes three renames and is killed after so many of them."""
+
+    def run(renames, swap):
+        left, rename = [renames], Path.rename
+
+        def counted(path, to):
+            if not left[0]:
+                raise Killed
+            left[0] -= 1
+            return rename(path, to)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(exchange, "_in_one_step", lambda *_: False)
+            patch.setattr(Path, "rename", counted)
+            with pytest.raises(Killed):
+                swap()
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,6 @@ from isthmus.spaces.stores import exchange as module
 from isthmus.spaces.stores.exchange import exchange, mend
 
 
-class Killed(BaseException):
-    """As sudden as a kill: nothing catches it."""
-
-
 @pytest.fixture
 def pair(tmp_path):
     """Two folders that say which they are, and a free name."""
@@ -62,22 +58,10 @@ def test_any_names_will_do(names, way, tmp_path):
     ],
 )
 def test_a_swap_cut_at_each_rename_is_undone_or_completed(
-    renames, cut, mended, pair, tmp_path, monkeypatch
+    renames, cut, mended, pair, tmp_path, killed_after
 ):
     first, second, aside = pair
-    left, rename = [renames], Path.rename
-
-    def counted(path, to):
-        if not left[0]:
-            raise Killed
-        left[0] -= 1
-        return rename(path, to)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "_in_one_step", lambda *_: False)
-        patch.setattr(Path, "rename", counted)
-        with pytest.raises(Killed):
-            exchange(first, second, aside=aside)
+    killed_after(renames, lambda: exchange(first, second, aside=aside))
     assert told(tmp_path) == cut
     for _ in range(2):  # a second time there is nothing to mend
         mend(first, second, aside=aside)

@@ -5,12 +5,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.spaces.stores import Address
-from isthmus.spaces.stores import exchange as exchange_module
 from isthmus.spaces.stores.lance_folder import Folder, born
-
-
-class Killed(BaseException):
-    """As sudden as a kill: nothing catches it."""
 
 
 @pytest.fixture
@@ -68,21 +63,9 @@ def test_an_empty_or_missing_folder_has_nothing(folder, tmp_path):
 
 
 @pytest.mark.parametrize("renames", [1, 2])
-def test_after_a_cut_swap_the_originals_serve_until_it_is_mended(renames, folder, monkeypatch):
+def test_after_a_cut_swap_the_originals_serve_until_it_is_mended(renames, folder, killed_after):
     here = folder("docs", "docs", "docs_isthmus_j", "docs_isthmus_k")
-    left, rename = [renames], Path.rename
-
-    def counted(path, to):
-        if not left[0]:
-            raise Killed
-        left[0] -= 1
-        return rename(path, to)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(exchange_module, "_in_one_step", lambda *_: False)
-        patch.setattr(Path, "rename", counted)
-        with pytest.raises(Killed):
-            here.swap("j")
+    killed_after(renames, lambda: here.swap("j"))
     assert who(here, here.serving()) == ("docs" if renames == 1 else "docs_isthmus_j")
     assert here.jobs() == ("j", "k")
     assert here.mend()

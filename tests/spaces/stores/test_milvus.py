@@ -1,10 +1,7 @@
 """Milvus keeps the contract in a file of Milvus Lite, and over the network as a server would."""
 
 import logging
-import shutil
 import sys
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,20 +20,8 @@ from pymilvus import DataType
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A folder in memory where there is one: Milvus Lite waits for the disk."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir():
-        yield tmp_path
-        return
-    made = tempfile.mkdtemp(dir=memory)
-    yield Path(made)
-    shutil.rmtree(made)
-
-
-@pytest.fixture
-def place(folder):
-    return lambda name: Address.parse(f"milvus://{folder}/base.db/{name}")
+def place(in_memory):
+    return lambda name: Address.parse(f"milvus://{in_memory}/base.db/{name}")
 
 
 @pytest.mark.parametrize("check", suite.CHECKS, ids=lambda c: c.__name__)
@@ -45,11 +30,11 @@ def test_contract(check, place):
 
 
 @pytest.fixture
-def server(folder):
+def server(in_memory):
     """Milvus Lite as a server of its own process would be asked: by host and port."""
     from milvus_lite.adapter.grpc.server import start_server_in_thread
 
-    made, base, port = start_server_in_thread(str(folder / "served"), port=0)
+    made, base, port = start_server_in_thread(str(in_memory / "served"), port=0)
     yield lambda name: Address.parse(f"milvus://127.0.0.1:{port}/{name}")
     made.stop(grace=0).wait()
     base.close()
@@ -300,10 +285,10 @@ def test_an_index_is_waited_for(place, monkeypatch):
     assert next(pending, None) is None
 
 
-def test_a_file_of_another_process(place, folder, capfd):
+def test_a_file_of_another_process(place, in_memory, capfd):
     fcntl = pytest.importorskip("fcntl", reason="locks are tried as Unix has them")
     create(place("docs"), dim=3, metric="cosine", id_kind="int").close()
-    with (folder / "base.db" / "LOCK").open("r+") as other:
+    with (in_memory / "base.db" / "LOCK").open("r+") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(StorageError, match="close the other"):
             connect(place("docs"))

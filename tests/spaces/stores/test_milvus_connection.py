@@ -3,10 +3,7 @@
 import contextlib
 import gc
 import logging
-import shutil
-import tempfile
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -27,24 +24,12 @@ def no_token(monkeypatch):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A folder in memory where there is one: Milvus Lite waits for the disk."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir():
-        yield tmp_path
-        return
-    made = tempfile.mkdtemp(dir=memory)
-    yield Path(made)
-    shutil.rmtree(made)
-
-
-@pytest.fixture
-def opened(folder):
+def opened(in_memory):
     """Connections to files below that folder, closed in the end."""
     made = []
 
     def connection(place="base.db", *, make=True):
-        made.append(Connection(Address.parse(f"milvus://{folder}/{place}/docs"), make=make))
+        made.append(Connection(Address.parse(f"milvus://{in_memory}/{place}/docs"), make=make))
         return made[-1]
 
     yield connection
@@ -67,23 +52,23 @@ def free(path):
 # -- files -------------------------------------------------------------------------------------
 
 
-def test_a_file_serves_until_its_last_connection_is_closed_however_it_is_spelled(opened, folder):
-    (folder / "sub").mkdir()
+def test_a_file_serves_until_its_last_connection_is_closed_however_it_is_spelled(opened, in_memory):
+    (in_memory / "sub").mkdir()
     first = opened()
-    (folder / "link.db").symlink_to("base.db")
+    (in_memory / "link.db").symlink_to("base.db")
     others = [opened("sub/../base.db", make=False), opened("link.db", make=False), opened()]
     assert len({id(one._file) for one in (first, *others)}) == 1
     for one in others:
         one.close()
         one.close()
         assert first.names() == set()
-        assert not free(folder / "base.db")
+        assert not free(in_memory / "base.db")
     first.close()
-    assert free(folder / "base.db")
+    assert free(in_memory / "base.db")
     assert opened(make=False).names() == set()
 
 
-def test_threads_that_open_a_file_at_once_share_it(opened, folder):
+def test_threads_that_open_a_file_at_once_share_it(opened, in_memory):
     gate, errors = threading.Barrier(6), []
 
     def work():
@@ -113,7 +98,7 @@ def test_two_files_are_two(opened):
     assert two.names() == set()
 
 
-def test_a_client_that_fails_lets_go_of_the_file(opened, folder, monkeypatch):
+def test_a_client_that_fails_lets_go_of_the_file(opened, in_memory, monkeypatch):
     def failing(**_):
         raise RuntimeError("no client")
 
@@ -121,7 +106,7 @@ def test_a_client_that_fails_lets_go_of_the_file(opened, folder, monkeypatch):
         patch.setattr("pymilvus.MilvusClient", failing)
         with pytest.raises(StorageError, match="RuntimeError: no client"):
             opened()
-    assert free(folder / "base.db")
+    assert free(in_memory / "base.db")
 
 
 def test_after_closing_a_question_is_a_storage_error(opened):
@@ -131,8 +116,8 @@ def test_after_closing_a_question_is_a_storage_error(opened):
         one.names()
 
 
-def test_files_that_cannot_be_are_told_and_none_is_made(opened, folder):
-    (folder / "file").write_text("x")
+def test_files_that_cannot_be_are_told_and_none_is_made(opened, in_memory):
+    (in_memory / "file").write_text("x")
     for place, make, kind, said in (
         ("none.db", False, InputError, "no file '.*none.db'"), ("base", True, InputError, "in .db"),
         ("x.DB", True, InputError, "in .db"), (".db", True, InputError, "in .db"),
@@ -141,25 +126,25 @@ def test_files_that_cannot_be_are_told_and_none_is_made(opened, folder):
     ):  # fmt: skip
         with pytest.raises(kind, match=said):
             opened(place, make=make)
-    assert [entry.name for entry in folder.iterdir()] == ["file"]
+    assert [entry.name for entry in in_memory.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("option", ["token", "https", "nosuch"])
-def test_a_file_has_no_options_of_a_server(option, folder):
-    address = Address.parse(f"milvus://{folder}/a.db/docs?{option}=true")
+def test_a_file_has_no_options_of_a_server(option, in_memory):
+    address = Address.parse(f"milvus://{in_memory}/a.db/docs?{option}=true")
     with pytest.raises(InputError, match=f"'{option}'.*one of vector, filter"):
         Connection(address, make=True)
-    assert not list(folder.iterdir())
+    assert not list(in_memory.iterdir())
 
 
-def test_a_file_has_no_login_and_no_token_that_is_told(folder):
+def test_a_file_has_no_login_and_no_token_that_is_told(in_memory):
     login = {"user": "me", "password": SECRET}
     for more in ({"options": {"token": SECRET}}, login):
-        address = Address(scheme="milvus", place=f"{folder}/a.db", collection="docs", **more)
+        address = Address(scheme="milvus", place=f"{in_memory}/a.db", collection="docs", **more)
         with pytest.raises(InputError, match="token|a user or password") as raised:
             Connection(address, make=True)
         assert SECRET not in repr(vars(raised.value))
-    assert not list(folder.iterdir())
+    assert not list(in_memory.iterdir())
 
 
 # -- secrets -----------------------------------------------------------------------------------

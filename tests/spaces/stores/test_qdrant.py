@@ -1,9 +1,7 @@
 """Qdrant keeps the contract in its local mode and over HTTP, where the server is one of ours."""
 
 import json
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -25,28 +23,16 @@ EVEN = json.dumps({"must": [{"key": "even", "match": {"value": 1}}]})
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A folder in memory where there is one: the local mode waits for the disk at every row."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir():
-        yield tmp_path
-        return
-    made = tempfile.mkdtemp(dir=memory)
-    yield made
-    shutil.rmtree(made)
-
-
-@pytest.fixture
 def server():
     made = Server()
     yield made
     made.stop()
 
 
-@pytest.fixture(params=["folder", "server"])
+@pytest.fixture(params=["in_memory", "server"])
 def place(request):
-    if request.param == "folder":
-        root = f"qdrant://{request.getfixturevalue('folder')}/base"
+    if request.param == "in_memory":
+        root = f"qdrant://{request.getfixturevalue('in_memory')}/base"
     else:
         root = f"qdrant://127.0.0.1:{request.getfixturevalue('server').port}"
     return lambda name: Address.parse(f"{root}/{name}")
@@ -251,11 +237,11 @@ def test_a_drop_spares_what_serves_under_another_alias(place):
     assert store._at.aliases() == {"docs": "docs_isthmus_j2"}
 
 
-def test_a_folder_of_another_process(folder):
+def test_a_folder_of_another_process(in_memory):
     fcntl = pytest.importorskip("fcntl", reason="locks are tried as Unix has them")
-    address = Address.parse(f"qdrant://{folder}/base/docs")
+    address = Address.parse(f"qdrant://{in_memory}/base/docs")
     create(address, dim=3, metric="inner", id_kind="int").close()
-    with Path(folder, "base", ".lock").open("r+") as other:
+    with Path(in_memory, "base", ".lock").open("r+") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(StorageError, match="another process has open"):
             connect(address)

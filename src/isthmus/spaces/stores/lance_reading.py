@@ -12,7 +12,6 @@ from isthmus.spaces.stores.lance_tables import lance, quoted
 
 #: Rows that are read at once.
 TAKE = 65536
-_SAID = 200
 
 
 class Reading:
@@ -87,7 +86,7 @@ class Reading:
         return f"({self.filter}) AND {condition}" if self.filter else condition
 
     def _refused(self, error: Exception) -> InputError | StorageError:
-        said = str(error).split(", /")[0][:_SAID]
+        said = arrow.told(error)
         if self.filter and isinstance(error, ValueError):
             return InputError(self.where, said, "a filter in SQL over the table's columns")
         return StorageError(self.where, said, "a table that can be read")

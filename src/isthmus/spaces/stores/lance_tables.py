@@ -29,9 +29,12 @@ def lance(operation: str, expected: str = "a LanceDB that answers") -> Iterator[
     except IsthmusError:
         raise
     except (ValueError, TypeError, RuntimeError, OSError, NotImplementedError) as error:
-        # What follows is where in its own sources the library raised.
-        said = str(error).split(", /")[0][:_SAID]
-        raise StorageError(operation, said, expected) from None
+        raise StorageError(operation, told(error), expected) from None
+
+
+def told(error: Exception) -> str:
+    """What the library says, but for where in its own sources it raised."""
+    return str(error).split(", /")[0][:_SAID]
 
 
 def quoted(name: str) -> str:
