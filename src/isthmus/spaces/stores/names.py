@@ -28,8 +28,11 @@ class Names:
 
     def of(self, job: str, ending: str = "") -> Path:
         """The name of the job's shadow, or of what else ``ending`` says."""
-        if not job or "/" in job or job.endswith(("_old", "_back")):
-            raise InputError("job", repr(job), "a name without '/' that ends in no _old or _back")
+        endings = ("_old", "_back", JOURNAL)
+        if not job or "/" in job or job.endswith(endings):
+            raise InputError(
+                "job", repr(job), f"a name without '/' that ends in none of {', '.join(endings)}"
+            )
         return self.path.with_name(shadow_name(self.path.name, job) + ending)
 
     def cutover(self, job: str) -> None:

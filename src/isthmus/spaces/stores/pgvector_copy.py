@@ -118,7 +118,8 @@ def _keys(ids: np.ndarray, id_type: str) -> np.ndarray | list[bytes]:
         if ids.dtype.kind not in "iu":
             raise InputError(where, f"ids of dtype {ids.dtype}", "integers")
         if len(ids) and (ids.min() < bounds.min or ids.max() > bounds.max):
-            raise InputError(where, f"the id {ids.max()}", f"{bounds.min} to {bounds.max}")
+            wrong = ids[(ids < bounds.min) | (ids > bounds.max)]
+            raise InputError(where, f"the id {wrong[0]}", f"{bounds.min} to {bounds.max}")
         return ids.astype(wanted)
     if ids.dtype.kind in "iu":
         raise InputError(where, f"ids of dtype {ids.dtype}", "text")
