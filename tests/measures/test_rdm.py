@@ -93,6 +93,27 @@ def test_rows_as_large_as_numbers_go_have_distances():
     np.testing.assert_allclose(large.ab, plain.ab, rtol=1e-12)
 
 
+def test_some_rows_and_kernels_are_in_the_units_of_the_whole():
+    one = made([sides(n=30, dtype="f4")[0]])[0]
+    rows = np.array([17, 3, 5, 29])
+    some, whole = one.among(rows), one.block(slice(0, 30), slice(0, 30))
+    np.testing.assert_allclose(
+        some.block(slice(0, 2), slice(2, 4)), whole[rows[:2]][:, rows[2:]], rtol=1e-6
+    )
+    halved = some.kernel(lambda squared: squared / 2)
+    np.testing.assert_allclose(halved.condensed(), some.condensed() ** 2 / 2)
+    assert [each.plain for each in (some, halved)] == [False, False]
+    assert len(one.rows) == 30  # as it was
+
+
+def test_either_side_may_be_rooted():
+    x, y = sides(n=30)
+    root, square = made([x])[0], made([y], distance="squared_euclidean")[0]
+    mixed, other = RowSums.of_rows(root, square), RowSums.of_rows(square, root)
+    np.testing.assert_allclose(mixed.bb, RowSums.of_rows(square, square).aa)
+    np.testing.assert_allclose(mixed.aa, other.bb)
+
+
 @pytest.mark.parametrize("cells", [1 << 22, 3000, 0])
 @pytest.mark.parametrize("kind", ["apart", "tied", "copies"])
 def test_order_statistics_are_those_of_all_distances(kind, cells, monkeypatch):

@@ -5,12 +5,12 @@ anywhere, and again. Engines of other processes and machines are in the room ``i
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from numbers import Integral
 from typing import Protocol, TypeVar
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from isthmus.core.errors import InputError
 
@@ -71,6 +71,23 @@ class Threads:
                     yield pending.popleft().result()
             finally:
                 pool.shutdown(cancel_futures=True)
+
+
+def map_on_cores(function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
+    """``function(task)`` of every task, in order, in as many threads as a product may take.
+
+    A product alone uses all cores and what comes between products only one; side by side, the other
+    passes of one task run beside the product of the next. One task, or BLAS held to one thread (as
+    it is within ``Threads`` and worker processes), stays in the caller's thread.
+
+    >>> list(map_on_cores(abs, [-2, -1]))
+    [2, 1]
+    """
+    workers = 1
+    if len(tasks) > 1:
+        pools = [p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"]
+        workers = max(pools, default=1)
+    return Threads(workers).map(function, tasks) if workers > 1 else map(function, tasks)
 
 
 def worker_count(workers: int | None) -> int:

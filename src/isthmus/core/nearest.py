@@ -3,7 +3,8 @@
 A float32 matrix product proposes a few more candidates than asked for; the distances of those that
 rounding leaves in question are computed anew from differences in float64 and sorted, ties by lower
 row. A bound on the rounding of the product proves for each row that no other row can belong among
-its neighbours; where it does not, the row is searched again in float64.
+its neighbours; where it does not, the row is searched again in float64. Blocks of queries run in as
+many threads as a product may take, so that selection and refinement keep up with the products.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.arrays import Array, is_numpy, like, namespace, row_blocks, to_numpy
+from isthmus.core.engine import map_on_cores
 
 #: Queries and base rows of one block of scores, which stays in cache until it is searched.
-_QUERIES = 512
-_PANEL = 8192
+_QUERIES = 256
+_PANEL = 16384
 #: Columns of one group: the nearest rows lie in the groups with the largest maxima.
 _GROUP = 16
 #: Cells of one block of float64 scores.
@@ -41,10 +43,11 @@ def search(
     n, m = len(q), len(b)
     # A row may be found as its own neighbour, and is then dropped.
     wanted = min(k + exclude_self + _SPARE, m)
-    propose = _proposer(kind, side_q.coarse(query=True), side_b.coarse(query=False), wanted)
-    indices, distances = np.empty((n, k), np.int64), np.empty((n, k))
-    open_rows = []
-    for rows in row_blocks(n, _QUERIES):
+    base = side_b.coarse()
+    propose = _proposer(kind, base if side_q is side_b else side_q.coarse(), base, wanted)
+
+    def work(rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Neighbours and costs of these queries, and the numbers of those not proved."""
         found, scores = propose(rows)
         order = np.argsort(found, axis=1)
         found = np.take_along_axis(found, order, axis=1)
@@ -55,10 +58,15 @@ def search(
             scores[found == numbers[:, None]] = -np.inf
         least = np.partition(scores, wanted - k, axis=1)[:, wanted - k]
         least -= 2 * _rounding(side_q, side_b, numbers, least, np.float32, metric)
-        kept = scores >= least[:, None]
-        indices[rows], distances[rows] = _refine(side_q, side_b, numbers, found, kept, k, metric)
-        if wanted < m:
-            open_rows.append(numbers[last >= least])
+        near = _refine(side_q, side_b, numbers, found, scores >= least[:, None], k, metric)
+        return *near, numbers[last >= least] if wanted < m else numbers[:0]
+
+    indices, distances = np.empty((n, k), np.int64), np.empty((n, k))
+    open_rows, blocks = [], list(row_blocks(n, _QUERIES))
+    done = map_on_cores(work, blocks) if is_numpy(kind) else map(work, blocks)
+    for rows, (columns, costs, unproved) in zip(blocks, done, strict=True):
+        indices[rows], distances[rows] = columns, costs
+        open_rows.append(unproved)
     rest = np.concatenate(open_rows) if open_rows else np.empty(0, np.int64)
     for part in row_blocks(len(rest), max(1, min(_QUERIES, _CELLS // m))):
         numbers = rest[part]
@@ -100,11 +108,11 @@ class _Side:
         x *= self.scale
         return x
 
-    def coarse(self, *, query: bool) -> np.ndarray:
-        """All rows in float32, with -half (or 1 for queries) as one more column, (n, d + 1)."""
+    def coarse(self) -> np.ndarray:
+        """All rows in float32, with -half as one more column, (n, d + 1)."""
         n, d = self.x.shape
         out = np.empty((n, d + 1), np.float32)
-        out[:, d] = 1.0 if query else -self.half
+        out[:, d] = -self.half
         for rows in _strips(n, d):
             out[rows, :d] = self.cut(rows)
         return out
@@ -196,24 +204,28 @@ def _proposer(
     kind: Array, q: np.ndarray, b: np.ndarray, wanted: int
 ) -> Callable[[slice], tuple[np.ndarray, np.ndarray]]:
     """The function that gives, for a slice of queries, ``wanted`` base rows and their scores."""
+
+    def asked(rows: slice) -> np.ndarray:
+        out = q[rows].copy()
+        out[:, -1] = 1  # what the halves of the base are taken times
+        return out
+
     if not is_numpy(kind):
-        xp = namespace(kind)
-        there_q, there_b = like(q, kind), like(b, kind)
+        xp, there = namespace(kind), like(b, kind)
 
         def by_namespace(rows: slice) -> tuple[np.ndarray, np.ndarray]:
-            found, scores = _top(xp, there_q[rows, :] @ there_b.T, wanted)
+            found, scores = _top(xp, like(asked(rows), kind) @ there.T, wanted)
             return to_numpy(found).astype(np.int64), to_numpy(scores)
 
         return by_namespace
     width = -(-min(_PANEL, len(b)) // _GROUP) * _GROUP
-    buffer = np.empty((min(_QUERIES, len(q)), width), np.float32)
 
     def by_numpy(rows: slice) -> tuple[np.ndarray, np.ndarray]:
-        asked = q[rows]
-        found, scores = [], []
+        own, found, scores = asked(rows), [], []
+        block = np.empty((len(own), width), np.float32)
         for panel in row_blocks(len(b), _PANEL):
-            block, size = buffer[: len(asked)], panel.stop - panel.start
-            np.matmul(asked, b[panel].T, out=block[:, :size])
+            size = panel.stop - panel.start
+            np.matmul(own, b[panel].T, out=block[:, :size])
             block[:, size:] = -np.inf
             columns, values = _largest(block, min(wanted, size))
             found.append(columns + panel.start)

@@ -1,22 +1,13 @@
 r"""Bias-corrected distance correlation: dependence of any shape, zero in the mean without any."""
 
 import math
-from collections.abc import Sequence
 
-import numpy as np
-
-from isthmus.core.arrays import Array, like, namespace, paired, to_numpy
+from isthmus.core.arrays import Array, paired
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.gram import (
-    all_rows,
-    chi_squared_tail,
-    correlation,
-    deviation,
-    one_left_out,
-)
-from isthmus.measures.rdm import Dissimilarities, RowSums, over_pairs
+from isthmus.measures.gram import chi_squared_tail, correlation, deviation, hsic
+from isthmus.measures.rdm import Dissimilarities
 from isthmus.measures.rows import jackknife
 
 CARD = Card(
@@ -84,15 +75,9 @@ def distance_correlation(x: Array, y: Array | None = None, *, ci: bool = True) -
         Dissimilarities(name, side, operation="distance_correlation")
         for name, side in (("x", x), ("y", y))
     ]
-    found = RowSums.of_rows(*sides)
-    sums = np.stack([found.a, found.b], axis=1)
-    shared = np.stack([found.aa, found.ab, found.ab, found.bb], axis=1).reshape(-1, 2, 2)
-    values = all_rows(sums, shared, operation="distance_correlation")
+    values, left_out = hsic(*sides, operation="distance_correlation", leave_out=ci)
     n, value = x.shape[0], float(correlation(values)[0, 1])
-    interval = None
-    if ci and n > 4:
-        left_out = one_left_out(sums, shared, _through(sides, sums))
-        interval = jackknife(value, [correlation(left_out)[:, 0, 1]])
+    interval = jackknife(value, [correlation(left_out)[:, 0, 1]]) if len(left_out) else None
     z = deviation(value, n)
     return Score(
         value=value,
@@ -104,18 +89,3 @@ def distance_correlation(x: Array, y: Array | None = None, *, ci: bool = True) -
         p=chi_squared_tail(z),
         length=math.sqrt(max(2.0 - 2.0 * value, 0.0)),
     )
-
-
-def _through(sides: list[Dissimilarities], weights: np.ndarray) -> np.ndarray:
-    """Products (n, m, m) of the distances of each of m sides with the row sums (n, m) of all."""
-    xp, weights_here = namespace(sides[0].rows), like(weights, sides[0].rows)
-
-    def sums(
-        squared: Sequence[Array], rows: slice, columns: slice
-    ) -> tuple[np.ndarray, np.ndarray]:
-        blocks = [xp.sqrt(one) for one in squared]
-        down = [to_numpy(one @ weights_here[columns, :]) for one in blocks]
-        return np.stack(down), np.stack([to_numpy(one.T @ weights_here[rows, :]) for one in blocks])
-
-    found = over_pairs(sides, sums, np.zeros((len(sides), *weights.shape)))
-    return found.transpose(1, 0, 2)

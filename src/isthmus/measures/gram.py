@@ -1,110 +1,38 @@
-"""Gram: passes over kernels and distances between rows, never an n x n matrix in memory.
+r"""Gram: unbiased HSIC of kernels or distances between rows, from their row sums alone.
 
-A ``Rows`` gives a slice of rows of a symmetric (n, n) matrix with a zero diagonal, in float64 and
-of the kind of the points. ``hsic`` needs two passes over such matrices, whatever they hold.
 Infrastructure; holds no method of its own.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from isthmus.core.arrays import Array, like, namespace, row_blocks, to_numpy
+from isthmus.core.arrays import Array, like, to_numpy
 from isthmus.core.errors import InputError
-
-Rows = Callable[[slice], Array]
-
-#: Entries of one block of a matrix: 16 MiB of float64.
-_CELLS = 1 << 21
-
-
-def blocks(n: int) -> list[slice]:
-    """Slices of 0..n small enough that so many rows of an (n, n) matrix fit a block."""
-    return list(row_blocks(n, max(1, _CELLS // n)))
-
-
-def points(name: str, x: Array, *, operation: str) -> Array:
-    """Rows of x (n, d), centred, in float64, scaled to a largest entry of 1.
-
-    Centring first is what keeps digits far from the origin; the scale keeps squares within range.
-    Raises InputError when all rows are equal up to rounding.
-    """
-    xp = namespace(x)
-    eps = float(xp.finfo(x.dtype).eps)
-    x = xp.astype(x, xp.float64)
-    x = x / (float(xp.max(xp.abs(x))) or 1.0)
-    x = x - xp.mean(x, axis=0)
-    peak = float(xp.max(xp.abs(x)))
-    if not peak > 8 * eps:
-        raise InputError(operation, f"{name} whose {x.shape[0]} rows are all equal", "varied rows")
-    return x / peak
-
-
-def products(x: Array) -> Rows:
-    """Inner products of the rows of ``points``."""
-    return lambda rows: _hollow(x[rows, :] @ x.T, rows)
-
-
-def squared_distances(x: Array) -> Rows:
-    """Squared Euclidean distances between the rows of ``points``."""
-    xp = namespace(x)
-    norms = xp.sum(x * x, axis=1)
-
-    def rows_of(rows: slice) -> Array:
-        gap = norms[rows][:, None] + norms[None, :] - 2.0 * (x[rows, :] @ x.T)
-        return _hollow(xp.where(gap > 0, gap, 0.0 * gap), rows)
-
-    return rows_of
-
-
-def distances(x: Array) -> Rows:
-    """Euclidean distances between the rows of ``points``; those of equal rows are below 1e-7."""
-    xp, squared = namespace(x), squared_distances(x)
-    return lambda rows: xp.sqrt(squared(rows))
-
-
-def gaussian(x: Array, bandwidth: float) -> Rows:
-    """exp(-|x_i - x_j|² / (2 bandwidth²)) between the rows of ``points``."""
-    xp, squared = namespace(x), squared_distances(x)
-    return lambda rows: _hollow(xp.exp(squared(rows) * (-0.5 / bandwidth**2)), rows)
-
-
-def _hollow(block: Array, rows: slice) -> Array:
-    """The block with the matrix's diagonal set to zero."""
-    xp = namespace(block)
-    place = getattr(block, "device", None)
-    across = xp.arange(block.shape[1], device=place)[None, :]
-    down = xp.arange(rows.start, rows.stop, device=place)[:, None]
-    return xp.where(across == down, 0.0 * block, block)
+from isthmus.measures.rdm import Dissimilarities, RowSums, over_pairs
 
 
 def hsic(
-    matrices: Sequence[Rows],
-    reference: Array,
-    *,
-    operation: str,
-    names: Sequence[str] = ("x", "y", "confound"),
-    leave_out: bool = True,
+    x: Dissimilarities, y: Dissimilarities, *, operation: str, leave_out: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Unbiased HSIC of every pair of m matrices, and of every pair without row i, for each i.
+    r"""Unbiased HSIC of two matrices, each with itself and the other, and the same without row i.
 
     .. math:: \mathrm{HSIC}_u(K, L) = \frac{1}{n(n-3)} \Big[\sum_{ij} K_{ij} L_{ij} +
               \frac{\Sigma K \, \Sigma L}{(n-1)(n-2)} - \frac{2}{n-2} \sum_i k_i l_i\Big]
 
     with row sums k, l of matrices with a zero diagonal. Leaving row i out only needs t_i = Σ_j
-    K_ij L_ij, (Kl)_i and (Lk)_i besides, so all n values cost one more pass.
+    K_ij L_ij, (Kl)_i and (Lk)_i besides, so all n values cost one more pass over half of the pairs.
 
     Parameters
     ----------
-    matrices : m functions that give rows of an (n, n) matrix
-    reference : (n, d) array, for the kind and the number of rows; n >= 4
+    x, y : matrices of the same n >= 4 rows
     leave_out : whether to make the second pass
 
     Returns
     -------
-    values : (m, m)
-    left_out : (n, m, m); (0, m, m) without ``leave_out`` or with 4 rows
+    values : (2, 2)
+    left_out : (n, 2, 2); (0, 2, 2) without ``leave_out`` or with 4 rows
 
     Raises
     ------
@@ -115,25 +43,28 @@ def hsic(
     ----------
     Song et al. 2012, "Feature Selection via Dependence Maximization", eq. 5.
     """
-    n, m = reference.shape[0], len(matrices)
-    xp = namespace(reference)
-    sums = np.empty((n, m))
-    shared = np.zeros((n, m, m))
-    for rows in blocks(n):
-        block = [matrix(rows) for matrix in matrices]
-        for i, one in enumerate(block):
-            sums[rows, i] = to_numpy(xp.sum(one, axis=1))
-            for j, two in enumerate(block[: i + 1]):
-                shared[rows, i, j] = shared[rows, j, i] = to_numpy(xp.sum(one * two, axis=1))
-    values = all_rows(sums, shared, operation=operation, names=names)
-    if not leave_out or n == 4:
-        return values, np.empty((0, m, m))
-    weights = like(sums, xp.astype(reference, xp.float64))
-    through = np.empty((n, m, m))
-    for rows in blocks(n):
-        for i, matrix in enumerate(matrices):
-            through[rows, i] = to_numpy(matrix(rows) @ weights)
-    return values, one_left_out(sums, shared, through)
+    found = RowSums.of_rows(x, y)
+    sums = np.stack([found.a, found.b], axis=1)
+    shared = np.stack([found.aa, found.ab, found.ab, found.bb], axis=1).reshape(-1, 2, 2)
+    values = all_rows(sums, shared, operation=operation)
+    if not leave_out or found.n == 4:
+        return values, np.empty((0, 2, 2))
+    return values, one_left_out(sums, shared, _through((x, y), sums))
+
+
+def _through(sides: tuple[Dissimilarities, ...], weights: np.ndarray) -> np.ndarray:
+    """Products (n, m, m) of the entries of each of m sides with the row sums (n, m) of all."""
+    weights_here = like(weights, sides[0].rows)
+
+    def sums(
+        squared: Sequence[Array], rows: slice, columns: slice
+    ) -> tuple[np.ndarray, np.ndarray]:
+        blocks = [side.entries(one) for side, one in zip(sides, squared, strict=True)]
+        down = [to_numpy(one @ weights_here[columns, :]) for one in blocks]
+        return np.stack(down), np.stack([to_numpy(one.T @ weights_here[rows, :]) for one in blocks])
+
+    found = over_pairs(sides, sums, np.zeros((len(sides), *weights.shape)))
+    return found.transpose(1, 0, 2)
 
 
 def all_rows(

@@ -10,7 +10,7 @@ from isthmus.core.neighbors import neighbors
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.mantel import Sums, graph_sums, permutation_moments
-from isthmus.measures.ranks import centred_points, offsets, rank_sums
+from isthmus.measures.ranks import centred_points, offsets, over_rows, rank_sums, rounding
 from isthmus.measures.rows import jackknife, upper_tail
 
 CARD = Card(
@@ -31,9 +31,6 @@ CARD = Card(
     "the standard error. Simulated: the interval covers too often at every size.",
     rough=ALWAYS,
 )
-
-#: Entries of one block of distances.
-_ENTRIES = 2**19
 
 
 @register(CARD)
@@ -115,22 +112,22 @@ class _Ranks:
 def _rank(y: Array, indices: np.ndarray) -> _Ranks:
     points, norms = centred_points(y)
     n = len(norms)
-    first, second, before = np.empty(n), np.empty(n), np.zeros(n)
-    step = max(1, _ENTRIES // n)
-    ones = np.ones(max(n, step), dtype=np.float32)
-    for start in range(0, n, step):
-        rows = np.arange(start, min(start + step, n))
+    ones = np.ones(n, dtype=np.float32)
+
+    def work(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         d, near = offsets(points, norms, rows), indices[rows]
-        local = np.arange(len(rows))
-        slack = 16 * np.finfo(np.float64).eps * (norms[rows] + norms.max())
+        local, slack = np.arange(len(rows)), rounding(norms, rows)
         ahead = _ahead(d, d[local, near[:, 0]], slack)
         ahead[local, near[:, 0]] = 0.0
-        first[rows] = 1 + (ahead @ ones[:n]) / 2
-        before += (ones[: len(rows)] @ ahead) / 2
+        first, before = 1 + (ahead @ ones) / 2, (ones[: len(rows)] @ ahead) / 2
         ahead = _ahead(d, d[local, near[:, 1]], slack)
         ahead[local[:, None], near] = 0.0
-        second[rows] = 1 + (ahead @ ones[:n]) / 2
-    return _Ranks(first, second, before, rank_sums(points, norms))
+        return first, 1 + (ahead @ ones) / 2, before
+
+    first, second, before = zip(*over_rows(work, points), strict=True)
+    every = np.stack(before).sum(axis=0, dtype=np.float64)
+    sums = rank_sums(points, norms)
+    return _Ranks(np.concatenate(first), np.concatenate(second), every, sums)
 
 
 def _ahead(d: np.ndarray, threshold: np.ndarray, slack: np.ndarray) -> np.ndarray:

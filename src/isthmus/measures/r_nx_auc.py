@@ -6,7 +6,7 @@ from isthmus.core.arrays import Array, paired
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.ranks import centred_points, rank_blocks, rank_rows
+from isthmus.measures.ranks import centred_points, over_rows, rank_rows
 from isthmus.measures.rows import jackknife
 
 CARD = Card(
@@ -74,26 +74,26 @@ def r_nx_auc(x: Array, y: Array | None = None) -> Score:
     fewer = np.append(fewer, 0.0)
     # What a pair at rank r wins when a row before it goes.
     step = np.append(0.0, fewer[:-1] - fewer[1:])
-    own, change = np.empty(n), np.zeros(n)
-    kept = np.zeros(n + 1)
-    tied = []
-    for rows in rank_blocks(n):
+
+    def work(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
         ranks, equal = zip(*(rank_rows(*side, rows) for side in sides), strict=True)
-        tied.append(max(equal))
         # A row is not its own neighbour: rank n, where nothing is won.
         both = np.maximum(*ranks)
-        kept += np.bincount(both.ravel(), minlength=n + 1)
-        own[rows] = whole[both].sum(axis=1)
         left = fewer[both]
-        change += left.sum() - left.sum(axis=0)
+        change = left.sum() - left.sum(axis=0)
         change[rows] -= left.sum(axis=1)
         for mine, other in (ranks, ranks[::-1]):
             won = np.where(mine > other, step[mine], np.where(mine == other, step[mine] / 2, 0.0))
             change += _moved(won, mine)
+        kept = np.bincount(both.ravel(), minlength=n + 1)
+        return whole[both].sum(axis=1), change, kept, max(equal)
+
+    per_row, change, kept, tied = zip(*over_rows(work, sides[0][0]), strict=True)
+    own = np.concatenate(per_row)
     value = float(own.mean()) + whole_base
-    ci = jackknife(value, [change / (n - 1) + fewer_base])
+    ci = jackknife(value, [np.sum(change, axis=0) / (n - 1) + fewer_base])
     sizes = np.arange(1, n - 1)
-    share = np.cumsum(kept[1 : n - 1]) / (n * sizes)
+    share = np.cumsum(np.sum(kept, axis=0)[1 : n - 1]) / (n * sizes)
     warnings = ("rows at equal distances: their ranks are arbitrary",) if max(tied) > 0.01 else ()
     return Score(
         value=value, method="r_nx_auc", n=n, ci=None if ci is None else (ci[0], min(ci[1], 1.0)),

@@ -3,12 +3,16 @@ r"""Ranks: how many rows lie closer, for blocks of rows, and the null of statist
 Shared by the measures of this room; holds no method of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
-from isthmus.core.arrays import Array, namespace, row_blocks, take, to_numpy
+from isthmus.core.arrays import Array, is_numpy, namespace, row_blocks, take, to_numpy
+from isthmus.core.engine import map_on_cores
 from isthmus.measures.mantel import Sums
+
+T = TypeVar("T")
 
 #: Entries of one block of distances.
 _ENTRIES = 2**19
@@ -38,11 +42,11 @@ def offsets(points: Array, norms: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return d
 
 
-def rank_blocks(n: int) -> Iterator[np.ndarray]:
-    """Consecutive row numbers, so many that (rows, n) distances stay in cache."""
-    step = max(1, _ENTRIES // n)
-    for start in range(0, n, step):
-        yield np.arange(start, min(start + step, n))
+def over_rows(work: Callable[[np.ndarray], T], points: Array) -> Iterator[T]:
+    """``work`` of consecutive row numbers, so many that (rows, n) distances stay in cache."""
+    n = int(points.shape[0])
+    blocks = [np.arange(n)[rows] for rows in row_blocks(n, max(1, _ENTRIES // n))]
+    return map_on_cores(work, blocks) if is_numpy(points) else map(work, blocks)
 
 
 def rank_rows(points: Array, norms: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, float]:
@@ -53,10 +57,19 @@ def rank_rows(points: Array, norms: np.ndarray, rows: np.ndarray) -> tuple[np.nd
     order = np.argsort(d, axis=1)
     ranks = np.empty(d.shape, np.int64)
     np.put_along_axis(ranks, order, np.arange(1, d.shape[1] + 1)[None, :], axis=1)
-    some = slice(0, len(rows), max(1, len(rows) // 4))
-    sorted_d = np.take_along_axis(d[some], order[some, :-1], axis=1)
-    slack = 16 * np.finfo(np.float64).eps * (norms[rows][some] + norms.max())
-    return ranks, float((np.diff(sorted_d, axis=1) <= slack[:, None]).mean())
+    return ranks, tied(d, rounding(norms, rows)[:, None])
+
+
+def rounding(norms: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Below this much, ``offsets`` of ``rows`` are equal up to rounding, (r,)."""
+    slack: np.ndarray = 16 * np.finfo(np.float64).eps * (norms[rows] + norms.max())
+    return slack
+
+
+def tied(d: np.ndarray, slack: np.ndarray) -> float:
+    """The share of neighbouring ranks at one distance up to ``slack`` (r, 1), from a few rows."""
+    some = slice(0, len(d), max(1, len(d) // 4))
+    return float((np.diff(np.sort(d[some])[:, :-1], axis=1) <= slack[some]).mean())
 
 
 def rank_sums(points: Array, norms: np.ndarray, *, beyond: int = 0) -> Sums:

@@ -1,25 +1,19 @@
 r"""RBF CKA: debiased CKA of Gaussian kernels, which sees the curved relations linear CKA misses."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from isthmus.core.arrays import Array, like, namespace, paired, take, to_numpy
+from isthmus.core.arrays import Array, like, namespace, paired, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.gram import (
-    chi_squared_tail,
-    correlation,
-    deviation,
-    distances,
-    gaussian,
-    hsic,
-    points,
-)
+from isthmus.measures.gram import chi_squared_tail, correlation, deviation, hsic
 from isthmus.measures.input_feature_debiased_cka import input_feature_debiased_cka
+from isthmus.measures.rdm import Dissimilarities
 from isthmus.measures.rows import jackknife
 
 CARD = Card(
@@ -58,7 +52,7 @@ def rbf_cka(
               \quad \sigma = \text{bandwidth} \cdot \operatorname{median}_{i<j} |x_i - x_j|
 
     Each side has its own σ; above 2048 rows the median is over as many of them, spread evenly by
-    their distance from the mean. Two passes over blocks of rows give value and leave-one-out
+    their distance from the mean. Two passes over half of the pairs give value and leave-one-out
     jackknife interval (σ held fixed); no n x n matrix. Over all shuffles of the pairs the mean is 0
     and the standard deviation sqrt(2 / (n (n - 3))) exactly, hence z; p is the χ² tail, which holds
     for any kernel and is conservative. With ``approximate=m`` the kernels are replaced by m random
@@ -99,22 +93,18 @@ def rbf_cka(
     if approximate is not None and approximate < 16:
         raise InputError("rbf_cka", f"approximate={approximate}", "at least 16 random features")
     n = x.shape[0]
-    sides = [points(name, side, operation="rbf_cka") for name, side in (("x", x), ("y", y))]
-    sigmas = [bandwidth * _median(name, side) for name, side in zip(("x", "y"), sides, strict=True)]
+    sides, sigmas = [], []
+    for name, side in (("x", x), ("y", y)):
+        sides.append(Dissimilarities(name, side, operation="rbf_cka"))
+        sigmas.append(bandwidth * _median(name, sides[-1]))
     if approximate is not None:
         draws = generator(rng)
-        features = [
-            _features(side, sigma, approximate, draws)
-            for side, sigma in zip(sides, sigmas, strict=True)
-        ]
+        features = (_features(*one, approximate, draws) for one in zip(sides, sigmas, strict=True))
         score = input_feature_debiased_cka(*features)
         said = f"approximated by {approximate} random Fourier features a side"
         return replace(score, method="rbf_cka", warnings=(said,))
-    values, left_out = hsic(
-        [gaussian(side, sigma) for side, sigma in zip(sides, sigmas, strict=True)],
-        x,
-        operation="rbf_cka",
-    )
+    kernels = (side.kernel(_gaussian(sigma)) for side, sigma in zip(sides, sigmas, strict=True))
+    values, left_out = hsic(*kernels, operation="rbf_cka")
     value = float(correlation(values)[0, 1])
     z = deviation(value, n)
     warnings: tuple[str, ...] = ()
@@ -124,7 +114,7 @@ def rbf_cka(
         value=value,
         method="rbf_cka",
         n=n,
-        ci=jackknife(value, [correlation(left_out)[:, 0, 1]]) if n > 4 else None,
+        ci=jackknife(value, [correlation(left_out)[:, 0, 1]]) if len(left_out) else None,
         chance=0.0,
         z=z,
         p=chi_squared_tail(z),
@@ -132,17 +122,14 @@ def rbf_cka(
     )
 
 
-def _median(name: str, x: Array) -> float:
-    """Median distance between rows of ``points``; of at most ``_MEDIAN_ROWS`` of them."""
-    xp, n = namespace(x), x.shape[0]
-    if n > _MEDIAN_ROWS:
+def _median(name: str, side: Dissimilarities) -> float:
+    """Median distance between rows; of at most ``_MEDIAN_ROWS`` of them."""
+    sizes = to_numpy(side.squares)
+    if len(sizes) > _MEDIAN_ROWS:
         # Evenly by distance from the mean: the same rows whatever order they came in.
-        order = np.argsort(to_numpy(xp.sum(x * x, axis=1)), kind="stable")
-        chosen = order[np.linspace(0, n - 1, _MEDIAN_ROWS).astype(np.int64)]
-        x = take(x, chosen)
-        n = _MEDIAN_ROWS
-    gaps = to_numpy(distances(x)(slice(0, n)))
-    median = float(np.median(gaps[np.triu_indices(n, 1)]))
+        order = np.argsort(sizes, kind="stable")
+        side = side.among(order[np.linspace(0, len(sizes) - 1, _MEDIAN_ROWS).astype(np.int64)])
+    median = float(np.median(side.condensed()))
     if not median > 1e-7:
         raise InputError(
             "rbf_cka", f"{name} with most rows equal: a median distance of 0", "distinct rows",
@@ -151,9 +138,15 @@ def _median(name: str, x: Array) -> float:
     return median
 
 
-def _features(x: Array, sigma: float, count: int, draws: np.random.Generator) -> Array:
+def _gaussian(sigma: float) -> Callable[[Array], Array]:
+    """exp(-|x_i - x_j|² / (2 σ²)) - 1: centring hides the 1, and wide kernels keep their digits."""
+    return lambda squared: namespace(squared).expm1(squared * (-0.5 / sigma**2))
+
+
+def _features(side: Dissimilarities, sigma: float, count: int, draws: np.random.Generator) -> Array:
     """Columns √2 cos(wᵀx + b), (n, count): the mean of their products is the Gaussian kernel."""
-    xp = namespace(x)
-    frequencies = draws.normal(size=(x.shape[1], count)) / sigma
+    x, xp = side.rows, namespace(side.rows)
+    # Rows hold a factor of √2 that their distances do not.
+    frequencies = draws.normal(size=(x.shape[1], count)) / (sigma * 2**0.5)
     phases = draws.uniform(0, 2 * np.pi, size=count)
     return xp.cos(x @ like(frequencies, x) + like(phases, x)) * 2**0.5

@@ -4,14 +4,14 @@ Shared by the measures that compare such matrices (RDMs); holds no method of its
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from threadpoolctl import threadpool_info
 
-from isthmus.core.arrays import Array, is_numpy, namespace, row_blocks, to_numpy
-from isthmus.core.engine import Threads
+from isthmus.core.arrays import Array, is_numpy, namespace, row_blocks, take, to_numpy
+from isthmus.core.engine import map_on_cores
 from isthmus.core.errors import InputError
 from isthmus.measures.mantel import Sums, permutation_moments
 from isthmus.measures.rows import jackknife
@@ -64,6 +64,31 @@ class Dissimilarities:
         x *= 2**0.5 / spread
         self.rows, self.squares = x, xp.vecdot(x, x) / 2.0
         self._narrow = xp.astype(self.rows, xp.float32) if narrow else None
+        self._kernel: Callable[[Array], Array] | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether the entries are the squared distances themselves."""
+        return not self.rooted and self._kernel is None
+
+    def entries(self, squared: Array) -> Array:
+        """The entries of the matrix where it has these squared distances."""
+        if self._kernel is not None:
+            return self._kernel(squared)
+        return namespace(squared).sqrt(squared) if self.rooted else squared
+
+    def kernel(self, of: Callable[[Array], Array]) -> "Dissimilarities":
+        """The same rows with ``of`` their squared distances as entries; ``of`` keeps 0."""
+        found = copy(self)
+        found._kernel, found.rooted = of, False
+        return found
+
+    def among(self, rows: np.ndarray) -> "Dissimilarities":
+        """Those between these rows alone, in the same units."""
+        found = copy(self)
+        found.rows, found.squares = take(self.rows, rows), take(self.squares, rows)
+        found._narrow = None if self._narrow is None else take(self._narrow, rows)
+        return found
 
     def block(self, rows: slice, columns: slice) -> Array:
         """Squared distances from ``rows`` to ``columns``, (b, c) float64.
@@ -126,8 +151,7 @@ class Dissimilarities:
                     part.append(bits[bits >> shift == begin])
             held = {begin: np.sort(np.concatenate(part)) for begin, part in parts.items()}
             sought = [(int(held[begin][rank]), 0) for begin, rank in sought]
-        squared = np.array([bits for bits, _ in sought]).view(np.float64)
-        return np.sqrt(squared) if self.rooted else squared
+        return self.entries(np.array([bits for bits, _ in sought]).view(np.float64))
 
     def _bits(self) -> Iterator[np.ndarray]:
         """Bits of the squared distances between all pairs of rows, int64, a block at a time."""
@@ -143,8 +167,7 @@ class Dissimilarities:
         for rows in row_blocks(n, max(1, _CELLS // n)):
             held = to_numpy(self.block(rows, slice(0, n)))
             parts += [held[i - rows.start, i + 1 :] for i in range(rows.start, rows.stop)]
-        found = np.concatenate(parts) if n > 1 else np.zeros(0)
-        return np.sqrt(found) if self.rooted else found
+        return self.entries(np.concatenate(parts) if n > 1 else np.zeros(0))
 
 
 def _largest(x: Array) -> float:
@@ -199,11 +222,7 @@ def over_pairs(
         return sums([side.block(*place) for side in sides], *place)
 
     places = list(sides[0].blocks())
-    workers = 1
-    if len(places) > 1 and is_numpy(sides[0].rows):
-        pools = threadpool_info()
-        workers = max((p["num_threads"] for p in pools if p["user_api"] == "blas"), default=1)
-    parts = Threads(workers).map(work, places) if workers > 1 else map(work, places)
+    parts = map_on_cores(work, places) if is_numpy(sides[0].rows) else map(work, places)
     for (rows, columns), (down, across) in zip(places, parts, strict=True):
         found[:, rows] += down
         if rows != columns:
@@ -245,7 +264,7 @@ class RowSums:
     def of_rows(cls, a: Dissimilarities, b: Dissimilarities) -> "RowSums":
         """One pass over half of both matrices, never held whole; none where products do."""
         xp, n = namespace(a.rows, b.rows), a.rows.shape[0]
-        if not a.rooted and n > 4 * max(a.rows.shape[1], b.rows.shape[1]):
+        if a.plain and b.plain and n > 4 * max(a.rows.shape[1], b.rows.shape[1]):
             products = _squares_product(a, a), _squares_product(b, b), _squares_product(a, b)
             single = [n * to_numpy(one.squares) + float(xp.sum(one.squares)) for one in (a, b)]
             return cls(single[0], products[0], single[1], products[1], products[2])
@@ -253,9 +272,10 @@ class RowSums:
         def sums(
             squared: Sequence[Array], rows: slice, columns: slice
         ) -> tuple[np.ndarray, np.ndarray]:
-            one, two = (xp.sqrt(held) for held in squared) if a.rooted else squared
-            own = squared if a.rooted else (one * one, two * two)
-            blocks = (one, own[0], two, own[1], one * two)
+            one, two = a.entries(squared[0]), b.entries(squared[1])
+            square_one = squared[0] if a.rooted else one * one
+            square_two = squared[1] if b.rooted else two * two
+            blocks = (one, square_one, two, square_two, one * two)
             down, across = ([to_numpy(xp.sum(m, axis=i)) for m in blocks] for i in (1, 0))
             return np.stack(down), np.stack(across)
 

@@ -9,7 +9,7 @@ from isthmus.core.neighbors import neighbors
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.mantel import graph_sums, permutation_moments
-from isthmus.measures.ranks import centred_points, rank_blocks, rank_rows, rank_sums
+from isthmus.measures.ranks import centred_points, offsets, over_rows, rank_sums, rounding, tied
 from isthmus.measures.rows import jackknife, upper_tail
 
 CARD = Card(
@@ -28,6 +28,10 @@ CARD = Card(
     "the standard error. Simulated: the interval covers too often at every size.",
     rough=ALWAYS,
 )  # fmt: skip
+
+
+#: Thresholds a row up to which comparing with each is faster than a binary search.
+_COMPARED = 16
 
 
 @register(CARD)
@@ -118,22 +122,40 @@ def _excess(
     rows change when row m is left out, (n,); and the share of equal distances.
     """  # noqa: D205
     n = len(norms)
-    own, change, tied = np.empty(n), np.zeros(n), []
-    for rows in rank_blocks(n):
-        ranks, equal = rank_rows(points, norms, rows)
-        tied.append(equal)
-        found = near[rows]
-        mine = np.take_along_axis(ranks, found, axis=1)
-        over = np.maximum(mine - k, 0)
-        own[rows] = over[:, :k].sum(axis=1)
-        # A row in front of neighbours beyond rank k moves each of them up by one.
-        steps = np.zeros((len(rows), n + 1))
+
+    def work(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        d, found = offsets(points, norms, rows), near[rows]
+        slack = rounding(norms, rows)[:, None]
+        reach = np.take_along_axis(d, found, axis=1) - slack
+        order = np.argsort(reach, axis=1)
+        passed = _passed(d, np.take_along_axis(reach, order, axis=1))
         local = np.arange(len(rows))[:, None]
-        np.add.at(steps, (np.broadcast_to(local, (len(rows), k)), mine[:, :k]), over[:, :k] > 0)
-        ahead = steps[:, ::-1].cumsum(axis=1)[:, ::-1] - steps
-        change -= np.take_along_axis(ahead, ranks, axis=1).sum(axis=0)
+        closer = np.bincount((passed + (k + 2) * local).ravel(), minlength=len(rows) * (k + 2))
+        closer = closer.reshape(-1, k + 2).cumsum(axis=1)
+        mine = np.empty_like(found)
+        np.put_along_axis(mine, order, 1 + closer[:, : k + 1], axis=1)
+        over = np.maximum(mine - k, 0)
+        # A row in front of neighbours beyond rank k moves each of them up by one.
+        beyond = np.take_along_axis(over > 0, order, axis=1) & (order < k)
+        ahead = np.zeros((len(rows), k + 2), np.int32)
+        ahead[:, : k + 1] = beyond[:, ::-1].cumsum(axis=1)[:, ::-1]
+        change = -np.take_along_axis(ahead, passed, axis=1).sum(axis=0, dtype=np.float64)
         # A neighbour in y that goes lets the one beyond k in, which may move up as well.
         spare = over[:, k:] - ((mine[:, :k] < mine[:, k:]) & (over[:, k:] > 0))
         weights = (spare - over[:, :k]).ravel().astype(np.float64)
         change += np.bincount(found[:, :k].ravel(), weights=weights, minlength=n)
-    return own, change, float(np.mean(tied))
+        return over[:, :k].sum(axis=1), change, tied(d, slack)
+
+    own, change, equal = zip(*over_rows(work, points), strict=True)
+    return np.concatenate(own), np.sum(change, axis=0), float(np.mean(equal))
+
+
+def _passed(d: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """How many of each row's ``reach`` (r, t), ascending, are at most d (r, n): (r, n) integers."""
+    if reach.shape[1] > _COMPARED:
+        rows = zip(reach, d, strict=True)
+        return np.stack([np.searchsorted(one, each, side="right") for one, each in rows])
+    passed = np.zeros(d.shape, np.int64)
+    for column in reach.T:
+        passed += column[:, None] <= d
+    return passed

@@ -1,12 +1,14 @@
 r"""Uniformity: how evenly a space's rows spread over the unit sphere."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, namespace, to_numpy
+from isthmus.core.arrays import Array, is_numpy, matrix, namespace, row_blocks, to_numpy
 from isthmus.core.card import Card, Paper
+from isthmus.core.engine import map_on_cores
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -69,7 +71,13 @@ def uniformity(x: Array, *, t: float = 2.0) -> Score:
     n = int(u.shape[0])
     if n < 2:
         raise InputError("uniformity", f"{n} nonzero rows", "at least 2")
-    rows = np.concatenate([to_numpy(xp.sum(e, axis=1)) for e in _potentials(xp, u, t)])
+    block = _potentials(xp, u, t)
+
+    def work(part: slice) -> np.ndarray:
+        return to_numpy(xp.sum(block(part), axis=1))
+
+    parts = map_on_cores(work, _blocks(n)) if is_numpy(u) else map(work, _blocks(n))
+    rows = np.concatenate(list(parts))
     energy = float(rows.sum())
     value = math.log(energy / (n * (n - 1)))
     ci = None
@@ -97,7 +105,8 @@ def loss(x: Array, *, t: float = 2.0) -> Array:
     n = int(u.shape[0])
     if n < 2:
         raise InputError("uniformity", f"{n} nonzero rows", "at least 2")
-    energy = xp.sum(xp.stack([xp.sum(e) for e in _potentials(xp, u, t)]))
+    block = _potentials(xp, u, t)
+    energy = xp.sum(xp.stack([xp.sum(block(part)) for part in _blocks(n)]))
     return xp.log(energy / (n * (n - 1)))
 
 
@@ -110,18 +119,19 @@ def _directions(xp: Any, x: Array) -> Array:
     return x / xp.sqrt(xp.sum(x * x, axis=1, keepdims=True))
 
 
-def _potentials(xp: Any, u: Array, t: float) -> Any:
-    """Blocks of exp(-t |u_i - u_j|²) with 0 where i = j."""
-    n = int(u.shape[0])
-    place = getattr(u, "device", None)
-    every = xp.arange(n, device=place)
-    step = max(1, _ENTRIES // n)
-    for start in range(0, n, step):
-        stop = min(start + step, n)
-        block = u[start:stop, :]
-        e = xp.exp(2 * t * (block @ u.T - 1))
-        own = every[start:stop][:, None] == every[None, :]
-        yield xp.where(own, xp.zeros_like(e), e)
+def _potentials(xp: Any, u: Array, t: float) -> Callable[[slice], Array]:
+    """Blocks of rows of exp(-t |u_i - u_j|²), with 0 where i = j."""
+    every = xp.arange(u.shape[0], device=getattr(u, "device", None))
+
+    def block(rows: slice) -> Array:
+        e = xp.exp(2 * t * (u[rows, :] @ u.T - 1))
+        return xp.where(every[rows][:, None] == every[None, :], xp.zeros_like(e), e)
+
+    return block
+
+
+def _blocks(n: int) -> list[slice]:
+    return list(row_blocks(n, max(1, _ENTRIES // n)))
 
 
 def _check(t: float) -> None:
