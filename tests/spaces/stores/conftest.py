@@ -51,6 +51,17 @@ def killed_after(monkeypatch):
     return run
 
 
+@pytest.fixture
+def qdrant():
+    """A server that answers as Qdrant's does, empty."""
+    pytest.importorskip("qdrant_client", reason="the client of Qdrant is not installed")
+    from .qdrant_server import Server
+
+    made = Server()
+    yield made
+    made.stop()
+
+
 @pytest.fixture(scope="session")
 def postgres():
     """The folder of the socket of a PostgreSQL with pgvector, of the user postgres."""

@@ -200,6 +200,48 @@ def test_a_payload_replaces_what_was_there(docs, tmp_path):
         assert store.fetch(key, payload=True).payload[0] == {}
 
 
+def test_a_write_that_fails_at_any_call_loses_no_row(bench, monkeypatch):
+    """Each row is whole afterwards, as it was or as it is to be; repeating the write ends it."""
+    ids, x = np.array([f"d{n}" for n in range(5)]), np.eye(5, 8, dtype=np.float32)
+    both = {"chroma:document": "text", "chroma:uri": "u"}
+    old = [both, {"a": 1}, {"a": 1} | both, {}, both]
+    new = [{"b": 2}, both, {"a": 2}, {"b": 2}, {}]
+    left = [0]
+
+    def counted(name):
+        call = getattr(Collection, name)
+
+        def run(self, *args, **more):
+            if not left[0]:
+                raise RuntimeError("cut short")
+            left[0] -= 1
+            return call(self, *args, **more)
+
+        return run
+
+    with Chroma.create(bench.place("docs"), dim=8, metric=None, id_kind="string") as store:
+        store._client.batch = 2  # rows of one request
+        for failing in range(9):
+            store.upsert(Rows(ids, x, old))
+            assert store.fetch(ids, payload=True).payload == old
+            left[:], failed = [failing], False
+            with monkeypatch.context() as patch:
+                for name in ("add", "update", "upsert", "delete", "get", "modify"):
+                    patch.setattr(Collection, name, counted(name))
+                try:
+                    store.upsert(Rows(ids, -x, new))
+                except StorageError as error:
+                    failed = "cut short" in str(error)
+            found = store.fetch(ids, payload=True)
+            for number, sign in enumerate(found.vectors.diagonal()):
+                assert found.payload[number] == (old if sign > 0 else new)[number]
+            if not failed:
+                break
+            store.upsert(Rows(ids, -x, new))
+            assert store.fetch(ids, payload=True).payload == new
+    assert failing == 6  # a reading and a writing for each of three requests
+
+
 @pytest.mark.parametrize("value", [{"a": 1}, float("nan"), 1 << 63, [], [1, "a"], b"x"])
 def test_refuses_metadata_that_would_be_lost(docs, tmp_path, value):
     with connect(tmp_path) as store:

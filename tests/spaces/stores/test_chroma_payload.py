@@ -14,7 +14,7 @@ ROWS = [
     {"n": 1, "tags": ["a", "b"], DOCUMENT: "text"},
     {},
     {"n": None, URI: "file:///x"},
-    {DOCUMENT: "", URI: "", "empty": ""},
+    {DOCUMENT: "b", URI: "", "empty": ""},
 ]
 
 
@@ -22,10 +22,11 @@ def test_what_was_given_is_the_payload_again_but_for_what_is_none():
     found = given(ROWS, "write")
     assert found.payload() == [ROWS[0], {}, {URI: "file:///x"}, ROWS[3]]
     assert found.metadatas == [{"n": 1, "tags": ["a", "b"]}, None, None, {"empty": ""}]
-    assert found.documents == ["text", None, None, ""]
+    assert found.documents == ["text", None, None, "b"]
     assert found.uris == [None, None, "file:///x", ""]
     assert given([], "write").payload() == []
     assert ROWS[2] == {"n": None, URI: "file:///x"}  # nothing was taken out of the rows themselves
+    assert given([{DOCUMENT: ""}], "write").payload() == [{}]  # an empty document is none
 
 
 class Text(str):
@@ -129,9 +130,9 @@ def test_parts_are_joined_in_their_order():
         for n, i in enumerate("ab")
     ]
     whole = Carried.joined(parts, 5)
-    assert whole.ids == whole.documents == ["a", "b"]
+    assert whole.documents == ["a", "b"]
     assert whole.vectors().tolist() == [[0, 0], [1, 1]]
-    assert [part.ids for part in parts] == [["a"], ["b"]]
+    assert [part.documents for part in parts] == [["a"], ["b"]]
     assert Carried.joined([], 5).vectors().shape == (0, 5)
 
 
@@ -165,12 +166,16 @@ def test_nothing_at_all_is_not_sent():
     assert given([{DOCUMENT: "x"}, {}], "write").replacing(none) == {"documents": ["x", None]}
 
 
-@pytest.mark.parametrize("name", [DOCUMENT, URI])
-def test_a_row_is_removed_first_only_where_its_document_or_uri_goes(name):
-    old = given([{name: "x"}, {name: "x"}, {}, {}, {name: ""}], "read")
-    old.ids = list("abcde")
-    new = given([{}, {name: "y"}, {name: "y"}, {}, {}], "write")
-    assert new.without_document(old) == ["a", "e"]
+def test_a_document_that_goes_is_emptied_and_a_uri_that_goes_is_ended():
+    old = given([{DOCUMENT: "x"}, {DOCUMENT: "x"}, {}, {DOCUMENT: "x"}], "read")
+    new = given([{}, {DOCUMENT: "y"}, {DOCUMENT: "y"}, {"a": 1}], "write")
+    assert new.replacing(old)["documents"] == ["", "y", "y", ""]
+    old = given([{URI: "x", "b": 1}, {URI: "x"}, {}, {URI: ""}, {}], "read")
+    new = given([{"a": 1}, {URI: "y"}, {URI: "y"}, {}, {}], "write")
+    assert new.replacing(old) == {
+        "metadatas": [{"b": None, URI: None, "a": 1}, None, None, {URI: None}, None],
+        "uris": [None, "y", "y", None, None],
+    }
 
 
 # -- Chroma itself -----------------------------------------------------------------------------
@@ -192,7 +197,7 @@ def test_chroma_keeps_whatever_is_taken(collection):
 
     rows = [
         {"a": [True, False], DOCUMENT: "x\0y", URI: "\U0001f600"}, {"b" * 500: "", "é": -(1 << 63)},
-        {"a": (1 << 63) - 1, "f": 5e-324}, {"a#": ["", "b"], DOCUMENT: "", URI: ""}, {},
+        {"a": (1 << 63) - 1, "f": 5e-324}, {"a#": ["", "b"], DOCUMENT: " ", URI: ""}, {},
     ]  # fmt: skip
     ids = np.array([f"d{n}" for n in range(len(rows))])
     collection.upsert(Rows(ids, np.ones((len(rows), 2), np.float32), rows))
@@ -201,8 +206,7 @@ def test_chroma_keeps_whatever_is_taken(collection):
 
 
 @pytest.mark.parametrize("bad", [{DOCUMENT: 5}, {URI: 5}, {"a": "\ud800"}, {"": 1}, {"#x": 1}])
-def test_a_refused_batch_loses_no_row_whose_document_was_to_go(bad, collection):
-    """To end a document its row is removed before the new one is written."""
+def test_a_refused_batch_changes_no_row(bad, collection):
     from isthmus.spaces.stores.store import Rows
 
     ids, x = np.array(["d1", "d2"]), np.eye(2, dtype=np.float32)

@@ -291,6 +291,26 @@ def test_what_returns_has_reached_the_disk(tmp_path, monkeypatch):
     assert files <= set(synced)
 
 
+def test_a_name_too_long_for_a_folder_is_refused_before_anything_is_made(tmp_path):
+    def at(name):
+        return Address.parse(f"lancedb://{tmp_path}/{name}")
+
+    for act in (
+        Lance.open,
+        lambda address: Lance.create(address, dim=2, metric=None, id_kind="int"),
+    ):
+        with pytest.raises(InputError, match=r"nnn\.\.\., which takes 256 bytes.*a shorter name"):
+            act(at("n" * 250))
+        with pytest.raises(StorageError, match="open|create"):
+            act(at("n" * 300 + "/docs"))
+    assert not list(tmp_path.iterdir())
+    with Lance.create(at("n" * 249), dim=2, metric=None, id_kind="int") as store:
+        assert store.facts().rows == 0
+        with pytest.raises(InputError, match="Give the collection, or its job, a shorter name"):
+            store.shadow("j", dim=2, metric=None)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_says_which_extra_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "lancedb", None)
     with pytest.raises(MissingExtra, match=r"isthmus\[lancedb\]"):

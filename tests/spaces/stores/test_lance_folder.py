@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from isthmus.core.errors import InputError
 from isthmus.spaces.stores import Address
 from isthmus.spaces.stores.lance_folder import Folder, born
 
@@ -34,6 +35,26 @@ def test_a_table_is_the_directory_of_its_name(name, folder, tmp_path):
     assert here.names() == [name]
     assert here.serving() == name
     assert here.jobs() == ()
+
+
+@pytest.mark.parametrize("sign", ["n", "é", "\u4e2d"])
+def test_names_are_as_long_as_the_file_system_keeps_them(sign, folder):
+    size = len(sign.encode())
+    fits = sign * (249 // size)
+    here = folder(fits, fits)
+    assert here.serving() == fits
+    with pytest.raises(
+        InputError, match=r"got .{20}\.\.\., which takes 2\d\d bytes.*at most 255"
+    ) as error:
+        folder(fits + sign).serving()
+    assert error.value.cure == "Give the collection, or its job, a shorter name."
+    with pytest.raises(InputError, match="at most 255"):
+        here.shadow("j")
+    # Room for the shadow and none for what a swap in three steps puts aside.
+    here = folder(sign * (236 // size) + "n" * (236 % size))
+    assert len(here.shadow("j").name.encode()) == 252
+    with pytest.raises(InputError, match="at most 255"):
+        here.shadow("j", old=True)
 
 
 def test_jobs_are_those_of_this_collection_alone(folder):

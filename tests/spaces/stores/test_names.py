@@ -7,7 +7,7 @@ import pytest
 
 from isthmus.core.errors import InputError, StorageError
 from isthmus.spaces.stores import names as module
-from isthmus.spaces.stores.names import JOURNAL, Names, new_file
+from isthmus.spaces.stores.names import JOURNAL, Names, fitting, new_file
 
 
 class Cut(BaseException):
@@ -98,6 +98,20 @@ def test_a_file_replaced_half_way_is_not_guessed_at(names):
 def test_jobs_whose_names_would_be_another_files_are_refused(names, job):
     with pytest.raises(InputError, match="a name without '/'"):
         names.of(job)
+
+
+@pytest.mark.parametrize("sign", ["n", "é", "\u4e2d"])
+def test_names_are_as_long_as_file_systems_keep_them(names, sign):
+    fits = names.path.with_name(sign * (255 // len(sign.encode())))
+    fitting(fits).touch()
+    with pytest.raises(InputError, match="takes 25[678] bytes; expected at most 255.*a shorter na"):
+        fitting(fits.with_name(fits.name + sign))
+    with pytest.raises(InputError, match="takes 256 bytes"):  # its journal's name
+        Names(names.path.with_name("n" * 240), "n")
+    longest = "j" * (255 - len("c.faiss_isthmus__back"))
+    assert names.state(longest) == "absent"
+    with pytest.raises(InputError, match="at most 255.*or its job"):
+        names.state(longest + "j")
 
 
 def test_jobs_are_those_with_any_file_and_no_others(names):

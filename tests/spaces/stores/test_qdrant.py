@@ -22,19 +22,12 @@ from .qdrant_server import INDEXED, Server
 EVEN = json.dumps({"must": [{"key": "even", "match": {"value": 1}}]})
 
 
-@pytest.fixture
-def server():
-    made = Server()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(params=["in_memory", "server"])
+@pytest.fixture(params=["in_memory", "qdrant"], ids=["in_memory", "server"])
 def place(request):
     if request.param == "in_memory":
         root = f"qdrant://{request.getfixturevalue('in_memory')}/base"
     else:
-        root = f"qdrant://127.0.0.1:{request.getfixturevalue('server').port}"
+        root = f"qdrant://127.0.0.1:{request.getfixturevalue(request.param).port}"
     return lambda name: Address.parse(f"{root}/{name}")
 
 
@@ -157,14 +150,14 @@ def test_named_vectors_are_asked_for_and_others_stay(place):
     assert [p.payload for p in points] == [{"n": 0}, {"n": 1}, {"n": 2}]
 
 
-def test_a_vector_that_is_many_or_bytes_is_refused(server):
-    address = Address.parse(f"qdrant://127.0.0.1:{server.port}/docs")
+def test_a_vector_that_is_many_or_bytes_is_refused(qdrant):
+    address = Address.parse(f"qdrant://127.0.0.1:{qdrant.port}/docs")
     several = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
     for name, about in {
         "many": {"multivector_config": several}, "bytes": {"datatype": models.Datatype.UINT8},
     }.items():  # fmt: skip
         params = models.VectorParams(size=3, distance=models.Distance.DOT, **about)
-        server.base.create_collection(name, vectors_config=params)
+        qdrant.base.create_collection(name, vectors_config=params)
         with pytest.raises(InputError, match="floats, one vector a row"):
             connect(address.elsewhere(collection=name))
 
@@ -302,25 +295,25 @@ class TestServer:
             with pytest.raises(InputError):
                 connection_module.Connection(Address.parse(text), make=False)
 
-    def test_no_server(self, server):
-        server.stop()
+    def test_no_server(self, qdrant):
+        qdrant.stop()
         with pytest.raises(StorageError, match="ResponseHandlingException"):
-            connect(f"qdrant://127.0.0.1:{server.port}/docs")
+            connect(f"qdrant://127.0.0.1:{qdrant.port}/docs")
 
-    def test_failures_are_told_and_repeating_ends_the_work(self, server):
-        address = f"qdrant://127.0.0.1:{server.port}/docs"
+    def test_failures_are_told_and_repeating_ends_the_work(self, qdrant):
+        address = f"qdrant://127.0.0.1:{qdrant.port}/docs"
         store = create(address, dim=3, metric="inner", id_kind="int")
-        server.fails = {"PUT .*/points": 500}
+        qdrant.fails = {"PUT .*/points": 500}
         with pytest.raises(StorageError, match="upsert: .*status 500: made to fail"):
             store.upsert(rows([1, 2]))
-        server.fails = {}
+        qdrant.fails = {}
         store.upsert(rows([1, 2]))
         assert store.ids().tolist() == [1, 2]
 
-    def test_a_request_too_large_is_halved(self, server):
-        address = f"qdrant://127.0.0.1:{server.port}/docs"
+    def test_a_request_too_large_is_halved(self, qdrant):
+        address = f"qdrant://127.0.0.1:{qdrant.port}/docs"
         store = create(address, dim=3, metric="inner", id_kind="int")
-        server.fails = {r"PUT .*/points\S* \d{4}": 413}  # a thousand bytes or more
+        qdrant.fails = {r"PUT .*/points\S* \d{4}": 413}  # a thousand bytes or more
         many = rows(range(40))
         many = Rows(many.ids, many.vectors, [{"text": "long " * 20}] * 40)
         store.upsert(many)
@@ -330,8 +323,8 @@ class TestServer:
         with pytest.raises(StorageError, match="status 413"):
             store.upsert(Rows(np.array([1]), np.ones((1, 3)), [{"text": "x" * 1000}]))
 
-    def test_the_shadow_has_the_settings_and_indexes(self, server, monkeypatch):
-        address = f"qdrant://127.0.0.1:{server.port}/docs"
+    def test_the_shadow_has_the_settings_and_indexes(self, qdrant, monkeypatch):
+        address = f"qdrant://127.0.0.1:{qdrant.port}/docs"
         store = create(address, dim=3, metric="inner", id_kind="int")
         assert store.facts().index == "HNSW, m 16"
         store.upsert(rows([1]))

@@ -2,6 +2,8 @@
 
 Ids are text. Documents, URIs and flat metadata are carried along, the first two under the names
 ``chroma:document`` and ``chroma:uri``; an empty value is none, and nested metadata does not exist.
+An empty document is none too: Chroma takes a document away only with its row, so a row that is
+written without the document it had keeps an empty one, and no row is ever removed to be written.
 Chroma keeps norms under every metric, but under cosine it stores directions and lengths apart: a
 component may come back changed in its last bits, by about 1e-7 of itself.
 
@@ -158,11 +160,7 @@ class Chroma(Store):
             with self._client.asking(where):
                 about: dict[str, Any] = {}
                 if new is not None:
-                    old = carried(here.get(ids=ids, include=list(read())), ids)
-                    if dropped := new.without_document(old):
-                        # An upsert leaves a document that it does not name.
-                        here.delete(ids=dropped)
-                    about = new.replacing(old)
+                    about = new.replacing(carried(here.get(ids=ids, include=list(read())), ids))
                 here.upsert(ids=ids, embeddings=rows.vectors[some], **about)
         self._client.settle()
 

@@ -31,7 +31,6 @@ class Carried:
     documents: list[Any] = field(default_factory=list)
     uris: list[Any] = field(default_factory=list)
     embeddings: list[np.ndarray] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     width: int = 0
 
@@ -44,7 +43,6 @@ class Carried:
             out.documents += part.documents
             out.uris += part.uris
             out.embeddings += part.embeddings
-            out.ids += part.ids
         return out
 
     def vectors(self) -> np.ndarray:
@@ -57,28 +55,29 @@ class Carried:
         """One mapping a row: metadata, document and URI, what is there of them."""
         out = []
         for about, document, uri in zip(self.metadatas, self.documents, self.uris, strict=True):
-            extra = {_DOCUMENT: document, _URI: uri}
+            extra = {_DOCUMENT: document or None, _URI: uri}
             out.append(dict(about or {}) | {k: v for k, v in extra.items() if v is not None})
         return out
 
-    def without_document(self, old: "Carried") -> list[str]:
-        """Ids of the rows of ``old`` whose document or URI is to go."""
-        pairs = zip(
-            old.ids, old.documents, old.uris, self.documents, self.uris, strict=True
-        )  # fmt: skip
-        return [
-            key for key, document, uri, new_document, new_uri in pairs
-            if (document is not None and new_document is None)
-            or (uri is not None and new_uri is None)
-        ]  # fmt: skip
-
     def replacing(self, old: "Carried") -> dict[str, Any]:
-        """What an upsert is given: keys that a row has no more are set to None, which ends them."""
+        """What one upsert is given so that nothing of ``old`` is left where these have it no more.
+
+        A key or URI that is set to None ends. A document does not end without its row, so it is
+        set to the empty text, which is read as none.
+        """
         metadatas = []
-        for new, was in zip(self.metadatas, old.metadatas, strict=True):
-            both = dict.fromkeys(was or {}) | dict(new or {})
-            metadatas.append(both or None)
-        found = {"metadatas": metadatas, "documents": self.documents, "uris": self.uris}
+        for new, was, uri, old_uri in zip(
+            self.metadatas, old.metadatas, self.uris, old.uris, strict=True
+        ):
+            ended = [*(was or {}), *([_URI] if uri is None and old_uri is not None else [])]
+            metadatas.append(dict.fromkeys(ended) | dict(new or {}) or None)
+        documents = [
+            "" if new is None and was is not None else new
+            for new, was in zip(self.documents, old.documents, strict=True)
+        ]
+        found: dict[str, list[Any]] = {
+            "metadatas": metadatas, "documents": documents, "uris": self.uris
+        }  # fmt: skip
         return {name: v for name, v in found.items() if any(one is not None for one in v)}
 
 
@@ -89,7 +88,7 @@ def carried(found: Mapping[str, Any], ids: Sequence[str]) -> Carried:
     """
     place = {key: number for number, key in enumerate(found["ids"])}
     at = [place.get(key) for key in ids]
-    out = Carried(ids=list(ids), missing=[k for k, n in zip(ids, at, strict=True) if n is None])
+    out = Carried(missing=[k for k, n in zip(ids, at, strict=True) if n is None])
     for name in read():
         values = found.get(name)
         if values is not None:

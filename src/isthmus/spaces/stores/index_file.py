@@ -22,7 +22,7 @@ from isthmus.spaces.ids import named
 from isthmus.spaces.stores.address import Address
 from isthmus.spaces.stores.journal import Journal
 from isthmus.spaces.stores.layout import Layout
-from isthmus.spaces.stores.names import Names, flush, new_file
+from isthmus.spaces.stores.names import Names, fitting, flush, new_file
 from isthmus.spaces.stores.store import SHADOW, Facts, Rows, Store, checked, gone, shadow_name
 
 #: Rows read and built in at once.
@@ -309,21 +309,28 @@ class IndexFile:
             yield
 
 
-def open_file(address: Address) -> None:
-    """Raise InputError unless ``address`` names a file of this machine that exists."""
+def local_file(address: Address, doing: str) -> Path:
+    """The file that ``address`` names; InputError unless it is of this machine, without options."""
     address.refuse_options()
     if address.host or address.user or address.password or address.port:
         raise InputError(
-            f"open {address.redacted}", "a host or a user", "a file of this machine",
+            f"{doing} {address.redacted}", "a host or a user", "a file of this machine",
             f"Write {address.scheme}:///folder/file, or {address.scheme}://./file.",
         )  # fmt: skip
-    path = Path(address.local)
-    if not path.is_file():
+    return fitting(Path(address.local))
+
+
+def open_file(address: Address) -> None:
+    """Raise InputError unless ``address`` names a file of this machine that exists."""
+    path, where = local_file(address, "open"), f"open {address.redacted}"
+    with storing(where):
+        if path.is_file():
+            return
         there = sorted(p.name for p in path.parent.glob("*") if p.is_file() and p.name[0] != ".")
-        raise InputError(
-            f"open {address.redacted}", f"no file {path.name!r}",
-            f"one of {', '.join(there[:20])}" if there else "a file that exists",
-        )  # fmt: skip
+    raise InputError(
+        where, f"no file {path.name!r}",
+        f"one of {', '.join(there[:20])}" if there else "a file that exists",
+    )  # fmt: skip
 
 
 def create(store: Store, library: Library, path: Path, *, dim: int, metric: str | None) -> None:

@@ -319,9 +319,9 @@ class Lance(Store):
         except ImportError:
             raise MissingExtra(where, "lancedb", "lancedb") from None
         place = Path(address.place or ".")
-        if not new and not place.is_dir():
-            raise InputError(where, "no such folder", f"the folder of the table in {place}")
-        with lance(where):
+        with lance(where, "a folder that can be used"):
+            if not new and not place.is_dir():
+                raise InputError(where, "no such folder", f"the folder of the table in {place}")
             return cls(address, lancedb.connect(str(place)))
 
     def _swap(self, job: str) -> None:

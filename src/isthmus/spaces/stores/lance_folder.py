@@ -4,6 +4,7 @@ from pathlib import Path
 
 from isthmus.spaces.stores.address import Address
 from isthmus.spaces.stores.exchange import exchange, mend
+from isthmus.spaces.stores.names import fitting
 from isthmus.spaces.stores.store import SHADOW, shadow_name
 
 
@@ -15,8 +16,8 @@ class Folder:
         self._start = f"{self.name}_{SHADOW}_"
 
     def path(self, name: str | None = None) -> Path:
-        """The directory of a table, by default of the collection itself."""
-        return self.place / f"{name or self.name}.lance"
+        """The directory of a table, by default of the collection itself; InputError if too long."""
+        return fitting(self.place / f"{name or self.name}.lance")
 
     def shadow(self, job: str, *, old: bool = False) -> Path:
         """The directory of a job's table; ``old``: where a swap in three steps puts one aside."""

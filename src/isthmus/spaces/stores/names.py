@@ -17,6 +17,8 @@ from isthmus.spaces.stores.store import shadow_name
 
 #: What the name of a journal ends with.
 JOURNAL = ".isthmus-journal"
+#: Bytes of a name that file systems keep.
+LONGEST = 255
 
 
 class Names:
@@ -24,7 +26,7 @@ class Names:
 
     def __init__(self, path: Path, where: str) -> None:
         self.path, self.where = path, where
-        self.journal = path.with_name(path.name + JOURNAL)
+        self.journal = fitting(path.with_name(path.name + JOURNAL))
 
     def of(self, job: str, ending: str = "") -> Path:
         """The name of the job's shadow, or of what else ``ending`` says."""
@@ -33,7 +35,7 @@ class Names:
             raise InputError(
                 "job", repr(job), f"a name without '/' that ends in none of {', '.join(endings)}"
             )
-        return self.path.with_name(shadow_name(self.path.name, job) + ending)
+        return fitting(self.path.with_name(shadow_name(self.path.name, job) + ending))
 
     def cutover(self, job: str) -> None:
         """The file of the collection gets a second name, then the shadow takes the first."""
@@ -123,6 +125,17 @@ class Names:
                 other = self.of(job, ending)
                 if other.exists() and other.samefile(self.path):
                     other.unlink()
+
+
+def fitting(path: Path) -> Path:
+    """``path``; raises InputError where its name is longer than file systems keep."""
+    if (size := len(os.fsencode(path.name))) > LONGEST:
+        raise InputError(
+            f"use a name in {path.parent}", f"{path.name[:20]}..., which takes {size} bytes",
+            f"at most {LONGEST}, as file systems keep them",
+            "Give the collection, or its job, a shorter name.",
+        )  # fmt: skip
+    return path
 
 
 @contextlib.contextmanager

@@ -1,13 +1,12 @@
 """A store that is one index file: the methods that every such store has, whatever its library."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
 from isthmus.core.errors import InputError
 from isthmus.spaces.stores.address import Address
-from isthmus.spaces.stores.index_file import IndexFile, Library, create, open_file
+from isthmus.spaces.stores.index_file import IndexFile, Library, create, local_file, open_file
 from isthmus.spaces.stores.store import Facts, Rows, Store
 
 if TYPE_CHECKING:
@@ -38,8 +37,8 @@ class OneFile(_Base):
         """A new index of the library's own parameters and, by default, its first metric."""
         if id_kind != "int":
             raise InputError(f"create {address.redacted}", f"ids of kind {id_kind}", "integers")
-        store = cls(address)
-        create(store, cls.LIBRARY, Path(address.local), dim=dim, metric=metric)
+        path, store = local_file(address, "create"), cls(address)
+        create(store, cls.LIBRARY, path, dim=dim, metric=metric)
         return store
 
     def facts(self) -> Facts:

@@ -41,10 +41,10 @@ class Link:
 
     @contextmanager
     def speaking(self, doing: str) -> Iterator[None]:
-        """Turn errors of the client into StorageError that holds no secret."""
+        """Turn errors of the client, and text without bytes, into StorageError without secrets."""
         try:
             yield
-        except self._psycopg.Error as error:
+        except (self._psycopg.Error, UnicodeError) as error:
             text = " ".join(str(error).split())
             if self.address.password:
                 text = text.replace(self.address.password, "***")

@@ -33,14 +33,24 @@ def quoted(*names: str) -> str:
 def named(name: str, job: str, *, old: bool = False) -> str:
     """What a table, column or index of ``job`` is called, never longer than PostgreSQL keeps.
 
+    Raises InputError on a job whose names would be another's, or do not fit.
+
     >>> named("embedding", "a1"), named("e" * 60, "a1")
     ('embedding_isthmus_a1', 'eeeeeeeeeeeeeeeeeeeeeeeeeeeeee_a1b79bc3_isthmus_a1')
     """
+    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    room = _LONGEST - len(shadow_name(f"_{mark}", job, old=True).encode())
+    if job.endswith("_old") or room < 0:
+        raise InputError(
+            "job", f"{job!r:.60}, {len(job.encode())} bytes",
+            f"at most {room + len(job.encode())} bytes that do not end in _old",
+            "Give the job another name.",
+        )  # fmt: skip
     whole = shadow_name(name, job, old=old)
     if len(whole.encode()) <= _LONGEST:
         return whole
-    short = name.encode()[:30].decode(errors="ignore")
-    return shadow_name(f"{short}_{hashlib.sha256(name.encode()).hexdigest()[:8]}", job, old=old)
+    short = name.encode()[: min(30, room)].decode(errors="ignore")
+    return shadow_name(f"{short}_{mark}", job, old=old)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class Connection:
         """The filter written as JSON in ``text``."""
         try:
             return None if text is None else self.models.Filter(**json.loads(text))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise InputError(
                 f"open {self.address.redacted}", "a filter that is none of Qdrant's",
                 'JSON like {"must": [{"key": "lang", "match": {"value": "en"}}]}',
@@ -160,6 +160,12 @@ def _folder(address: Address, make: bool) -> Any:
 
 def _server(address: Address) -> Any:
     key = _key(address)
+    if not key.isascii() or not key.isprintable() or key != key.strip():
+        # The client would quote it, and escaped no one finds the key in its error.
+        raise InputError(
+            f"open {address.redacted}", "a key with spaces around it or characters that no header "
+            "takes", "printable ASCII", "Does QDRANT_API_KEY hold the end of a line?",
+        )  # fmt: skip
     # A key does not travel in the clear to another machine unless the address says so.
     safe = address.options.get("https", "true" if key and address.host not in _HERE else "false")
     if safe not in ("true", "false"):

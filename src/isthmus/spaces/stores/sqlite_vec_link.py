@@ -41,10 +41,10 @@ class Link:
 
     @contextmanager
     def speaking(self) -> Iterator[None]:
-        """Turn errors of SQLite into StorageError."""
+        """Turn errors of SQLite, and values that it cannot hold, into StorageError."""
         try:
             yield
-        except self._client.Error as error:
+        except (self._client.Error, self._client.Warning, OverflowError, UnicodeError) as error:
             raise StorageError(
                 f"use {self.address.redacted}", f"from SQLite: {error}",
                 "a file that is there and accepts it", "Nothing of this step was kept.",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from isthmus.core.errors import StorageError
+from isthmus.core.errors import InputError, StorageError
 from isthmus.spaces.ids import named
 from isthmus.spaces.stores.sqlite_vec_link import Link
 from isthmus.spaces.stores.sqlite_vec_table import Table, quoted
@@ -18,6 +18,8 @@ class Shadow:
     """The vectors of ``job`` for one table: gathered before the cutover, kept old after it."""
 
     def __init__(self, link: Link, table: Table, job: str) -> None:
+        if job.endswith(("_old", "_old_made")):  # as the tables that another job leaves
+            raise InputError("job", repr(job), "a name that ends in neither _old nor _old_made")
         self.link, self.table = link, table
         self._new, self._old = (shadow_name(table.name, job, old=old) for old in (False, True))
         self.new, self.old = quoted(self._new), quoted(self._old)
@@ -47,7 +49,10 @@ class Shadow:
             if state == "absent":
                 self._make(dim, metric)
             elif self.known()[0] != dim:
-                raise self._error("shadow", f"vectors of {self.known()[0]} dimensions", f"{dim}")
+                raise self._error(
+                    "shadow", f"vectors of {self.known()[0]} dimensions", f"{dim}",
+                    "Drop that job first.",
+                )  # fmt: skip
 
     def relation(self) -> str:
         """What was gathered, as SQL."""
@@ -156,11 +161,11 @@ class Shadow:
         )
 
     def _set(self, source: str) -> None:
-        """Set the column of an ordinary table to the vectors of ``source``."""
+        """Set the column of an ordinary table to the vectors of ``source``, NULL where none is."""
         table, vector = self.table, quoted(self.table.vector)
         self.link.run(
             f"UPDATE {table.sql} SET {vector} = (SELECT v FROM {source} s "
-            f"WHERE s.key = {table.sql}.{quoted(table.key)}) WHERE {vector} IS NOT NULL"
+            f"WHERE s.key = {table.sql}.{quoted(table.key)})"
         )
 
     def _check_room(self) -> None:
