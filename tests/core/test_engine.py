@@ -6,9 +6,10 @@ import time
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from isthmus.core.engine import _AHEAD, Threads, worker_count
+from isthmus.core.engine import _AHEAD, Threads, map_on_cores, worker_count
 from isthmus.core.errors import InputError
 
 WORKERS = [1, 2, 5]
@@ -161,3 +162,28 @@ def test_integers_of_numpy_are_integers(kind):
 def test_what_is_no_number_of_workers_is_refused(wrong):
     with pytest.raises(InputError, match="an integer of at least 1"):
         worker_count(wrong)
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_what_the_caller_set_for_arithmetic_holds_in_the_tasks(workers):
+    def work(number):
+        return np.float64(number) * np.float64(1e300)
+
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        list(Threads(workers).map(work, [1.0, 1e10]))
+
+
+def test_blocks_go_to_as_many_threads_as_a_product_may_take():
+    def who(_):
+        time.sleep(0.01)
+        return threading.get_ident()
+
+    kind, here = np.empty(0), threading.get_ident()
+    for limit in (1, 2):
+        with threadpool_limits(limit, user_api="blas"):
+            seen = set(map_on_cores(who, range(8), kind))
+            # A platform's BLAS may know no threads; then there is one.
+            assert len(seen) == max(blas(), default=1)
+            assert (here in seen) == (len(seen) == 1)
+            assert set(map_on_cores(who, range(1), kind)) == {here}
+            assert set(map_on_cores(who, range(8), torch.empty(0))) == {here}

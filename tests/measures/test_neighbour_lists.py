@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from isthmus.core.errors import InputError
 from isthmus.measures import (
     cknna,
     continuity,
@@ -115,3 +116,40 @@ def test_one_row_tied_on_both_sides_leaves_no_test(measure):
     assert "no test" in " ".join(score.warnings)
     y[6] *= 1.5
     assert measure(x, y, k=5, **options).p is not None
+
+
+DRAWN = [mutual_knn, jaccard_knn, rank_biased_overlap]
+
+
+@pytest.mark.parametrize("measure", DRAWN, ids=lambda one: one.__name__)
+def test_drawn_rows_estimate_the_exact_value_within_their_interval(measure):
+    x, y = related(400)
+    exact = measure(x, y, metric="euclidean")
+    scores = [measure(x, y, metric="euclidean", approximate=60, rng=seed) for seed in range(100)]
+    values = np.array([float(one) for one in scores])
+    assert values.mean() == pytest.approx(float(exact), abs=3 * values.std() / 10)
+    covered = sum(one.ci[0] <= float(exact) <= one.ci[1] for one in scores)
+    assert covered >= 88  # of 100 at 95 %: fewer has a chance of .003
+    half = np.mean([(one.ci[1] - one.ci[0]) / 2 for one in scores])
+    assert half == pytest.approx(2 * values.std(), rel=0.2)
+    assert scores[0].chance == pytest.approx(exact.chance)
+    assert scores[0].z is None
+    assert "60 of 400 rows" in scores[0].warnings[0]
+    assert measure(x, y, metric="euclidean", approximate=60, rng=7) == scores[7]
+
+
+@pytest.mark.parametrize("measure", DRAWN, ids=lambda one: one.__name__)
+def test_all_rows_drawn_are_the_exact_value(measure):
+    x, y = related(40)
+    x[5:9] = x[5]  # a copy may come before the row itself
+    exact, drawn = measure(x, y, k=2), measure(x, y, k=2, approximate=40)
+    assert float(drawn) == pytest.approx(float(exact), abs=1e-12)
+    np.testing.assert_allclose(drawn.parts["per_row"], exact.parts["per_row"])
+    assert drawn.ci == pytest.approx((float(exact), float(exact)))
+
+
+def test_too_few_or_too_many_drawn_are_refused():
+    x, y = related(40)
+    for count in (29, 41):
+        with pytest.raises(InputError, match=f"mutual_knn.*approximate={count} of 40 rows"):
+            mutual_knn(x, y, approximate=count)

@@ -7,11 +7,13 @@ anywhere, and again. Engines of other processes and machines are in the room ``i
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from numbers import Integral
 from typing import Protocol, TypeVar
 
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from isthmus.core.arrays import Array, is_numpy
 from isthmus.core.errors import InputError
 
 T = TypeVar("T")
@@ -64,7 +66,8 @@ class Threads:
             pending: deque[Future[R]] = deque()
             try:
                 for task in tasks:
-                    pending.append(pool.submit(function, task))
+                    # In the caller's context: who lets NumPy raise on overflow means here too.
+                    pending.append(pool.submit(copy_context().run, function, task))
                     if len(pending) == _AHEAD * self.workers:
                         yield pending.popleft().result()
                 while pending:
@@ -73,18 +76,19 @@ class Threads:
                 pool.shutdown(cancel_futures=True)
 
 
-def map_on_cores(function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
+def map_on_cores(function: Callable[[T], R], tasks: Sequence[T], kind: Array) -> Iterator[R]:
     """``function(task)`` of every task, in order, in as many threads as a product may take.
 
     A product alone uses all cores and what comes between products only one; side by side, the other
-    passes of one task run beside the product of the next. One task, or BLAS held to one thread (as
-    it is within ``Threads`` and worker processes), stays in the caller's thread.
+    passes of one task run beside the product of the next. One task, BLAS held to one thread (as it
+    is within ``Threads`` and worker processes), or arrays of another ``kind`` than NumPy's, whose
+    library has threads or a device of its own, stay in the caller's thread.
 
-    >>> list(map_on_cores(abs, [-2, -1]))
+    >>> list(map_on_cores(abs, [-2, -1], np.empty(0)))
     [2, 1]
     """
     workers = 1
-    if len(tasks) > 1:
+    if len(tasks) > 1 and is_numpy(kind):
         pools = [p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"]
         workers = max(pools, default=1)
     return Threads(workers).map(function, tasks) if workers > 1 else map(function, tasks)

@@ -16,13 +16,11 @@ import numpy as np
 from isthmus.core.arrays import Array, is_numpy, like, namespace, row_blocks, to_numpy
 from isthmus.core.engine import map_on_cores
 
-#: Queries and base rows of one block of scores, which stays in cache until it is searched.
-_QUERIES = 256
-_PANEL = 16384
+#: Cells of one block of scores, which stays in cache until it is searched, and its base rows.
+_CELLS = 1 << 22
+_PANEL = 1 << 14
 #: Columns of one group: the nearest rows lie in the groups with the largest maxima.
 _GROUP = 16
-#: Cells of one block of float64 scores.
-_CELLS = 1 << 22
 #: Entries of differences computed at once, in cache.
 _ENTRIES = 1 << 16
 #: Candidates beyond k, so that float32 rounding rarely leaves a neighbour in question.
@@ -62,13 +60,13 @@ def search(
         return *near, numbers[last >= least] if wanted < m else numbers[:0]
 
     indices, distances = np.empty((n, k), np.int64), np.empty((n, k))
-    open_rows, blocks = [], list(row_blocks(n, _QUERIES))
-    done = map_on_cores(work, blocks) if is_numpy(kind) else map(work, blocks)
+    open_rows, blocks = [], list(row_blocks(n, max(1, _CELLS // min(m, _PANEL))))
+    done = map_on_cores(work, blocks, kind)
     for rows, (columns, costs, unproved) in zip(blocks, done, strict=True):
         indices[rows], distances[rows] = columns, costs
         open_rows.append(unproved)
     rest = np.concatenate(open_rows) if open_rows else np.empty(0, np.int64)
-    for part in row_blocks(len(rest), max(1, min(_QUERIES, _CELLS // m))):
+    for part in row_blocks(len(rest), max(1, _CELLS // m)):
         numbers = rest[part]
         found, kept = _band(side_q, side_b, numbers, k, exclude_self, metric)
         indices[numbers], distances[numbers] = _refine(

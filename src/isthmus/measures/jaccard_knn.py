@@ -5,11 +5,13 @@ import numpy as np
 from isthmus.core.arrays import Array
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.neighbors import Metric
+from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.neighbour_lists import (
     counts,
     gains,
+    mean_of_drawn,
     neighbour_lists,
     null_covariance,
     overlap_law,
@@ -39,7 +41,13 @@ CARD = Card(
 
 @register(CARD)
 def jaccard_knn(
-    x: Array, y: Array | None = None, *, k: int = 10, metric: Metric = "cosine"
+    x: Array,
+    y: Array | None = None,
+    *,
+    k: int = 10,
+    metric: Metric = "cosine",
+    approximate: int | None = None,
+    rng: Seed = 0,
 ) -> Score:
     r"""Mean Jaccard similarity of each row's k-nearest-neighbour sets in the two spaces.
 
@@ -58,6 +66,9 @@ def jaccard_knn(
     y : (n, dy) array of the same kind, paired with x by row
     k : neighbours per row, at most n - 2
     metric : ``cosine``, ``euclidean`` or ``inner``; the invariances on the card are cosine's
+    approximate : number of rows drawn, for more rows than about 50,000: each one's neighbours are
+        sought among all rows, and the interval is for the exact value
+    rng : seed or generator of the draw
 
     Raises
     ------
@@ -75,17 +86,21 @@ def jaccard_knn(
     >>> float(jaccard_knn(x, 2 * x[:, ::-1], k=5))
     1.0
     """
-    lists, _, _ = neighbour_lists(x, y, k, metric, operation="jaccard_knn")
-    n = lists.n
+    lists, _, _ = neighbour_lists(
+        x, y, k, metric, operation="jaccard_knn", approximate=approximate, rng=rng
+    )
+    n = lists.rows
 
     def jaccard(shared: np.ndarray) -> np.ndarray:
         return np.asarray(shared[:, -1] / (2 * k - shared[:, -1]))
 
     own = jaccard(counts(lists))
-    value = float(own.mean())
     overlap, chances = overlap_law(n, k)
     possible = overlap / (2 * k - overlap)
     chance = float(possible @ chances)
+    if approximate is not None:
+        return mean_of_drawn("jaccard_knn", own, lists, chance)
+    value = float(own.mean())
     ratio = (possible**2 @ chances - chance**2) / (overlap**2 @ chances - (overlap @ chances) ** 2)
     spread = float(np.sqrt(max(ratio * null_covariance(lists)[1][-1, -1], 0.0))) / n
     z = (value - chance) / spread if spread > 0 and not lists.tied else None

@@ -5,9 +5,16 @@ import numpy as np
 from isthmus.core.arrays import Array
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.neighbors import Metric
+from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.neighbour_lists import counts, gains, neighbour_lists, null_covariance
+from isthmus.measures.neighbour_lists import (
+    counts,
+    gains,
+    mean_of_drawn,
+    neighbour_lists,
+    null_covariance,
+)
 from isthmus.measures.rows import jackknife, upper_tail
 
 CARD = Card(
@@ -29,7 +36,13 @@ CARD = Card(
 
 @register(CARD)
 def mutual_knn(
-    x: Array, y: Array | None = None, *, k: int = 10, metric: Metric = "cosine"
+    x: Array,
+    y: Array | None = None,
+    *,
+    k: int = 10,
+    metric: Metric = "cosine",
+    approximate: int | None = None,
+    rng: Seed = 0,
 ) -> Score:
     r"""Mean overlap of the k-nearest-neighbour sets of each row in the two spaces.
 
@@ -51,6 +64,9 @@ def mutual_knn(
     y : (n, dy) array of the same kind, paired with x by row
     k : neighbours per row, at most n - 2
     metric : ``cosine``, ``euclidean`` or ``inner``; the invariances on the card are cosine's
+    approximate : number of rows drawn, for more rows than about 50,000: each one's neighbours are
+        sought among all rows, and the interval is for the exact value
+    rng : seed or generator of the draw
 
     Raises
     ------
@@ -68,10 +84,14 @@ def mutual_knn(
     >>> float(mutual_knn(x, 2 * x[:, ::-1], k=5))
     1.0
     """
-    lists, _, _ = neighbour_lists(x, y, k, metric, operation="mutual_knn")
-    n = lists.n
+    lists, _, _ = neighbour_lists(
+        x, y, k, metric, operation="mutual_knn", approximate=approximate, rng=rng
+    )
+    n = lists.rows
     shared = counts(lists)
     own = shared[:, -1] / k
+    if approximate is not None:
+        return mean_of_drawn("mutual_knn", own, lists, k / (n - 1))
     value = float(own.mean())
     depth = np.arange(1, k + 1)
     mean, covariance = null_covariance(lists)

@@ -9,13 +9,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isthmus.core.arrays import Array, paired, to_numpy
+from isthmus.core.arrays import Array, paired, take, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import Metric, neighbors
+from isthmus.core.random import Seed, generator
+from isthmus.core.score import Score
 from isthmus.measures.mantel import Sums
 
 #: Entries of one block of list-against-list comparisons.
 _ENTRIES = 2**20
+
+#: Rows from which an interval by Student is read.
+_FEWEST = 30
 
 #: Gives one number per row, (r,), from its counts at depths 1..k, (r, k).
 Row = Callable[[np.ndarray], np.ndarray]
@@ -25,6 +30,7 @@ Row = Callable[[np.ndarray], np.ndarray]
 class Lists:
     """Neighbours of both sides, (n, k + 1) each: one beyond k steps in when a row is left out.
 
+    ``rows`` is how many there are to be neighbours; more than n where only some were asked.
     ``tied``: ties, which the lower row number settles on both sides alike, make lists agree that
     have nothing to do with each other; no shuffle of the rows does that, so there is no test.
     """
@@ -34,31 +40,48 @@ class Lists:
     k: int
     tied: bool
     warnings: tuple[str, ...]
+    rows: int
 
     @property
     def n(self) -> int:
-        """Rows."""
+        """Rows whose neighbours these are."""
         return len(self.x)
 
 
 def neighbour_lists(
-    x: Array, y: Array | None, k: int, metric: Metric, *, operation: str, ordered: bool = False
+    x: Array,
+    y: Array | None,
+    k: int,
+    metric: Metric,
+    *,
+    operation: str,
+    ordered: bool = False,
+    approximate: int | None = None,
+    rng: Seed = 0,
 ) -> tuple[Lists, Array, Array]:
     """The lists of x (n, dx) and y (n, dy), and both spaces checked.
 
-    Where places within a list count (``ordered``), so do ties within it.
-    Raises InputError on unpaired or non-finite rows, and unless 1 <= k <= n - 2 and n >= 4.
+    Where places within a list count (``ordered``), so do ties within it. With ``approximate`` only
+    those of so many rows, drawn without replacement.
+    Raises InputError on unpaired or non-finite rows, and unless 1 <= k <= n - 2 and n >= 4, and
+    ``approximate`` is from 30 to n.
     """
     x, y = paired(x, y, operation=operation)
-    n = x.shape[0]
-    if not 1 <= k <= n - 2 or n < 4:
-        raise InputError(operation, f"k={k} with {n} rows", "1 <= k <= rows - 2 and 4 rows")
+    every = x.shape[0]
+    if not 1 <= k <= every - 2 or every < 4:
+        raise InputError(operation, f"k={k} with {every} rows", "1 <= k <= rows - 2 and 4 rows")
+    drawn = None
+    if approximate is not None:
+        if not _FEWEST <= approximate <= every:
+            raise InputError(
+                operation, f"approximate={approximate} of {every} rows", f"{_FEWEST} to all rows"
+            )
+        drawn = np.sort(generator(rng).choice(every, approximate, replace=False))
+    n = every if drawn is None else len(drawn)
     near, ties, said = [], [], []
     where = "among their nearest" if ordered else "at the k-th neighbour"
     for name, side in (("x", x), ("y", y)):
-        found, distances = (
-            to_numpy(one) for one in neighbors(side, side, k + 1, metric=metric, exclude_self=True)
-        )
+        found, distances = _nearest(side, drawn, k + 1, metric)
         near.append(found)
         equal = distances[:, :k] == distances[:, 1:]
         ties.append(equal.any(axis=1) if ordered else equal[:, -1])
@@ -75,7 +98,45 @@ def neighbour_lists(
     untested = both > 0 or max(int(one.sum()) for one in ties) > 0.01 * n
     if both:
         said.append(f"{both} of {n} rows have ties {where} on both sides: no test")
-    return Lists(near[0], near[1], k, untested, tuple(said)), x, y
+    return Lists(near[0], near[1], k, untested, tuple(said), every), x, y
+
+
+def _nearest(
+    side: Array, drawn: np.ndarray | None, k: int, metric: Metric
+) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbours and distances of all rows or of those ``drawn``, none its own, (r, k) each."""
+    if drawn is None:
+        found, distances = neighbors(side, side, k, metric=metric, exclude_self=True)
+        return to_numpy(found), to_numpy(distances)
+    found, distances = neighbors(take(side, drawn), side, k + 1, metric=metric)
+    found, distances = to_numpy(found), to_numpy(distances)
+    kept = found != drawn[:, None]
+    kept[kept.all(axis=1), -1] = False  # of very many copies of a row it may not be among the first
+    return found[kept].reshape(-1, k), distances[kept].reshape(-1, k)
+
+
+def mean_of_drawn(method: str, own: np.ndarray, lists: Lists, chance: float) -> Score:
+    r"""The score of rows drawn from all: their mean, with an interval for the mean over all rows.
+
+    .. math:: \bar s \pm t_{m-1} \sqrt{(1 - m / n) \, s^2 / m}
+
+    for m of n rows drawn without replacement, each of whose own values (m,) is exact. No test.
+    """
+    from scipy.stats import t
+
+    m, value = len(own), float(own.mean())
+    half = float(t.ppf(0.975, m - 1) * np.sqrt((1 - m / lists.rows) * own.var(ddof=1) / m))
+    said = f"approximated by {m} of {lists.rows} rows, for the value of which the interval is"
+    return Score(
+        value=value,
+        method=method,
+        n=lists.rows,
+        ci=(max(value - half, 0.0), min(value + half, 1.0)),
+        chance=chance,
+        length=max(1.0 - value, 0.0),
+        warnings=(*lists.warnings, said),
+        parts={"per_row": own},
+    )
 
 
 def counts(lists: Lists) -> np.ndarray:

@@ -6,9 +6,16 @@ from isthmus.core.arrays import Array
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import Metric
+from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.neighbour_lists import counts, gains, neighbour_lists, null_covariance
+from isthmus.measures.neighbour_lists import (
+    counts,
+    gains,
+    mean_of_drawn,
+    neighbour_lists,
+    null_covariance,
+)
 from isthmus.measures.rows import jackknife, upper_tail
 
 CARD = Card(
@@ -37,6 +44,8 @@ def rank_biased_overlap(
     k: int = 10,
     persistence: float = 0.9,
     metric: Metric = "cosine",
+    approximate: int | None = None,
+    rng: Seed = 0,
 ) -> Score:
     r"""Mean rank-biased overlap of each row's k nearest neighbours, extrapolated from depth k.
 
@@ -59,6 +68,9 @@ def rank_biased_overlap(
     k : neighbours per row, at most n - 2
     persistence : p, 0 < p < 1; lower looks at fewer places
     metric : ``cosine``, ``euclidean`` or ``inner``; the invariances on the card are cosine's
+    approximate : number of rows drawn, for more rows than about 50,000: each one's neighbours are
+        sought among all rows, and the interval is for the exact value
+    rng : seed or generator of the draw
 
     Raises
     ------
@@ -79,13 +91,25 @@ def rank_biased_overlap(
     """
     if not 0 < persistence < 1:
         raise InputError("rank_biased_overlap", f"persistence={persistence}", "0 < p < 1")
-    lists, _, _ = neighbour_lists(x, y, k, metric, operation="rank_biased_overlap", ordered=True)
-    n = lists.n
+    lists, _, _ = neighbour_lists(
+        x,
+        y,
+        k,
+        metric,
+        operation="rank_biased_overlap",
+        ordered=True,
+        approximate=approximate,
+        rng=rng,
+    )
+    n = lists.rows
     depth = np.arange(1, k + 1)
     weights = (1 - persistence) * persistence ** (depth - 1.0)
     weights[-1] += persistence**k
     weights /= weights.sum() * depth
     own = counts(lists) @ weights
+    if approximate is not None:
+        chance = float(weights @ depth**2) / (n - 1)
+        return mean_of_drawn("rank_biased_overlap", own, lists, chance)
     value = float(own.mean())
     mean, covariance = null_covariance(lists)
     spread = float(np.sqrt(max(weights @ covariance @ weights, 0.0)))

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from isthmus.core.arrays import Array, is_numpy, namespace, row_blocks, take, to_numpy
+from isthmus.core.arrays import Array, namespace, row_blocks, take, to_numpy
 from isthmus.core.engine import map_on_cores
 from isthmus.measures.mantel import Sums
 
@@ -46,7 +46,7 @@ def over_rows(work: Callable[[np.ndarray], T], points: Array) -> Iterator[T]:
     """``work`` of consecutive row numbers, so many that (rows, n) distances stay in cache."""
     n = int(points.shape[0])
     blocks = [np.arange(n)[rows] for rows in row_blocks(n, max(1, _ENTRIES // n))]
-    return map_on_cores(work, blocks) if is_numpy(points) else map(work, blocks)
+    return map_on_cores(work, blocks, points)
 
 
 def rank_rows(points: Array, norms: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, float]:

@@ -155,10 +155,13 @@ class Dissimilarities:
 
     def _bits(self) -> Iterator[np.ndarray]:
         """Bits of the squared distances between all pairs of rows, int64, a block at a time."""
-        for rows, columns in self.blocks():
-            held = to_numpy(self.block(rows, columns))
-            once = held[np.triu_indices(len(held), 1)] if rows == columns else held.ravel()
-            yield np.ascontiguousarray(once).view(np.int64)
+
+        def work(place: tuple[slice, slice]) -> np.ndarray:
+            held = to_numpy(self.block(*place))
+            once = held[np.triu_indices(len(held), 1)] if place[0] == place[1] else held.ravel()
+            return np.ascontiguousarray(once).view(np.int64)
+
+        return map_on_cores(work, list(self.blocks()), self.rows)
 
     def condensed(self) -> np.ndarray:
         """The n (n - 1) / 2 distances above the diagonal, row by row."""
@@ -222,7 +225,7 @@ def over_pairs(
         return sums([side.block(*place) for side in sides], *place)
 
     places = list(sides[0].blocks())
-    parts = map_on_cores(work, places) if is_numpy(sides[0].rows) else map(work, places)
+    parts = map_on_cores(work, places, sides[0].rows)
     for (rows, columns), (down, across) in zip(places, parts, strict=True):
         found[:, rows] += down
         if rows != columns:

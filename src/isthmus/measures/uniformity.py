@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, is_numpy, matrix, namespace, row_blocks, to_numpy
+from isthmus.core.arrays import Array, matrix, namespace, row_blocks, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.engine import map_on_cores
 from isthmus.core.errors import InputError
@@ -76,7 +76,7 @@ def uniformity(x: Array, *, t: float = 2.0) -> Score:
     def work(part: slice) -> np.ndarray:
         return to_numpy(xp.sum(block(part), axis=1))
 
-    parts = map_on_cores(work, _blocks(n)) if is_numpy(u) else map(work, _blocks(n))
+    parts = map_on_cores(work, _blocks(n), u)
     rows = np.concatenate(list(parts))
     energy = float(rows.sum())
     value = math.log(energy / (n * (n - 1)))
