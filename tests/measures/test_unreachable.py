@@ -106,3 +106,11 @@ def test_rows_of_a_plane_are_no_more_reachable_for_being_rounded():
     wide = unreachable(plane).value
     assert wide > 0.5
     assert unreachable(plane.astype("f4")).value == pytest.approx(wide, abs=0.02)
+
+
+def test_corners_that_single_precision_cannot_tell_apart():
+    angle = np.append(np.arange(60) * np.pi / 30, 0.01 + np.arange(40) * 1e-5)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    score = unreachable(np.append(circle, circle * (1 - 1e-9), axis=0))
+    assert score.parts["reachable"].tolist() == [True] * 100 + [False] * 100
+    check_queries(score, np.append(circle, circle * (1 - 1e-9), axis=0))

@@ -66,12 +66,15 @@ def search(
         indices[rows], distances[rows] = columns, costs
         open_rows.append(unproved)
     rest = np.concatenate(open_rows) if open_rows else np.empty(0, np.int64)
-    for part in row_blocks(len(rest), max(1, _CELLS // m)):
-        numbers = rest[part]
+
+    def settle(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Neighbours and costs of these queries from scores in float64."""
         found, kept = _band(side_q, side_b, numbers, k, exclude_self, metric)
-        indices[numbers], distances[numbers] = _refine(
-            side_q, side_b, numbers, found, kept, k, metric
-        )
+        return _refine(side_q, side_b, numbers, found, kept, k, metric)
+
+    parts = [rest[part] for part in row_blocks(len(rest), max(1, _CELLS // m))]
+    for numbers, near in zip(parts, map_on_cores(settle, parts, kind), strict=True):
+        indices[numbers], distances[numbers] = near
     return indices, distances
 
 

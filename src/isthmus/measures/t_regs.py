@@ -1,7 +1,5 @@
 r"""T-REGS: length of the minimum spanning tree and a sphere term, with the gradient in the rows."""
 
-from typing import Any
-
 import numpy as np
 
 from isthmus.core.arrays import Array, matrix, namespace, to_numpy
@@ -9,6 +7,7 @@ from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
+from isthmus.measures.spanning_tree import spanning_tree
 
 CARD = Card(
     name="t_regs",
@@ -33,14 +32,15 @@ def t_regs(x: Array, *, sphere: float = 1.0) -> Score:
     .. math:: -\frac1n \sum_{(i,j) \in \mathrm{MST}} |x_i - x_j|
               + \frac{\beta}{n} \sum_i (|x_i| - 1)^2
 
-    MST is the Euclidean minimum spanning tree, grown from the first row by Prim's algorithm with
-    one row of distances at a time. The tree's length alone grows with scale, which the second term
-    (β is ``sphere``) holds near the unit sphere: there it is longest where rows spread evenly.
+    MST is the Euclidean minimum spanning tree, exactly (``spanning_tree``). Its length alone grows
+    with scale, which the second term (β is ``sphere``) holds near the unit sphere: there it is
+    longest where rows spread evenly.
     ``t_regs_gradient`` in this module gives the derivative. Values compare sets of equally many
     rows only.
 
     Parts: ``length`` of the tree, ``sphere``, the mean of (|x_i| - 1)², ``edges`` (n - 1, 2), the
-    rows each edge joins, in the order they were joined, and ``edge_lengths`` (n - 1,).
+    rows each edge joins, the lower first, and ``edge_lengths`` (n - 1,); shortest edges first, ties
+    by rows.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def t_regs(x: Array, *, sphere: float = 1.0) -> Score:
 
     References
     ----------
-    Mordacq et al. 2025, "T-REGS"; Prim 1957 for the tree.
+    Mordacq et al. 2025, "T-REGS"; Borůvka 1926 for the tree.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def t_regs(x: Array, *, sphere: float = 1.0) -> Score:
     x = _checked(x, sphere, operation="t_regs")
     xp = namespace(x)
     n = int(x.shape[0])
-    edges, lengths = _tree(xp, x)
+    edges, lengths = spanning_tree(x)
     off = to_numpy(xp.sqrt(xp.sum(x * x, axis=1))) - 1
     away = float(off @ off) / n
     return Score(
@@ -97,7 +97,7 @@ def t_regs_gradient(x: np.ndarray, *, sphere: float = 1.0) -> tuple[float, np.nd
     """
     x = to_numpy(_checked(x, sphere, operation="t_regs_gradient"))
     n = len(x)
-    edges, lengths = _tree(np, x)
+    edges, lengths = spanning_tree(x)
     pulls = (x[edges[:, 1]] - x[edges[:, 0]]) / np.where(lengths > 0, lengths, 1.0)[:, None]
     size = np.linalg.norm(x, axis=1)
     off = size - 1
@@ -115,25 +115,3 @@ def _checked(x: Array, sphere: float, *, operation: str) -> Array:
         raise InputError(operation, f"sphere={sphere}", "a weight of 0 or more")
     xp = namespace(x)
     return xp.astype(x, xp.float64)
-
-
-def _tree(xp: Any, x: Array) -> tuple[np.ndarray, np.ndarray]:
-    """Edges (n - 1, 2) and lengths (n - 1,) of the minimum spanning tree of x (n, d)."""
-    n = int(x.shape[0])
-    place = getattr(x, "device", None)
-    every = xp.arange(n, device=place)
-    reach = xp.full((n,), xp.inf, dtype=xp.float64, device=place)
-    parent = xp.zeros((n,), dtype=xp.int64, device=place)
-    outside = xp.ones((n,), dtype=xp.bool, device=place)
-    edges, lengths, new = np.empty((n - 1, 2), np.int64), np.empty(n - 1), 0
-    endless = xp.full((n,), xp.inf, dtype=xp.float64, device=place)
-    for step in range(n - 1):
-        outside = outside & (every != new)
-        gap = x - x[new, :]
-        apart = xp.sqrt(xp.sum(gap * gap, axis=1))
-        nearer = outside & (apart < reach)
-        reach = xp.where(nearer, apart, reach)
-        parent = xp.where(nearer, xp.full_like(parent, new), parent)
-        new = int(xp.argmin(xp.where(outside, reach, endless)))
-        edges[step], lengths[step] = (int(parent[new]), new), float(reach[new])
-    return edges, lengths

@@ -1,9 +1,11 @@
 r"""Unreachable rows: keys or documents that no query can ever rank first by inner product."""
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from isthmus.core.arrays import Array, matrix, namespace, row_blocks, to_numpy
 from isthmus.core.card import Card, Paper
+from isthmus.core.engine import map_on_cores
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import unit
 from isthmus.core.registry import register
@@ -25,7 +27,8 @@ CARD = Card(
 
 #: A query must win by this much, in units of the rows' spread and the pair's distance.
 _MARGIN = 1e-9
-_CELLS = 1 << 21
+#: Cells of one block of scores, and entries of products computed at once, in cache.
+_CELLS, _ENTRIES = 1 << 21, 1 << 16
 
 
 @register(CARD)
@@ -42,8 +45,8 @@ def unreachable(vectors: Array) -> Score:
 
     and either none exists (t = 0) or the row that q ranks first among all is a new corner (Clarkson
     1994). So at most n + corners programs are solved, each no larger than the corners. Rows that
-    win for a query along themselves need none, which is every row on a sphere. Equal rows count as
-    one and are warned about: they share first place.
+    win for a query along themselves need none, which is every row on a sphere; two more guesses are
+    tried for the others. Equal rows count as one and are warned about: they share first place.
 
     Parts: ``reachable`` (n,) bool; ``queries`` (n, d), a query that ranks the row first, zeros for
     the unreachable. ``layernorm_project`` in this module makes every row reachable.
@@ -69,15 +72,21 @@ def unreachable(vectors: Array) -> Score:
     [True, True, True, True, False]
     """
     vectors = matrix("vectors", vectors, operation="unreachable")
-    given = to_numpy(vectors).astype(np.float64)
+    given = to_numpy(vectors)
     if len(given) < 2:
         raise InputError("unreachable", f"{len(given)} rows", "at least 2 rows")
     rows, back = np.unique(given, axis=0, return_inverse=True)
-    back = back.reshape(-1)
+    rows, back = rows.astype(np.float64), back.reshape(-1)
     white, frame = _whitened(rows, float(namespace(vectors).finfo(vectors.dtype).eps))
     queries = np.zeros_like(white)
     corner = np.zeros(len(rows), dtype=bool)
-    for directions in (white, unit(rows) @ np.linalg.pinv(frame).T, white - white[::-1]):
+    raw = frame / np.einsum("ij,ij->j", frame, frame)  # frame's pseudo-inverse, transposed
+    for guess in (
+        lambda left: white[left],
+        lambda left: unit(rows[left]) @ raw,
+        lambda left: white[left] - white[len(white) - 1 - left],
+    ):
+        directions = guess(np.flatnonzero(~corner))
         best = _winners(white, directions)
         won = best >= 0
         corner[best[won]] = True
@@ -134,7 +143,8 @@ def _whitened(rows: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
     size = float(np.abs(middle).max())
     if not size > 1e-14 * float(np.abs(rows).max()):
         raise InputError("unreachable", f"{len(rows)} rows that are all equal", "rows that vary")
-    _, s, vt = np.linalg.svd(middle / size, full_matrices=False)
+    with threadpool_limits(1, user_api="blas"):  # panels so narrow that threads wait, not work
+        _, s, vt = np.linalg.svd(np.linalg.qr(middle / size, mode="r"), full_matrices=False)
     rounding = max(2 * eps, max(rows.shape) * np.finfo(float).eps)
     kept = s > rounding * float(s[0]) * max(1.0, float(np.abs(rows).max()) / size)
     frame = vt[kept].T / s[kept] * np.sqrt(len(rows)) / size
@@ -144,19 +154,33 @@ def _whitened(rows: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
 def _winners(white: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """Which row each query ranks first; of rows level up to rounding the longest, a corner.
 
-    -1 for a query that ranks nothing, such as zero.
+    -1 for a query that ranks nothing, such as zero. A product in float32 proposes; all that its
+    rounding leaves in question are scored in float64.
     """
     lengths = np.einsum("ij,ij->i", white, white)
-    best = np.empty(len(queries), dtype=np.int64)
-    peak = float(np.sqrt(lengths.max()))
-    for part in row_blocks(len(queries), max(1, _CELLS // len(white))):
-        scores = queries[part] @ white.T
-        top = scores.max(axis=1, keepdims=True)
-        slack = 1e-13 * peak * np.linalg.norm(queries[part], axis=1, keepdims=True)
-        level = scores >= top - slack
-        best[part] = np.argmax(np.where(level, lengths, -1.0), axis=1)
-        best[part][slack[:, 0] == 0] = -1
-    return best
+    peak, coarse = float(np.sqrt(lengths.max())), white.astype(np.float32)
+    rounding = (white.shape[1] + 8) * float(np.finfo(np.float32).eps) * peak
+
+    def work(part: slice) -> np.ndarray:
+        asked = unit(queries[part])
+        rough = asked.astype(np.float32) @ coarse.T
+        query, row = np.nonzero(rough >= rough.max(axis=1, keepdims=True) - 2 * rounding)
+        scores = _products(asked, query, white, row)
+        starts = np.flatnonzero(np.diff(query, prepend=-1))
+        level = scores >= np.maximum.reduceat(scores, starts)[query] - 1e-13 * peak
+        longest = np.lexsort((row, -np.where(level, lengths[row], -1.0), query))[starts]
+        return np.where(asked.any(axis=1), row[longest], -1)
+
+    blocks = list(row_blocks(len(queries), max(1, _CELLS // len(white))))
+    return np.concatenate([np.empty(0, np.int64), *map_on_cores(work, blocks, white)])
+
+
+def _products(x: np.ndarray, i: np.ndarray, y: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Inner products of the rows i (p,) of x with the rows j (p,) of y, (p,)."""
+    out = np.empty(len(i))
+    for pairs in row_blocks(len(i), max(1, _ENTRIES // x.shape[1])):
+        out[pairs] = np.einsum("ij,ij->i", x[i[pairs]], y[j[pairs]])
+    return out
 
 
 def _program(row: np.ndarray, corners: np.ndarray) -> np.ndarray | None:
