@@ -160,10 +160,8 @@ class KernelRidge(Map, TransformerMixin, BaseEstimator):
         values, vectors = np.linalg.eigh(gram)
         values = np.maximum(values, 0.0)
         mean = float(values.mean()) if len(values) else 1.0
-        features, cross = features @ vectors, vectors.T @ cross
-
         some = np.linspace(0, len(truth) - 1, min(len(truth), _JUDGES)).astype(int)
-        features, truth = features[some], truth[some]
+        features, truth, cross = features[some] @ vectors, truth[some], vectors.T @ cross
 
         def error(alpha: float) -> float:
             damped = values + alpha * (mean or 1.0)

@@ -2,8 +2,9 @@ r"""CKNNA: kernel alignment over the neighbours that two spaces share."""
 
 import numpy as np
 
-from isthmus.core.arrays import Array, to_numpy
+from isthmus.core.arrays import Array, row_blocks, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
+from isthmus.core.engine import map_on_cores
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import unit
 from isthmus.core.registry import register
@@ -113,12 +114,12 @@ def _centred(x: np.ndarray, near: np.ndarray) -> np.ndarray:
     """c_ij of each row with its neighbours, (n, k + 1): <u_i, u_j - mean u>."""
     rows = unit(x)
     shifted = rows - rows.mean(axis=0)
-    out = np.empty(near.shape)
-    step = max(1, _ENTRIES // (near.shape[1] * x.shape[1]))
-    for start in range(0, len(x), step):
-        part = slice(start, start + step)
-        out[part] = np.einsum("id,ijd->ij", rows[part], shifted[near[part]])
-    return out
+
+    def work(part: slice) -> np.ndarray:
+        return np.einsum("id,ijd->ij", rows[part], shifted[near[part]])
+
+    parts = list(row_blocks(len(x), max(1, _ENTRIES // (near.shape[1] * x.shape[1]))))
+    return np.concatenate(list(map_on_cores(work, parts, x)))
 
 
 def _terms(lists: Lists, cx: np.ndarray, cy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

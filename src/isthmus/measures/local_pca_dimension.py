@@ -4,6 +4,7 @@ import numpy as np
 
 from isthmus.core.arrays import Array, matrix, row_blocks
 from isthmus.core.card import ALWAYS, Card, Paper
+from isthmus.core.engine import map_on_cores
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -72,13 +73,16 @@ def local_pca_dimension(x: Array, *, k: int = 30, share: float = 0.05) -> Score:
     n, d = near.rows.shape
     rows = near.rows - near.rows.mean(axis=0)
     rows /= float(np.abs(rows).max())
-    counts = np.empty(n)
-    for part in row_blocks(n, max(1, _ENTRIES // ((k + 1) * d))):
+
+    def work(part: slice) -> np.ndarray:
         clouds = np.concatenate([rows[part, None], rows[near.indices[part]]], axis=1)
         clouds -= clouds.mean(axis=1, keepdims=True)
         # Those of the inner products: fewer than of the covariance, and the same but for zeros.
         widths = np.linalg.eigvalsh(clouds @ clouds.transpose(0, 2, 1))
-        counts[part] = np.sum(widths > share * widths[:, -1:], axis=1)
+        return np.sum(widths > share * widths[:, -1:], axis=1)
+
+    parts = list(row_blocks(n, max(1, _ENTRIES // ((k + 1) * d))))
+    counts = np.concatenate(list(map_on_cores(work, parts, rows))).astype(np.float64)
     value = float(counts.mean())
     half = Z95 * np.sqrt(overlap_sum(counts - value, near.indices)) / n
     warnings = near.warnings
