@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import METRICS, neighbors, partner_ranks, unit
@@ -237,6 +238,22 @@ def test_blocks_do_not_matter(metric, monkeypatch):
     for name, size in {"_PANEL": 70, "_ENTRIES": 64, "_CELLS": 900}.items():
         monkeypatch.setattr(nearest, name, size)
     for one, two in zip(neighbors(queries, base, 7, metric=metric), whole, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_threads_do_not_matter(metric, monkeypatch):
+    """Blocks of queries on two threads, those settled in float64 among them, give what one gives."""
+    import isthmus.core.nearest as nearest
+
+    base = np.random.default_rng(10).normal(size=(400, 6))
+    base[200:] += 1e5  # too far apart for float32
+    monkeypatch.setattr(nearest, "_CELLS", 9000)
+    found = []
+    for limit in (1, 2):
+        with threadpool_limits(limit, user_api="blas"):
+            found.append(neighbors(base, base, 7, metric=metric, exclude_self=True))
+    for one, two in zip(*found, strict=True):
         np.testing.assert_array_equal(one, two)
 
 
