@@ -243,7 +243,7 @@ def test_blocks_do_not_matter(metric, monkeypatch):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_threads_do_not_matter(metric, monkeypatch):
-    """Blocks of queries on two threads, those settled in float64 among them, give what one gives."""
+    """Blocks on two threads, those settled in float64 among them, give what one gives."""
     import isthmus.core.nearest as nearest
 
     base = np.random.default_rng(10).normal(size=(400, 6))

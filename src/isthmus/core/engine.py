@@ -84,6 +84,7 @@ def map_on_cores(function: Callable[[T], R], tasks: Sequence[T], kind: Array) ->
     is within ``Threads`` and worker processes), or arrays of another ``kind`` than NumPy's, whose
     library has threads or a device of its own, stay in the caller's thread.
 
+    >>> import numpy as np
     >>> list(map_on_cores(abs, [-2, -1], np.empty(0)))
     [2, 1]
     """

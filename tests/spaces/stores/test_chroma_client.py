@@ -13,6 +13,7 @@ from isthmus.spaces.stores.chroma_client import Client
 
 chromadb = pytest.importorskip("chromadb", reason="Chroma's client is not installed")
 
+import httpx  # noqa: E402
 from chromadb.api.shared_system_client import SharedSystemClient as Shared  # noqa: E402
 
 TOKEN = "open-sesame-7"
@@ -281,6 +282,20 @@ def test_no_token_is_told_whatever_its_characters(form, answering, monkeypatch):
         Client(Address.parse(answering), "open")
     assert isinstance(raised.value, InputError) == (form in BAD)
     assert TOKEN not in f"{raised.value!r} {vars(raised.value)} {raised.value.__cause__!r}"
+
+
+def test_a_client_that_fails_as_it_is_made_leaves_no_connection_open(answering, monkeypatch):
+    made, init = [], httpx.Client.__init__
+
+    def noted(self, *args, **options):
+        made.append(self)
+        init(self, *args, **options)
+
+    monkeypatch.setattr(httpx.Client, "__init__", noted)
+    with pytest.raises(StorageError):
+        Client(Address.parse(answering), "open")
+    assert made
+    assert all(one.is_closed for one in made)
 
 
 def test_a_folder_needs_no_token_so_any_is_fine(opened, monkeypatch):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ class Client:
                     where, "a token with spaces around it or characters that no header takes",
                     "printable ASCII", "Does CHROMA_TOKEN hold the end of a line?",
                 )  # fmt: skip
-            with self.asking(where, "a server that answers"):
+            with self.asking(where, "a server that answers"), _let_go():
                 self._client = chromadb.HttpClient(
                     host=address.host, port=address.port or 8000, settings=quiet,
                     ssl=address.options.get("ssl", "0") not in ("0", "false", ""),
@@ -135,3 +136,18 @@ class Client:
         for client in both:
             with contextlib.suppress(AttributeError):
                 client._server._session.close()
+
+
+@contextlib.contextmanager
+def _let_go() -> Iterator[None]:
+    """Close what a client has connected to when its making fails, which gives none to close."""
+    try:
+        yield
+    except Exception as error:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            made = frame.f_locals.get("self")
+            both: tuple[Any, ...] = (made, getattr(made, "_server", None))
+            for one in both:
+                with contextlib.suppress(AttributeError):
+                    one._session.close()
+        raise
