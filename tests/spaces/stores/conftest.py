@@ -113,3 +113,22 @@ def table_at(postgres, schema):
         return root.elsewhere(host=str(postgres), schema=schema, **options)
 
     return at
+
+
+@pytest.fixture
+def half_and_whole():
+    """Writes row 1 in a transaction that ``error`` ends, then rows 2 and 3 in one that is whole."""
+
+    def write(link, error):
+        def half():
+            with link.transaction():
+                link.run("INSERT INTO t VALUES (1, 'half')")
+                raise error
+
+        with pytest.raises(error):
+            half()
+        with link.transaction():
+            link.run("INSERT INTO t VALUES (2, 'whole')")
+            link.run("INSERT INTO t VALUES (3, 'whole')")
+
+    return write

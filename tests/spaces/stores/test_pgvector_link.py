@@ -71,17 +71,8 @@ class CutError(Exception):
 
 
 @pytest.mark.parametrize("error", [CutError, KeyboardInterrupt])
-def test_all_of_a_transaction_is_kept_or_nothing(link, error):
-    def half():
-        with link.transaction():
-            link.run("INSERT INTO t VALUES (1, 'half')")
-            raise error
-
-    with pytest.raises(error):
-        half()
-    with link.transaction():
-        link.run("INSERT INTO t VALUES (2, 'whole')")
-        link.run("INSERT INTO t VALUES (3, 'whole')")
+def test_all_of_a_transaction_is_kept_or_nothing(link, error, half_and_whole):
+    half_and_whole(link, error)
     assert [row[0] for row in rows(link)] == [2, 3]
 
 

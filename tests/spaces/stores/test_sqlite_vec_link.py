@@ -57,17 +57,8 @@ class CutError(Exception):
 
 
 @pytest.mark.parametrize("error", [CutError, KeyboardInterrupt, GeneratorExit])
-def test_all_of_a_transaction_is_kept_or_nothing(link, linked, error):
-    def half():
-        with link.transaction():
-            link.run("INSERT INTO t VALUES (1, 'half')")
-            raise error
-
-    with pytest.raises(error):
-        half()
-    with link.transaction():
-        link.run("INSERT INTO t VALUES (2, 'whole')")
-        link.run("INSERT INTO t VALUES (3, 'whole')")
+def test_all_of_a_transaction_is_kept_or_nothing(link, linked, error, half_and_whole):
+    half_and_whole(link, error)
     assert linked("ro").run("SELECT a FROM t") == [(2,), (3,)]
 
 
