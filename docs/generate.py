@@ -130,7 +130,7 @@ def _approximate(entry: Method) -> str:
         return "`approximate=`; the interval holds its error"
     if not re.search(r"n\^[23]", entry.card.cost):
         return "not needed: linear in rows"
-    return "none: take a sample of rows, and mind that neighbours are then further apart"
+    return "none: take a sample of rows, in which nearest rows lie further apart"
 
 
 def _code(python: str, text: str) -> list[str]:
