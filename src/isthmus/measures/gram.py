@@ -46,10 +46,10 @@ def hsic(
     found = RowSums.of_rows(x, y)
     sums = np.stack([found.a, found.b], axis=1)
     shared = np.stack([found.aa, found.ab, found.ab, found.bb], axis=1).reshape(-1, 2, 2)
-    values = all_rows(sums, shared, operation=operation)
+    values = _all_rows(sums, shared, operation=operation)
     if not leave_out or found.n == 4:
         return values, np.empty((0, 2, 2))
-    return values, one_left_out(sums, shared, _through((x, y), sums))
+    return values, _one_left_out(sums, shared, _through((x, y), sums))
 
 
 def _through(sides: tuple[Dissimilarities, ...], weights: np.ndarray) -> np.ndarray:
@@ -67,23 +67,21 @@ def _through(sides: tuple[Dissimilarities, ...], weights: np.ndarray) -> np.ndar
     return found.transpose(1, 0, 2)
 
 
-def all_rows(
-    sums: np.ndarray, shared: np.ndarray, *, operation: str, names: Sequence[str] = ("x", "y")
-) -> np.ndarray:
+def _all_rows(sums: np.ndarray, shared: np.ndarray, *, operation: str) -> np.ndarray:
     """The values of ``hsic`` from row sums (n, m) and t (n, m, m); refuses what it refuses."""
-    n, m = sums.shape
+    n = len(sums)
     trace, total = shared.sum(axis=0), sums.sum(axis=0)
     values = unbiased(n, trace, np.outer(total, total), sums.T @ sums)
-    for i in range(m):
+    for i, name in enumerate(("x", "y")):
         # What rounding leaves of a matrix that centring empties.
         if not values[i, i] > 64 * np.finfo(float).eps * trace[i, i] / (n * (n - 3)):
             raise InputError(
-                operation, f"{names[i]} whose rows are all equally far apart", "varied distances"
+                operation, f"{name} whose rows are all equally far apart", "varied distances"
             )
     return values
 
 
-def one_left_out(sums: np.ndarray, shared: np.ndarray, through: np.ndarray) -> np.ndarray:
+def _one_left_out(sums: np.ndarray, shared: np.ndarray, through: np.ndarray) -> np.ndarray:
     """Those without row i, from ``through``, (n, m, m): row i of each matrix with all row sums."""
     rest = sums.sum(axis=0) - 2 * sums
     cross = sums.T @ sums - sums[:, :, None] * sums[:, None, :] + shared
