@@ -1,5 +1,6 @@
 """Names change places by single calls, and say after any cut which file serves."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def said(names):
     return {e.name.removeprefix("c.faiss"): e.read_text() for e in names.path.parent.iterdir()}
 
 
-def cut_after(calls, patch):
+@contextlib.contextmanager
+def cut_after(calls, monkeypatch):
     """Die instead of the call to the file system after so many."""
     left = [calls]
 
@@ -40,9 +42,12 @@ def cut_after(calls, patch):
 
         return call
 
-    patch.setattr(os, "link", counted(os.link))
-    patch.setattr(Path, "replace", counted(Path.replace))
-    patch.setattr(Path, "unlink", counted(Path.unlink))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", counted(os.link))
+        patch.setattr(Path, "replace", counted(Path.replace))
+        patch.setattr(Path, "unlink", counted(Path.unlink))
+        with pytest.raises(Cut):
+            yield
 
 
 def test_a_cutover_and_its_rollback(names):
@@ -58,10 +63,8 @@ def test_a_cutover_and_its_rollback(names):
 
 @pytest.mark.parametrize("calls", range(3))
 def test_a_cut_cutover_leaves_one_that_serves_and_is_ended_by_repeating(names, calls, monkeypatch):
-    with monkeypatch.context() as patch:
-        cut_after(calls, patch)
-        with pytest.raises(Cut):
-            names.cutover("j")
+    with cut_after(calls, monkeypatch):
+        names.cutover("j")
     assert names.path.read_text() == "old"
     assert names.state("j") == "shadow"
     names.cutover("j")
@@ -71,10 +74,8 @@ def test_a_cut_cutover_leaves_one_that_serves_and_is_ended_by_repeating(names, c
 @pytest.mark.parametrize("calls", range(4))
 def test_a_cut_rollback_is_ended_by_repeating(names, calls, monkeypatch):
     names.cutover("j")
-    with monkeypatch.context() as patch:
-        cut_after(calls, patch)
-        with pytest.raises(Cut):
-            names.rollback("j")
+    with cut_after(calls, monkeypatch):
+        names.rollback("j")
     assert names.path.read_text() == "new"
     assert names.state("j") == "live"
     names.rollback("j")
@@ -129,10 +130,8 @@ def test_dropping_leaves_what_serves_and_other_jobs(names):
 
 
 def test_a_second_name_of_the_served_file_is_taken_back(names, monkeypatch):
-    with monkeypatch.context() as patch:
-        cut_after(2, patch)
-        with pytest.raises(Cut):
-            names.cutover("j")
+    with cut_after(2, monkeypatch):
+        names.cutover("j")
     assert names.of("j", "_old").samefile(names.path)
     names.begin_again()
     assert said(names) == {"": "old", "_isthmus_j": "new"}
