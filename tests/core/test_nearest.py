@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from isthmus.core import nearest
 from isthmus.core.nearest import search
@@ -143,6 +144,24 @@ def test_the_largest_are_found_through_the_maxima_of_groups(width, k):
         assert np.array_equal(np.sort(values, axis=1), np.sort(scores, axis=1)[:, width - k :])
         assert np.array_equal(np.take_along_axis(scores, columns, axis=1), values)
         assert all(len(set(row)) == k for row in columns)
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("cells", [30**2, 64**2, 1000**2])
+@pytest.mark.parametrize("wanted", [1, 9, 45])
+def test_rows_among_themselves_find_the_largest_of_all_scores(wanted, cells, cores, monkeypatch):
+    """Also where blocks are narrower than what is wanted, or each holds better rows than before."""
+    monkeypatch.setattr(nearest, "_CELLS", cells)
+    rng = np.random.default_rng(5)
+    for x in (rng.normal(size=(200, 4)), np.linspace(1, 2, 200)[:, None] ** np.arange(4)):
+        base = np.column_stack([x, -(x**2).sum(axis=1) / 2]).astype("f4")
+        scores = base[:, :-1] @ base[:, :-1].T + base[:, -1]
+        with threadpool_limits(cores, user_api="blas"):
+            columns, values = nearest._among(base, wanted)(slice(None))
+        best = np.sort(scores, axis=1)[:, -wanted:]
+        np.testing.assert_allclose(np.sort(values, axis=1), best, atol=2e-6)
+        np.testing.assert_allclose(np.take_along_axis(scores, columns, 1), values, atol=2e-6)
+        assert all(len(set(row)) == wanted for row in columns)
 
 
 def test_the_largest_leave_the_padding_alone():

@@ -234,11 +234,15 @@ def test_blocks_do_not_matter(metric, monkeypatch):
     rng = np.random.default_rng(8)
     base, queries = rng.normal(size=(700, 5)), rng.normal(size=(90, 5))
     base[:30] = base[30]
-    whole = neighbors(queries, base, 7, metric=metric)
-    for name, size in {"_PANEL": 70, "_ENTRIES": 64, "_CELLS": 900}.items():
-        monkeypatch.setattr(nearest, name, size)
-    for one, two in zip(neighbors(queries, base, 7, metric=metric), whole, strict=True):
-        np.testing.assert_array_equal(one, two)
+    for asked in (queries, base):
+        itself = asked is base
+        with monkeypatch.context() as cut:
+            whole = neighbors(asked, base, 7, metric=metric, exclude_self=itself)
+            for name, size in {"_PANEL": 70, "_ENTRIES": 64, "_CELLS": 900}.items():
+                cut.setattr(nearest, name, size)
+            found = neighbors(asked, base, 7, metric=metric, exclude_self=itself)
+        for one, two in zip(found, whole, strict=True):
+            np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.parametrize("metric", METRICS)

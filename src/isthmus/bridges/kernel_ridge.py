@@ -10,6 +10,7 @@ from isthmus.bridges.map import Map
 from isthmus.bridges.rows import Pairing, paired_rows, to_translate
 from isthmus.core.arrays import Array, like, namespace, row_blocks, to_numpy
 from isthmus.core.card import Card, Paper
+from isthmus.core.engine import map_on_cores
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import directions, partner_ranks, unit
 from isthmus.core.random import Seed, generator
@@ -171,7 +172,10 @@ class KernelRidge(Map, TransformerMixin, BaseEstimator):
             cosine = float(np.mean(np.sum(unit(guess) * unit(truth), axis=1)))
             return -float(np.mean(1 / partner_ranks(guess, truth))) - 1e-3 * cosine
 
-        self.alpha_ = float(min(_ALPHAS, key=error) if self.alpha is None else self.alpha)
+        if self.alpha is None:
+            self.alpha_ = float(_ALPHAS[np.argmin(list(map_on_cores(error, _ALPHAS.tolist(), truth)))])
+        else:
+            self.alpha_ = float(self.alpha)
         return vectors @ (cross / (values + self.alpha_ * (mean or 1.0))[:, None])
 
     @property

@@ -9,6 +9,8 @@ many threads as a product may take, so that selection and refinement keep up wit
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import combinations
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -42,7 +44,12 @@ def search(
     # A row may be found as its own neighbour, and is then dropped.
     wanted = min(k + exclude_self + _SPARE, m)
     base = side_b.coarse()
-    propose = _proposer(kind, base if side_q is side_b else side_q.coarse(), base, wanted)
+    if side_q is not side_b:
+        propose = _proposer(kind, side_q.coarse(), base, wanted)
+    elif is_numpy(kind):
+        propose = _among(base, wanted)
+    else:
+        propose = _proposer(kind, base, base, wanted)
 
     def work(rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Neighbours and costs of these queries, and the numbers of those not proved."""
@@ -237,6 +244,64 @@ def _proposer(
         return np.take_along_axis(np.concatenate(found, axis=1), columns, axis=1), values
 
     return by_numpy
+
+
+def _among(base: np.ndarray, wanted: int) -> Callable[[slice], tuple[np.ndarray, np.ndarray]]:
+    """``_proposer`` of rows among themselves, by half of the products: each serves both its sides.
+
+    Blocks on the diagonal come first: then few of the other scores are better.
+    """
+    x, less, n = base[:, :-1], base[:, -1], len(base)
+    found, scores = np.zeros((n, wanted), np.int64), np.full((n, wanted), -np.inf, np.float32)
+    #: What a score must exceed to matter. Other threads read it while it rises, entry by entry.
+    floor = np.full(n, -np.inf, np.float32)
+    parts = list(row_blocks(n, isqrt(_CELLS)))
+
+    def first(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        size = rows.stop - rows.start
+        block = np.full((size, -(-size // _GROUP) * _GROUP), -np.inf, np.float32)
+        np.matmul(x[rows], x[rows].T, out=block[:, :size])
+        block[:, :size] += less[rows]
+        columns, values = _largest(block, min(wanted, size))
+        return columns + rows.start, values
+
+    def better(pair: tuple[slice, slice]) -> list[tuple[np.ndarray, np.ndarray]]:
+        products = x[pair[0]] @ x[pair[1]].T
+        out = []
+        for axis, (mine, theirs) in enumerate((pair, pair[::-1])):
+            block = products + np.expand_dims(less[theirs], axis)
+            places = np.flatnonzero(block > np.expand_dims(floor[mine], 1 - axis))
+            both = np.divmod(places, block.shape[1])
+            values = block.ravel()[places]
+            out.append(_table(both[axis], both[1 - axis] + theirs.start, values, len(floor[mine])))
+        return out
+
+    def keep(rows: slice, columns: np.ndarray, values: np.ndarray) -> None:
+        columns = np.concatenate([found[rows], columns], axis=1)
+        best, scores[rows] = _pick(np.concatenate([scores[rows], values], axis=1), wanted)
+        found[rows] = np.take_along_axis(columns, best, axis=1)
+        floor[rows] = scores[rows].min(axis=1)
+
+    for rows, near in zip(parts, map_on_cores(first, parts, base), strict=True):
+        keep(rows, *near)
+    pairs = list(combinations(parts, 2))
+    for pair, sides in zip(pairs, map_on_cores(better, pairs, base), strict=True):
+        for rows, near in zip(pair, sides, strict=True):
+            keep(rows, *near)
+    return lambda rows: (found[rows], scores[rows])
+
+
+def _table(
+    rows: np.ndarray, columns: np.ndarray, scores: np.ndarray, n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and scores of each of n rows side by side, filled up with scores of -inf."""
+    order = np.argsort(rows, kind="stable")
+    rows, counts = rows[order], np.bincount(rows, minlength=n)
+    place = np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]
+    near = np.zeros((n, int(counts.max(initial=0))), np.int64)
+    values = np.full(near.shape, -np.inf, np.float32)
+    near[rows, place], values[rows, place] = columns[order], scores[order]
+    return near, values
 
 
 def _largest(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -132,23 +132,28 @@ def _terms(lists: Lists, cx: np.ndarray, cy: np.ndarray) -> tuple[np.ndarray, np
     for column, near, c in ((1, lists.x, cx), (2, lists.y, cy)):
         change = c[:, k:] ** 2 - c[:, :k] ** 2
         gain[:, column] = np.bincount(near[:, :k].ravel(), weights=change.ravel(), minlength=n)
-    step = max(1, _ENTRIES // (k + 1) ** 2)
-    for start in range(0, n, step):
-        rows = slice(start, start + step)
+
+    def work(rows: slice) -> tuple[np.ndarray, np.ndarray]:
         a, b = lists.x[rows], lists.y[rows]
         same = a[:, :, None] == b[:, None, :]
         shared = same * cx[rows, :, None] * cy[rows, None, :]
         both, only_x = shared.sum(axis=(1, 2)), shared[:, :, :k].sum(axis=(1, 2))
         only_y, now = shared[:, :k].sum(axis=(1, 2)), shared[:, :k, :k].sum(axis=(1, 2))
-        own[rows, 0] = now
+        gone = np.zeros(n)
         for p in range(k + 1):
             # Whoever leaves a list lets the one beyond k in; and takes its own match along.
             in_y = same[:, p, :k].any(axis=1)
             first = only_x if p < k else now
             second = both - shared[:, p].sum(axis=1) if p < k else only_y
-            gone = np.where(in_y, second, first) - now
-            gain[:, 0] += np.bincount(a[:, p], weights=gone, minlength=n)
+            less = np.where(in_y, second, first) - now
+            gone += np.bincount(a[:, p], weights=less, minlength=n)
             if p < k:
-                gone = np.where(same[:, :, p].any(axis=1), 0.0, only_y - now)
-                gain[:, 0] += np.bincount(b[:, p], weights=gone, minlength=n)
+                less = np.where(same[:, :, p].any(axis=1), 0.0, only_y - now)
+                gone += np.bincount(b[:, p], weights=less, minlength=n)
+        return now, gone
+
+    parts = list(row_blocks(n, max(1, _ENTRIES // (k + 1) ** 2)))
+    for rows, (now, gone) in zip(parts, map_on_cores(work, parts, cx), strict=True):
+        own[rows, 0] = now
+        gain[:, 0] += gone
     return own, gain

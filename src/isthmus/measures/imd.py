@@ -79,11 +79,11 @@ def imd(x: Array, y: Array, *, k: int = 5, rng: Seed = 0) -> Score:
     traces, errors, noise = [], [], []
     for side in (x, y):
         # Both sides get equal draws: a trace must not depend on what it is compared with.
-        draw = np.random.default_rng(seed)
-        trace, error = _heat(neighbors(side, side, k, exclude_self=True)[0], _order(side), draw)
+        draw, order = np.random.default_rng(seed), _order(side)
+        trace, error = _heat(neighbors(side, side, k, exclude_self=True)[0], order, draw)
         traces.append(trace)
         errors.append(error)
-        noise.append(_noise(to_numpy(side), k, draw))
+        noise.append(_noise(to_numpy(side)[order], k, draw))
     gap = _WEIGHTS * np.abs(traces[0] - traces[1])
     worst = int(np.argmax(gap))
     value = float(gap[worst])
@@ -106,8 +106,7 @@ def _order(x: Array) -> np.ndarray:
 
 def _noise(x: np.ndarray, k: int, draw: np.random.Generator) -> float:
     """The distance between two random halves of x."""
-    mixed = x[_order(x)[draw.permutation(len(x))]]
-    halves = np.array_split(mixed, 2)
+    halves = np.array_split(draw.permutation(x), 2)
     # Halves are in random order already.
     one, two = (
         _heat(neighbors(half, half, k, exclude_self=True)[0], np.arange(len(half)), draw)[0]

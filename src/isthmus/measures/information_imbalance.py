@@ -10,8 +10,9 @@ from isthmus.core.neighbors import neighbors
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.mantel import Sums, graph_sums, permutation_moments
-from isthmus.measures.ranks import centred_points, offsets, over_rows, rank_sums, rounding
+from isthmus.measures.ranks import centred_points, over_rows, rank_sums, rounding
 from isthmus.measures.rows import jackknife, upper_tail
+from isthmus.measures.thresholds import Thresholds
 
 CARD = Card(
     name="information_imbalance",
@@ -111,26 +112,28 @@ class _Ranks:
 
 def _rank(y: Array, indices: np.ndarray) -> _Ranks:
     points, norms = centred_points(y)
-    n = len(norms)
-    ones = np.ones(n, dtype=np.float32)
+    distances = Thresholds(points, norms)
 
     def work(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        d, near = offsets(points, norms, rows), indices[rows]
-        local, slack = np.arange(len(rows)), rounding(norms, rows)
-        ahead = _ahead(d, d[local, near[:, 0]], slack)
-        ahead[local, near[:, 0]] = 0.0
-        first, before = 1 + (ahead @ ones) / 2, (ones[: len(rows)] @ ahead) / 2
-        ahead = _ahead(d, d[local, near[:, 1]], slack)
-        ahead[local[:, None], near] = 0.0
-        return first, 1 + (ahead @ ones) / 2, before
+        near, rough, local = indices[rows], distances.rough(rows), np.arange(len(rows))
+        slack = rounding(norms, rows)
+
+        def ahead(one: np.ndarray) -> np.ndarray:
+            """2 where strictly closer than the row ``one`` (r,), 1 where as close, else 0."""
+            d = distances.exact(rows, one)
+            limits = np.column_stack([d - slack, np.nextafter(d + slack, np.inf)])
+            count: np.ndarray = 2 - distances.reached(rows, rough, limits)
+            return count
+
+        first, second = ahead(near[:, 0]), ahead(near[:, 1])
+        first[local, near[:, 0]] = 0
+        second[local[:, None], near] = 0
+        sums = (one.sum(axis=1, dtype=np.int64) for one in (first, second))
+        rank, next_rank = (1 + one / 2 for one in sums)
+        return rank, next_rank, first.sum(axis=0, dtype=np.int64) / 2
 
     first, second, before = zip(*over_rows(work, points), strict=True)
-    every = np.stack(before).sum(axis=0, dtype=np.float64)
-    sums = rank_sums(points, norms)
-    return _Ranks(np.concatenate(first), np.concatenate(second), every, sums)
-
-
-def _ahead(d: np.ndarray, threshold: np.ndarray, slack: np.ndarray) -> np.ndarray:
-    """2 where strictly closer than the threshold, 1 where as close, else 0; exact in float32."""
-    low, high = (threshold - slack)[:, None], (threshold + slack)[:, None]
-    return ((d < low).view(np.int8) + (d <= high).view(np.int8)).astype(np.float32)
+    return _Ranks(
+        np.concatenate(first), np.concatenate(second), np.sum(before, axis=0),
+        rank_sums(points, norms),
+    )  # fmt: skip

@@ -57,7 +57,8 @@ def rank_rows(points: Array, norms: np.ndarray, rows: np.ndarray) -> tuple[np.nd
     order = np.argsort(d, axis=1)
     ranks = np.empty(d.shape, np.int64)
     np.put_along_axis(ranks, order, np.arange(1, d.shape[1] + 1)[None, :], axis=1)
-    return ranks, tied(d, rounding(norms, rows)[:, None])
+    few = slice(0, len(d), max(1, len(d) // 4))
+    return ranks, tied(d[few], rounding(norms, rows[few])[:, None])
 
 
 def rounding(norms: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -67,9 +68,19 @@ def rounding(norms: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def tied(d: np.ndarray, slack: np.ndarray) -> float:
-    """The share of neighbouring ranks at one distance up to ``slack`` (r, 1), from a few rows."""
-    some = slice(0, len(d), max(1, len(d) // 4))
-    return float((np.diff(np.sort(d[some])[:, :-1], axis=1) <= slack[some]).mean())
+    """The share of neighbouring ranks at one distance up to ``slack`` (r, 1)."""
+    return float((np.diff(np.sort(d)[:, :-1], axis=1) <= slack).mean())
+
+
+def tied_share(points: Array, norms: np.ndarray) -> float:
+    """``tied`` of up to 64 rows."""
+    some = spread_rows(len(norms), 64)
+    return tied(offsets(points, norms, some), rounding(norms, some)[:, None])
+
+
+def spread_rows(n: int, most: int) -> np.ndarray:
+    """Up to ``most`` numbers of n rows, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
 
 
 def rank_sums(points: Array, norms: np.ndarray, *, beyond: int = 0) -> Sums:
@@ -77,22 +88,24 @@ def rank_sums(points: Array, norms: np.ndarray, *, beyond: int = 0) -> Sums:
     n = len(norms)
     top = n - 1.0 - beyond
     row, squares = top * (top + 1) / 2, top * (top + 1) * (2 * top + 1) / 6
-    some = np.unique(np.linspace(0, n - 1, min(n, RANKED)).astype(np.int64))
+    some = spread_rows(n, RANKED)
     m = len(some)
-    columns, inner, squared = np.zeros(n), np.empty((m, m)), 0.0
     numbers = np.maximum(np.arange(1, n + 1) - beyond, 0).astype(np.float64)[None, :]
-    for part in row_blocks(m, max(1, _ENTRIES // n)):
-        d = offsets(points, norms, some[part])
+
+    def work(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        d = offsets(points, norms, rows)
         ranks = np.empty(d.shape)
         np.put_along_axis(ranks, np.argsort(d, axis=1), numbers, axis=1)
-        ranks[np.arange(len(d)), some[part]] = 0.0
-        columns += ranks.sum(axis=0)
-        squared += float(np.sum(ranks * ranks))
-        inner[part] = ranks[:, some]
+        ranks[np.arange(len(rows)), rows] = 0.0
+        return ranks.sum(axis=0), ranks[:, some], float(np.sum(ranks * ranks))
+
+    blocks = [some[part] for part in row_blocks(m, max(1, _ENTRIES // n))]
+    columns, among, squared = zip(*map_on_cores(work, blocks, points), strict=True)
+    inner, column = np.concatenate(among), np.sum(columns, axis=0)
     mutual = float(np.sum(inner * inner.T)) / (m * (m - 1))
     seen = np.full(n, float(m))
     seen[some] -= 1
-    shared = (float(columns @ columns) - squared) / float(np.sum(seen * (seen - 1)))
+    shared = (float(column @ column) - sum(squared)) / float(np.sum(seen * (seen - 1)))
     return Sums(
         n=n, total=n * row, squares=n * squares, mutual=mutual * n * (n - 1), rows=n * row**2,
         columns=shared * n * (n - 1) * (n - 2) + n * squares, through=n * row**2,

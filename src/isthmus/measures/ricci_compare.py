@@ -137,9 +137,9 @@ def _curvature(
     for one in mass:
         one[0] = _LAZY
     lengths = far[edges[:, 0], edges[:, 1]]
+    sure = {"center_dual": False, "check_marginals": False}  # each mass sums to one
     moved = [
-        transport(mass[u], mass[v], far[np.ix_(around[u], around[v])], center_dual=False)
-        for u, v in edges
+        transport(mass[u], mass[v], far[np.ix_(around[u], around[v])], **sure) for u, v in edges
     ]
     return 1 - np.array(moved) / lengths, lengths
 

@@ -9,8 +9,9 @@ from isthmus.core.neighbors import neighbors
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.mantel import graph_sums, permutation_moments
-from isthmus.measures.ranks import centred_points, offsets, over_rows, rank_sums, rounding, tied
+from isthmus.measures.ranks import centred_points, over_rows, rank_sums, rounding, tied_share
 from isthmus.measures.rows import jackknife, upper_tail
+from isthmus.measures.thresholds import Thresholds
 
 CARD = Card(
     name="trustworthiness",
@@ -28,10 +29,6 @@ CARD = Card(
     "the standard error. Simulated: the interval covers too often at every size.",
     rough=ALWAYS,
 )  # fmt: skip
-
-
-#: Thresholds a row up to which comparing with each is faster than a binary search.
-_COMPARED = 16
 
 
 @register(CARD)
@@ -82,7 +79,7 @@ def kept_close(x: Array, y: Array, k: int | None, *, method: str) -> Score:
         raise InputError(method, f"k={k} with {n} rows", "1 <= k < rows / 2")
     near, distances = (to_numpy(one) for one in neighbors(y, y, k + 1, exclude_self=True))
     points, norms = centred_points(x)
-    own, change, tied = _excess(points, norms, near, k)
+    own, change = _excess(points, norms, near, k)
     total = float(own.sum())
     scale, left = _scale(n, k), _scale(n - 1, k)
     value = 1 - scale * total
@@ -92,7 +89,7 @@ def kept_close(x: Array, y: Array, k: int | None, *, method: str) -> Score:
     mean, spread = permutation_moments(rank_sums(points, norms, beyond=k), graph_sums(near[:, :k]))
     equal = np.flatnonzero(distances[:, k - 1] == distances[:, k])
     # Ties go to the lower row on both sides alike, which no shuffle of the rows does.
-    arbitrary = tied > 0.01 or len(equal) > 0.01 * n
+    arbitrary = tied_share(points, norms) > 0.01 or len(equal) > 0.01 * n
     if len(equal) and not arbitrary:
         # The row itself is among these, at distance 0.
         apart = to_numpy(neighbors(take(x, equal), x, k + 2)[1])
@@ -117,45 +114,37 @@ def _scale(n: int, k: int) -> float:
 
 def _excess(
     points: Array, norms: np.ndarray, near: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray, float]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Each row's sum of max(rank - k, 0) over its neighbours, (n,); by how much those of all other
-    rows change when row m is left out, (n,); and the share of equal distances.
+    rows change when row m is left out, (n,).
     """  # noqa: D205
     n = len(norms)
+    distances = Thresholds(points, norms)
 
-    def work(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        d, found = offsets(points, norms, rows), near[rows]
-        slack = rounding(norms, rows)[:, None]
-        reach = np.take_along_axis(d, found, axis=1) - slack
+    def work(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = near[rows]
+        reach = distances.exact(np.repeat(rows, k + 1), found.ravel()).reshape(found.shape)
+        reach -= rounding(norms, rows)[:, None]
         order = np.argsort(reach, axis=1)
-        passed = _passed(d, np.take_along_axis(reach, order, axis=1))
-        local = np.arange(len(rows))[:, None]
-        closer = np.bincount((passed + (k + 2) * local).ravel(), minlength=len(rows) * (k + 2))
-        closer = closer.reshape(-1, k + 2).cumsum(axis=1)
+        reach = np.take_along_axis(reach, order, axis=1)
+        passed = distances.reached(rows, distances.rough(rows), reach)
+        closer = np.stack([np.bincount(row, minlength=k + 2) for row in passed]).cumsum(axis=1)
         mine = np.empty_like(found)
         np.put_along_axis(mine, order, 1 + closer[:, : k + 1], axis=1)
         over = np.maximum(mine - k, 0)
-        # A row in front of neighbours beyond rank k moves each of them up by one.
-        beyond = np.take_along_axis(over > 0, order, axis=1) & (order < k)
-        ahead = np.zeros((len(rows), k + 2), np.int32)
-        ahead[:, : k + 1] = beyond[:, ::-1].cumsum(axis=1)[:, ::-1]
-        change = -np.take_along_axis(ahead, passed, axis=1).sum(axis=0, dtype=np.float64)
+        # A row in front of neighbours beyond rank k moves each of them up by one. Those come last,
+        # and the one that is no neighbour yet, if among them, does not count.
+        last = (np.take_along_axis(over, order, axis=1) == 0).sum(axis=1, dtype=passed.dtype)
+        spare = order.argmax(axis=1).astype(passed.dtype)
+        spare[spare < last] = -1
+        first = np.maximum(passed, last[:, None])
+        change = first.sum(axis=0, dtype=np.int64) + (first <= spare[:, None]).sum(axis=0)
+        change = change - float((k + 1) * len(rows))
         # A neighbour in y that goes lets the one beyond k in, which may move up as well.
-        spare = over[:, k:] - ((mine[:, :k] < mine[:, k:]) & (over[:, k:] > 0))
-        weights = (spare - over[:, :k]).ravel().astype(np.float64)
+        spare_over = over[:, k:] - ((mine[:, :k] < mine[:, k:]) & (over[:, k:] > 0))
+        weights = (spare_over - over[:, :k]).ravel().astype(np.float64)
         change += np.bincount(found[:, :k].ravel(), weights=weights, minlength=n)
-        return over[:, :k].sum(axis=1), change, tied(d, slack)
+        return over[:, :k].sum(axis=1), change
 
-    own, change, equal = zip(*over_rows(work, points), strict=True)
-    return np.concatenate(own), np.sum(change, axis=0), float(np.mean(equal))
-
-
-def _passed(d: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """How many of each row's ``reach`` (r, t), ascending, are at most d (r, n): (r, n) integers."""
-    if reach.shape[1] > _COMPARED:
-        rows = zip(reach, d, strict=True)
-        return np.stack([np.searchsorted(one, each, side="right") for one, each in rows])
-    passed = np.zeros(d.shape, np.int64)
-    for column in reach.T:
-        passed += column[:, None] <= d
-    return passed
+    own, change = zip(*over_rows(work, points), strict=True)
+    return np.concatenate(own), np.sum(change, axis=0)

@@ -1,6 +1,6 @@
 """Random elements of the groups a card may name, and the data they act on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -36,6 +36,22 @@ def element(group: str, dim: int, rows: int, rng: np.random.Generator) -> Action
         step = rng.normal(size=dim) * 5
         return lambda x: x @ linear + step
     raise KeyError(f"no element known of group {group!r}; groups are {sorted(GROUPS)}")
+
+
+def elements(group: str, dim: int, rows: int) -> list[Action]:
+    """The elements of ``group`` that a check lets act: three at random, of scales the only one."""
+    seeds = range(1 if group == "isotropic_scale" else 3)
+    return [element(group, dim, rows, np.random.default_rng(seed)) for seed in seeds]
+
+
+def farthest(gaps: Iterable[float], *, enough: float) -> float:
+    """The largest of ``gaps``, of which no more are computed once one is ``enough``."""
+    largest = 0.0
+    for gap in gaps:
+        largest = max(largest, gap)
+        if largest >= enough:
+            break
+    return largest
 
 
 def related(
