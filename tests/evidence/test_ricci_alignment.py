@@ -20,7 +20,7 @@ def test_what_is_measured_on_other_seeds(figures):
 
 
 def test_a_copy_without_the_structure_does_not_meet_the_claim():
-    control = ricci_alignment.experiment(SEEDS, copy=ricci_alignment.structureless)
+    control = ricci_alignment.experiment(SEEDS[:2], copy=ricci_alignment.structureless)
     assert not control["ratio"].met
     assert control["of_copies"].value < 0.5
 

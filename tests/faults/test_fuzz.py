@@ -303,7 +303,7 @@ def read_anything(path):
 
 
 def test_a_reader_that_leaves_the_folder_is_caught(spaces):
-    assert "wrong" in kinds(fuzz_manifests(read_anything, spaces, 0, 200))
+    assert "wrong" in kinds(fuzz_manifests(read_anything, spaces, 0, 60))
 
 
 def test_a_slow_a_waiting_and_a_wordy_reader_are_caught(tmp_path, monkeypatch):

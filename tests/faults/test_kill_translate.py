@@ -28,6 +28,8 @@ MOMENTS = {
 }
 SEED = int(os.environ.get("ISTHMUS_SEED", "0"))
 N, SHARD = 600, 10
+#: Workers killed in one run.
+RUN = 4
 ENGINES = ("threads", "processes", "ray")
 
 #: Imports once, then forks a driver for each target it is told; tells how each one ended.
@@ -192,13 +194,16 @@ def workers_of(nursery, pid):
 def test_a_killed_worker_costs_nothing(collection, tmp_path, nursery, faults):
     calm, draw, met = tree(collection / "calm"), random.Random(SEED + 1), []
     rounds = shares(nursery.kind)[1]
-    for number, shards in enumerate(moments(draw, rounds)):
+    # Several in one run, as starting workers takes far longer than what is to be disturbed.
+    runs = [min(RUN, rounds - begun) for begun in range(0, rounds, RUN)]
+    for number, kills in enumerate(runs):
         target = tmp_path / f"killed{number}"
         pid = nursery.ask(f"start {target}")
-        wait_for(target, shards, pid)
-        if workers := workers_of(nursery, pid):
-            draw.choice(workers).kill()
-            met.append(done(target))
+        for shards in moments(draw, kills):
+            wait_for(target, shards, pid)
+            if workers := workers_of(nursery, pid):
+                draw.choice(workers).kill()
+                met.append(done(target))
         assert nursery.ask(f"wait {pid}") == 0  # the driver goes on by itself
         assert tree(target) == calm
     faults(f"kills of a worker on {nursery.kind}", len(met))

@@ -36,7 +36,7 @@ def experiment(seeds: Sequence[int], *, states: States = states_of) -> dict[str,
     }  # fmt: skip
     found = {}
     for name, (kind, finished) in cases.items():
-        profiles = [layer_profile(states(kind, seed, finished), most=12).parts for seed in seeds]
+        profiles = [layer_profile(states(kind, seed, finished), most=100).parts for seed in seeds]
         found[name] = np.array([[p["mean_cosine"], p["centred_cosine"]] for p in profiles])
     blocks = {name: table[:, :, 1:].mean(axis=2) for name, table in found.items()}
     s, n = tuple(seeds), TEXTS

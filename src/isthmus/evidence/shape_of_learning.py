@@ -45,7 +45,7 @@ def profiles(
         parts = layer_profile(over, most=ROWS).parts
         last = list(stacks("encoder", seed).values())[-1]
         decoder.append(parts["top_share"][-1])
-        encoder.append(layer_profile(last, most=12).parts["top_share"])
+        encoder.append(layer_profile(last, most=100).parts["top_share"])
         dimension.append(parts["dimension"][:, 1:].mean(axis=1))
     return tuple(over), np.array(decoder), np.array(encoder), np.array(dimension)
 

@@ -65,7 +65,8 @@ def layer_profile(hidden_states: Any, *, most: int = 2000, rng: Seed = 0) -> Sco
     ------
     InputError
         On shapes that differ between layers or checkpoints, non-finite values, fewer than 12 rows,
-        or a layer whose rows are all equal.
+        fewer than 12 different ones among those behind the dimension, or a layer whose rows are all
+        equal.
 
     References
     ----------
