@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from isthmus.core import linalg
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import RidgePath, procrustes, symmetric_eigen, triangular_inverse
 from isthmus.core.moments import Moments
@@ -162,3 +163,13 @@ def test_triangular_inverse_equals_substitution(d):
         found, solve_triangular(lower, np.eye(d), lower=True), rtol=1e-9, atol=1e-12
     )
     assert not np.triu(found, 1).any()
+
+
+@pytest.mark.parametrize("entries", [1, 40, 1 << 16])
+def test_products_of_pairs_of_rows_are_those_of_the_whole(entries, monkeypatch):
+    monkeypatch.setattr(linalg, "_ENTRIES", entries)
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(9, 5)), rng.normal(size=(6, 5))
+    i, j = rng.integers(0, 9, 30), rng.integers(0, 6, 30)
+    np.testing.assert_allclose(linalg.pair_products(x, i, y, j), (x @ y.T)[i, j], atol=1e-15)
+    assert linalg.pair_products(x, i[:0], y, j[:0]).shape == (0,)

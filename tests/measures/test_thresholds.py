@@ -29,13 +29,13 @@ def test_thresholds_reached_are_those_of_float64(name, many, columns, monkeypatc
     monkeypatch.setattr(thresholds, "_COLUMNS", columns)
     points, norms = centred_points(clouds()[name])
     found, rows = Thresholds(points, norms), np.arange(10, 60)
-    near = np.random.default_rng(1).integers(0, 90, size=(50, many))
-    slack = 1e-12 * norms.max()
-    limits = found.exact(rows.repeat(many), near.ravel()).reshape(50, many) - slack
-    limits.sort(axis=1)
+    near = (rows[:, None] + np.random.default_rng(1).integers(1, 90, size=(50, many))) % 90
+    limits = found.exact(rows, near) - 1e-12 * norms.max()
+    order = limits.argsort(axis=1)
+    near, limits = (np.take_along_axis(one, order, axis=1) for one in (near, limits))
     d = offsets(points, norms, rows)
     expected = (d[:, :, None] >= limits[:, None]).sum(axis=2)
-    np.testing.assert_array_equal(found.reached(rows, found.rough(rows), limits), expected)
+    np.testing.assert_array_equal(found.reached(rows, found.rough(rows), near, limits), expected)
 
 
 def test_float32_alone_would_be_wrong(monkeypatch):
@@ -43,13 +43,14 @@ def test_float32_alone_would_be_wrong(monkeypatch):
     points, norms = centred_points(clouds()["fine"])
     monkeypatch.setattr(thresholds, "_DOUBT", 1.0)  # one by one, not by a product
     found, rows = Thresholds(points, norms), np.arange(90)
-    d = found.exact(rows.repeat(90), np.tile(rows, 90)).reshape(90, 90)
+    d = found.exact(rows, np.tile(rows, (90, 1)))
     np.fill_diagonal(d, np.inf)
-    limits = np.sort(d, axis=1)[:, 4:5]
+    near = np.argsort(d, axis=1)[:, 4:5]
+    limits = np.take_along_axis(d, near, axis=1)
     expected = (d >= limits).astype(int)
-    assert np.array_equal(found.reached(rows, found.rough(rows), limits), expected)
+    assert np.array_equal(found.reached(rows, found.rough(rows), near, limits), expected)
     found._blur[:] = 0
-    assert (found.reached(rows, found.rough(rows), limits) != expected).any()
+    assert (found.reached(rows, found.rough(rows), near, limits) != expected).any()
 
 
 @pytest.mark.parametrize("name", clouds())
@@ -63,3 +64,15 @@ def test_the_bound_on_rounding_holds(name, columns, monkeypatch):
         np.fill_diagonal(one, 0)
     off = np.abs(rough - exact)
     assert (off <= found._blur[:, None]).all()
+
+
+def test_ties_stay_ties_where_a_product_settles_all(monkeypatch):
+    """A row's distance reaches the threshold that it sets itself, however products round."""
+    monkeypatch.setattr(thresholds, "_DOUBT", -1.0)  # always by a product
+    points, norms = centred_points(np.random.default_rng(2).normal(size=(90, 700)))
+    found, rows = Thresholds(points, norms), np.arange(90)
+    near = (rows[:, None] + 1) % 90
+    limits = found.exact(rows, near)
+    reached = found.reached(rows, found.rough(rows), near, limits)
+    assert (np.take_along_axis(reached, near, axis=1) == 1).all()
+    assert (offsets(points, norms, rows) != found.exact(rows, np.tile(rows, (90, 1)))).any()

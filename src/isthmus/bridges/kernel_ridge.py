@@ -173,7 +173,9 @@ class KernelRidge(Map, TransformerMixin, BaseEstimator):
             return -float(np.mean(1 / partner_ranks(guess, truth))) - 1e-3 * cosine
 
         if self.alpha is None:
-            self.alpha_ = float(_ALPHAS[np.argmin(list(map_on_cores(error, _ALPHAS.tolist(), truth)))])
+            self.alpha_ = float(
+                _ALPHAS[np.argmin(list(map_on_cores(error, _ALPHAS.tolist(), truth)))]
+            )
         else:
             self.alpha_ = float(self.alpha)
         return vectors @ (cross / (values + self.alpha_ * (mean or 1.0))[:, None])

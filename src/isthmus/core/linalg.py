@@ -1,14 +1,30 @@
 """Linear algebra that libraries leave undefined: Procrustes on any rank, ridge by one eigenbasis.
 
-Everything here is float64 NumPy of moment size (d x d); rows come in only to be predicted.
+Everything here is float64 NumPy; but for ``pair_products`` it is of moment size (d x d).
 """
 
 from functools import cache
 
 import numpy as np  # and not SciPy, whose own thread pool would compete with NumPy's
 
+from isthmus.core.arrays import row_blocks
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
+
+#: Entries of rows multiplied at once, in cache.
+_ENTRIES = 1 << 16
+
+
+def pair_products(x: np.ndarray, i: np.ndarray, y: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Inner products of the rows i (p,) of x (n, d) with the rows j (p,) of y (m, d), (p,).
+
+    >>> pair_products(np.eye(2), np.array([0, 1]), np.array([[3.0, 4.0]]), np.array([0, 0]))
+    array([3., 4.])
+    """
+    out = np.empty(len(i))
+    for pairs in row_blocks(len(i), max(1, _ENTRIES // x.shape[1])):
+        out[pairs] = np.einsum("ij,ij->i", x[i[pairs]], y[j[pairs]])
+    return out
 
 
 def procrustes(cross: np.ndarray, *, tolerance: float = 1e-10) -> tuple[np.ndarray, np.ndarray]:

@@ -120,9 +120,10 @@ def _rank(y: Array, indices: np.ndarray) -> _Ranks:
 
         def ahead(one: np.ndarray) -> np.ndarray:
             """2 where strictly closer than the row ``one`` (r,), 1 where as close, else 0."""
-            d = distances.exact(rows, one)
-            limits = np.column_stack([d - slack, np.nextafter(d + slack, np.inf)])
-            count: np.ndarray = 2 - distances.reached(rows, rough, limits)
+            both = np.column_stack([one, one])
+            limits = distances.exact(rows, both) + np.column_stack([-slack, slack])
+            limits[:, 1] = np.nextafter(limits[:, 1], np.inf)
+            count: np.ndarray = 2 - distances.reached(rows, rough, both, limits)
             return count
 
         first, second = ahead(near[:, 0]), ahead(near[:, 1])

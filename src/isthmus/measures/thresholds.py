@@ -6,6 +6,7 @@ Shared by the measures of this room that count ranks; holds no method of its own
 import numpy as np
 
 from isthmus.core.arrays import Array, namespace, row_blocks, take, to_numpy
+from isthmus.core.linalg import pair_products
 from isthmus.measures.ranks import offsets
 
 #: Columns of one product in float32: fewer round less, and leave fewer comparisons in doubt.
@@ -14,8 +15,6 @@ _COLUMNS = 256
 _DOUBT = 1 / 32
 #: Thresholds a row up to which comparing with each is faster than a binary search.
 _COMPARED = 16
-#: Entries multiplied at once, in cache.
-_ENTRIES = 1 << 16
 
 
 class Thresholds:
@@ -39,13 +38,13 @@ class Thresholds:
         unit = np.finfo(np.float32).eps / 2
         self._blur = terms * unit * (2 * lengths + longest) * longest + 1e-30
 
-    def exact(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        """The squared distances of the rows j (p,) from the rows i (p,), less |x_i|², (p,)."""
-        out = self._norms[j]
-        for pairs in row_blocks(len(i), max(1, _ENTRIES // self._host.shape[1])):
-            products = np.einsum("ij,ij->i", self._host[i[pairs]], self._host[j[pairs]])
-            out[pairs] -= 2 * products
-        return out
+    def exact(self, rows: np.ndarray, near: np.ndarray) -> np.ndarray:
+        """The squared distances of the rows ``near`` (r, t) from ``rows``, less |x_i|², (r, t)."""
+        return self._pairs(rows.repeat(near.shape[1]), near.ravel()).reshape(near.shape)
+
+    def _pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        products: np.ndarray = self._norms[j] - 2 * pair_products(self._host, i, self._host, j)
+        return products
 
     def rough(self, rows: np.ndarray) -> np.ndarray:
         """Those of ``rows`` to all in float32, (r, n); infinite to themselves."""
@@ -58,15 +57,22 @@ class Thresholds:
         out[np.arange(len(rows)), rows] = np.inf
         return out
 
-    def reached(self, rows: np.ndarray, rough: np.ndarray, limits: np.ndarray) -> np.ndarray:
-        """How many of the ascending ``limits`` (r, t) of its row each distance reaches, (r, n)."""
+    def reached(
+        self, rows: np.ndarray, rough: np.ndarray, near: np.ndarray, limits: np.ndarray
+    ) -> np.ndarray:
+        """How many of the ascending ``limits`` (r, t) of its row each distance reaches, (r, n).
+
+        ``limits`` were taken from the ``exact`` distances of the rows ``near`` (r, t).
+        """
         blur = self._blur[rows, None]
         sure, possible = _count(rough, limits + blur), _count(rough, limits - blur)
         doubt = np.flatnonzero(sure != possible)
         if len(doubt) > _DOUBT * rough.size:
-            return _count(offsets(self._points, self._norms, rows), limits)
+            d = offsets(self._points, self._norms, rows)
+            # A product rounds otherwise than one pair does, and ties are to stay ties.
+            return _count(d, limits + (np.take_along_axis(d, near, 1) - self.exact(rows, near)))
         i, j = np.divmod(doubt, rough.shape[1])
-        settled = self.exact(rows[i], j)[:, None] >= limits[i]
+        settled = self._pairs(rows[i], j)[:, None] >= limits[i]
         sure.reshape(-1)[doubt] = settled.sum(axis=1)
         return sure
 

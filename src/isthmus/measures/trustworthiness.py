@@ -123,11 +123,10 @@ def _excess(
 
     def work(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = near[rows]
-        reach = distances.exact(np.repeat(rows, k + 1), found.ravel()).reshape(found.shape)
-        reach -= rounding(norms, rows)[:, None]
+        reach = distances.exact(rows, found) - rounding(norms, rows)[:, None]
         order = np.argsort(reach, axis=1)
-        reach = np.take_along_axis(reach, order, axis=1)
-        passed = distances.reached(rows, distances.rough(rows), reach)
+        ordered = (np.take_along_axis(one, order, axis=1) for one in (found, reach))
+        passed = distances.reached(rows, distances.rough(rows), *ordered)
         closer = np.stack([np.bincount(row, minlength=k + 2) for row in passed]).cumsum(axis=1)
         mine = np.empty_like(found)
         np.put_along_axis(mine, order, 1 + closer[:, : k + 1], axis=1)

@@ -7,6 +7,7 @@ from isthmus.core.arrays import Array, matrix, namespace, row_blocks, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.engine import map_on_cores
 from isthmus.core.errors import InputError
+from isthmus.core.linalg import pair_products
 from isthmus.core.neighbors import unit
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -27,8 +28,8 @@ CARD = Card(
 
 #: A query must win by this much, in units of the rows' spread and the pair's distance.
 _MARGIN = 1e-9
-#: Cells of one block of scores, and entries of products computed at once, in cache.
-_CELLS, _ENTRIES = 1 << 21, 1 << 16
+#: Cells of one block of scores.
+_CELLS = 1 << 21
 
 
 @register(CARD)
@@ -165,7 +166,7 @@ def _winners(white: np.ndarray, queries: np.ndarray) -> np.ndarray:
         asked = unit(queries[part])
         rough = asked.astype(np.float32) @ coarse.T
         query, row = np.nonzero(rough >= rough.max(axis=1, keepdims=True) - 2 * rounding)
-        scores = _products(asked, query, white, row)
+        scores = pair_products(asked, query, white, row)
         starts = np.flatnonzero(np.diff(query, prepend=-1))
         level = scores >= np.maximum.reduceat(scores, starts)[query] - 1e-13 * peak
         longest = np.lexsort((row, -np.where(level, lengths[row], -1.0), query))[starts]
@@ -173,14 +174,6 @@ def _winners(white: np.ndarray, queries: np.ndarray) -> np.ndarray:
 
     blocks = list(row_blocks(len(queries), max(1, _CELLS // len(white))))
     return np.concatenate([np.empty(0, np.int64), *map_on_cores(work, blocks, white)])
-
-
-def _products(x: np.ndarray, i: np.ndarray, y: np.ndarray, j: np.ndarray) -> np.ndarray:
-    """Inner products of the rows i (p,) of x with the rows j (p,) of y, (p,)."""
-    out = np.empty(len(i))
-    for pairs in row_blocks(len(i), max(1, _ENTRIES // x.shape[1])):
-        out[pairs] = np.einsum("ij,ij->i", x[i[pairs]], y[j[pairs]])
-    return out
 
 
 def _program(row: np.ndarray, corners: np.ndarray) -> np.ndarray | None:

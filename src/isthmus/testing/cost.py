@@ -52,22 +52,27 @@ def counted(run: Callable[[], Any]) -> float:
             first = args[0] if args and isinstance(args[0], torch.Tensor) else None
             if name in ("mm", "bmm", "mv", "dot") and first is not None:
                 self.work += 2 * result.numel() * first.shape[-1]
-            elif name == "addmm":
+            elif name in ("addmm", "addmv", "baddbmm"):
                 self.work += 2 * result.numel() * args[1].shape[-1]
-            elif name.startswith(("_linalg_", "linalg_")) and first is not None:
-                self.work += first.numel() * min(first.shape[-2:])
+            elif name.startswith(("_linalg_", "linalg_")) and name not in no_factorisation:
+                self.work += args[0].numel() * min(args[0].shape[-2:])
             else:
                 outputs = result if isinstance(result, tuple | list) else (result,)
                 read = 0 if first is None else first.numel()
-                self.work += sum(
-                    max(o.numel(), read)
+                made = sum(
+                    o.numel()
                     for o in outputs
-                    if isinstance(o, torch.Tensor) and o.data_ptr() != _pointer(first)
+                    if isinstance(o, torch.Tensor)
+                    # A view is no work; what is written in place is.
+                    and (func._schema.is_mutable or _memory(o) != _memory(first))
                 )
+                self.work += max(made, read) if made else 0
             return result
 
-    def _pointer(tensor: Any) -> int:
-        return -1 if tensor is None else int(tensor.data_ptr())
+    no_factorisation = ("linalg_vector_norm", "_linalg_check_errors")
+
+    def _memory(tensor: Any) -> int:
+        return -1 if tensor is None else int(tensor.untyped_storage().data_ptr())
 
     with Counter() as counter:  # type: ignore[no-untyped-call]
         run()

@@ -12,8 +12,10 @@ Action = Callable[[np.ndarray], np.ndarray]
 def element(group: str, dim: int, rows: int, rng: np.random.Generator) -> Action:
     """A random element of ``group``, far from the identity, acting on (rows, dim) matrices."""
     if group == "permutation":
-        shift = np.roll(np.arange(dim), 1 + int(rng.integers(dim - 1)))
-        return lambda x: x[:, shift]
+        # One cycle of all columns in random order: none stays, and neighbours part.
+        order = rng.permutation(dim)
+        image = np.roll(order, 1)[np.argsort(order)]
+        return lambda x: x[:, image]
     if group == "orthogonal":
         q = np.linalg.qr(rng.normal(size=(dim, dim)))[0]
         return lambda x: x @ q
@@ -45,10 +47,10 @@ def elements(group: str, dim: int, rows: int) -> list[Action]:
 
 
 def farthest(gaps: Iterable[float], *, enough: float) -> float:
-    """The largest of ``gaps``, of which no more are computed once one is ``enough``."""
+    """The largest of ``gaps``, of which no more are computed once one is ``enough``; NaN if any."""
     largest = 0.0
     for gap in gaps:
-        largest = max(largest, gap)
+        largest = float(np.maximum(largest, gap))  # max() would drop a NaN
         if largest >= enough:
             break
     return largest

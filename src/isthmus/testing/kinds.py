@@ -7,7 +7,7 @@ import numpy as np
 
 
 def array_kinds() -> dict[str, Callable[[np.ndarray], Any]]:
-    """Converters from NumPy to the other array kinds that are installed."""
+    """Converters from NumPy to the other array kinds; needs array-api-strict and torch."""
     import array_api_strict
     import torch
 
