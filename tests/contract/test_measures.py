@@ -175,6 +175,7 @@ WRONG = [
     (suite.check_metric, squared_distance, {}),
     (suite.check_cost, gram, {}),
     (suite.check_cost, cka, {"cost": "n d"}),
+    (suite.check_cost, numpy_only, {}),
     (suite.check_refusals, tolerant, {}),
     (suite.check_refusals, cka, {"min_rows": 10}),
     (suite.check_refusals, of_partners, {"paired": False}),

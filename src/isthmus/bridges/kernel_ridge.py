@@ -31,7 +31,7 @@ Kernel = Literal["cosine", "arc_cosine", "rbf"]
 
 #: Penalties tried, relative to the mean eigenvalue of the features' scatter.
 _ALPHAS = np.logspace(-6, 1, 15)
-_BLOCK = 4096
+_BLOCK = 2048
 #: Pairs whose leave-one-out predictions choose the penalty.
 _JUDGES = 1000
 
@@ -125,14 +125,21 @@ class KernelRidge(Map, TransformerMixin, BaseEstimator):
         values, vectors = np.linalg.eigh(self._similar(self.landmarks_))
         kept = values > 1e-10 * max(float(values[-1]), np.finfo(float).tiny)
         root = vectors[:, kept] / np.sqrt(values[kept])
-        gram, cross = np.zeros((int(kept.sum()),) * 2), np.zeros((int(kept.sum()), truth.shape[1]))
-        features = []
-        for block in row_blocks(len(source), _BLOCK):
+        judged = np.zeros(len(source), bool)
+        judged[np.linspace(0, len(source) - 1, min(len(source), _JUDGES)).astype(int)] = True
+
+        def work(block: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             part = self._similar(unit(source[block])) @ root
+            return part.T @ part, part.T @ truth[block], part[judged[block]]
+
+        blocks = list(row_blocks(len(source), _BLOCK))
+        gram, cross = np.zeros((root.shape[1],) * 2), np.zeros((root.shape[1], truth.shape[1]))
+        features = []
+        for one, other, part in map_on_cores(work, blocks, source):
+            gram += one
+            cross += other
             features.append(part)
-            gram += part.T @ part
-            cross += part.T @ truth[block]
-        self.weights_ = root @ self._regress(np.concatenate(features), truth, gram, cross)
+        self.weights_ = root @ self._regress(np.concatenate(features), truth[judged], gram, cross)
         return self
 
     def transform(self, X: Array) -> Array:
@@ -161,28 +168,36 @@ class KernelRidge(Map, TransformerMixin, BaseEstimator):
         values, vectors = np.linalg.eigh(gram)
         values = np.maximum(values, 0.0)
         mean = float(values.mean()) if len(values) else 1.0
-        some = np.linspace(0, len(truth) - 1, min(len(truth), _JUDGES)).astype(int)
-        features, truth, cross = features[some] @ vectors, truth[some], vectors.T @ cross
+        features, cross, directions = features @ vectors, vectors.T @ cross, unit(truth)
 
         def error(alpha: float) -> float:
             damped = values + alpha * (mean or 1.0)
             rest = np.maximum(1 - features**2 @ (1 / damped), 1e-12)
             # What each pair is predicted as by a fit without it.
-            guess = truth - (truth - features @ (cross / damped[:, None])) / rest[:, None]
-            cosine = float(np.mean(np.sum(unit(guess) * unit(truth), axis=1)))
-            return -float(np.mean(1 / partner_ranks(guess, truth))) - 1e-3 * cosine
+            guess = unit(truth - (truth - features @ (cross / damped[:, None])) / rest[:, None])
+            cosine = float(np.mean(np.einsum("ij,ij->i", guess, directions)))
+            ranks = partner_ranks(guess, directions, metric="inner")  # of cosines
+            return -float(np.mean(1 / ranks)) - 1e-3 * cosine
 
-        if self.alpha is None:
-            self.alpha_ = float(
-                _ALPHAS[np.argmin(list(map_on_cores(error, _ALPHAS.tolist(), truth)))]
-            )
-        else:
-            self.alpha_ = float(self.alpha)
+        self.alpha_ = _least(error, truth) if self.alpha is None else float(self.alpha)
         return vectors @ (cross / (values + self.alpha_ * (mean or 1.0))[:, None])
 
     @property
     def _n_features_out(self) -> int:
         return int(self.weights_.shape[1])
+
+
+def _least(error: Callable[[float], float], rows: np.ndarray) -> float:
+    """The penalty of least error: every second one is tried, then those beside the best."""
+    grid = _ALPHAS.tolist()
+
+    def tried(some: list[float]) -> dict[float, float]:
+        return dict(zip(some, map_on_cores(error, some, rows), strict=True))
+
+    errors = tried(grid[::2])
+    best = grid.index(min(errors, key=errors.__getitem__))
+    errors |= tried(grid[max(best - 1, 0) : best] + grid[best + 1 : best + 2])
+    return min(sorted(errors), key=errors.__getitem__)
 
 
 def _cosine(xp: Any, cosines: Array, width: float) -> Array:

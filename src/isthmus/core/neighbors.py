@@ -178,13 +178,13 @@ def partner_ranks(
     for rows in row_blocks(x.shape[0], max(1, _RANK_CELLS // y.shape[0])):
         true = xp.asarray(partners[rows], device=getattr(x, "device", None))
         asked, found = x[rows, :], xp.take(y, true, axis=0)
-        scores = asked @ y.T
         mine = xp.sum(asked * found, axis=1)
         if metric == "inner":
+            scores = asked @ y.T
             slack = bits * size_x[rows] * xp.take(size_y, true)
         else:
             # |x|² is the same for all partners of one x: leaving it out changes no rank.
-            scores = 2.0 * scores - squares[None, :]
+            scores = (2.0 * asked) @ y.T - squares[None, :]
             mine = 2.0 * mine - xp.take(squares, true)
             # What tied rows can be apart: by the last bits of this row and of its partner as they
             # came, and by the rounding of the product, in which no row further off than the
@@ -193,10 +193,11 @@ def partner_ranks(
             noise = noise_x[rows] + xp.take(noise_y, true)
             reach = xp.minimum(size_x[rows] + gap, xp.max(size_y))
             slack = noise * (2.0 * gap + noise) + bits * reach * (size_x[rows] + reach)
-        mine, slack = mine[:, None], slack[:, None]
-        above = xp.sum(xp.astype(scores > mine + slack, xp.float64), axis=1)
-        tied = xp.sum(xp.astype(xp.abs(scores - mine) <= slack, xp.float64), axis=1)
-        ranks.append(1.0 + above + (tied - 1.0) / 2.0)
+        above, level = (
+            xp.astype(xp.sum(xp.astype(better, xp.int8), axis=1), xp.float64)
+            for better in (scores > (mine + slack)[:, None], scores >= (mine - slack)[:, None])
+        )
+        ranks.append(1.0 + above + (level - above - 1.0) / 2.0)
     return xp.concat(ranks)
 
 

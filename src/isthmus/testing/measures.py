@@ -297,6 +297,7 @@ def check_cost(method: Method) -> None:
         tensors = [torch.asarray(space) for space in spaces[: method.card.spaces]]
         work.append(counted(partial(method.call, *tensors, **given)))
         sizes.append({"n": n, "d": d, "k": 10, "m": 64})
+    assert min(work) > 0, f"{method.name} does nothing that torch counts: set counted=False"
     stray = misfit(method.card.cost, sizes, work)
     assert stray <= _STRAY, (
         f"{method.name} declares cost {method.card.cost!r}; counted work strays {stray:.0%} from "
