@@ -24,12 +24,13 @@ RANKED = 512
 def centred_points(x: Array) -> tuple[Array, np.ndarray]:
     """Rows of x (n, d) centred and of moderate size, in float64, and their squared norms (n,)."""
     xp = namespace(x)
-    points = xp.astype(x, xp.float64)
-    points = points - xp.mean(points, axis=0)
+    points = xp.astype(x, xp.float64, copy=True)
+    points -= xp.mean(points, axis=0)
     # Squares of 1e200 would overflow; ranks do not change with scale.
-    peak = float(xp.max(xp.abs(points)))
-    points = points / peak if peak > 0 else points
-    return points, to_numpy(xp.sum(points * points, axis=1))
+    peak = max(float(xp.max(points)), -float(xp.min(points)))
+    if peak > 0:
+        points /= peak
+    return points, to_numpy(xp.vecdot(points, points))
 
 
 def offsets(points: Array, norms: np.ndarray, rows: np.ndarray) -> np.ndarray:

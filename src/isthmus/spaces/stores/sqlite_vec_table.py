@@ -17,8 +17,10 @@ _VECTOR = re.compile(
     r"(?P<name>\w+)\s+(?P<type>float|f32|int8|i8|bit)\s*\[\s*(?P<dim>\d+)\s*\](?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
-_NAME = r"""("[^"]*"|'[^']*'|`[^`]*`|\[[^]]*\]|\S+)"""
-_KEY = re.compile(_NAME + r"\s+(?P<type>\w+)\s+primary\s+key", re.IGNORECASE)
+_QUOTED = r""""[^"]*"|'[^']*'|`[^`]*`|\[[^]]*\]"""
+#: A comment, as the definition that SQLite keeps may hold, or text in which it is none.
+_COMMENT = re.compile(rf"({_QUOTED})|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_KEY = re.compile(rf"({_QUOTED}|\S+)\s+(?P<type>\w+)\s+primary\s+key", re.IGNORECASE)
 _METRIC = re.compile(r"\s*distance_metric\s*=\s*(\w+)", re.IGNORECASE)
 
 
@@ -78,7 +80,8 @@ def read(run: Run, address: Address) -> Table:
     name, sql = found[0]
     # cid, name, type, notnull, default, pk, hidden; hidden ones are vec0's own.
     columns = [row for row in run(f"PRAGMA table_xinfo({quoted(name)})") if row[6] != 1]
-    made = re.match(r"\s*CREATE\s+VIRTUAL\s+TABLE\b.*?\bUSING\s+(\w+)\s*\((.*)\)\s*$", sql or "",
+    sql = _COMMENT.sub(lambda found: found[1] or " ", sql or "")
+    made = re.match(r"\s*CREATE\s+VIRTUAL\s+TABLE\b.*?\bUSING\s+(\w+)\s*\((.*)\)\s*$", sql,
                     re.IGNORECASE | re.DOTALL)  # fmt: skip
     if made and made[1].lower() != "vec0":
         raise InputError(where, f"a virtual table of {made[1]}", "an ordinary table or one of vec0")
@@ -139,7 +142,8 @@ def _key(
             "Name a column that is unique with ?id=.",
         )  # fmt: skip
     key = wanted or (primary[0] if primary else "rowid")
-    if key == "rowid":
+    # A column of that name takes its place; vec0 tells of its own rowid as of a column too.
+    if key == "rowid" and key not in (primary if arguments else map(str.lower, types)):
         return key, "int"
     if key not in types:
         raise InputError(where, f"no column {key!r}", f"one of {', '.join(types)}")

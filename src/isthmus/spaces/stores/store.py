@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from isthmus.core.errors import InputError, StorageError
-from isthmus.spaces.ids import named
+from isthmus.spaces.ids import named, normal
 from isthmus.spaces.stores.address import Address
 from isthmus.spaces.stores.traits import STORES, Traits
 
@@ -217,15 +217,21 @@ def gone(store: Store, ids: Any) -> StorageError:
 def checked(store: Store, rows: Rows, dim: int) -> Rows:
     """``rows`` if they may be written to a collection of ``dim``: shapes, finite, no id twice."""
     where = f"write to {store.address.redacted}"
-    vectors = np.ascontiguousarray(rows.vectors, dtype=np.float32)
-    if vectors.shape != (len(rows.ids), dim):
-        raise InputError(where, f"vectors {vectors.shape}", f"({len(rows.ids)}, {dim})")
+    ids, vectors = normal(rows.ids, where=where), np.asarray(rows.vectors)
+    if not np.can_cast(vectors.dtype, np.float32, "same_kind"):
+        raise InputError(where, f"vectors of {vectors.dtype}", "real numbers")
+    with np.errstate(over="ignore"):  # told below, with the ids
+        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    if vectors.shape != (len(ids), dim):
+        raise InputError(where, f"vectors {vectors.shape}", f"({len(ids)}, {dim})")
+    if rows.payload is not None and len(rows.payload) != len(ids):
+        raise InputError(where, f"a payload of {len(rows.payload)} rows", f"one of {len(ids)}")
     bad = ~np.isfinite(vectors).all(axis=1)
     if bad.any():
         raise InputError(
-            where, f"NaN, infinity or numbers beyond float32 in {named(rows.ids[bad][:6])}",
+            where, f"NaN, infinity or numbers beyond float32 in {named(ids[bad][:6])}",
             "finite vectors",
         )  # fmt: skip
-    if len(np.unique(rows.ids)) != len(rows.ids):
+    if len(np.unique(ids)) != len(ids):
         raise InputError(where, "an id twice in one batch", "one row an id")
-    return Rows(rows.ids, vectors, rows.payload)
+    return Rows(ids, vectors, rows.payload)

@@ -22,7 +22,9 @@ _KEPT = {11: ("f32", "<f4"), 12: ("f16", "<f2"), 4: ("bf16", "<u2")}
 _LOST = {1: "single bits", 10: "float64", 23: "8-bit integers"}
 #: The key of a slot whose vector was removed.
 _FREE = np.uint64((1 << 64) - 1)
-_MAX_DEGREE, _MAX_DIM = 1 << 12, 1 << 16
+_MIN_DEGREE, _MAX_DEGREE, _MAX_DIM = 2, 1 << 12, 1 << 16
+#: usearch draws levels of -ln(u) / ln(degree), fewer than these; each is a pass over the nodes.
+_MAX_LEVELS = 64
 #: Nodes of the graph looked over at once.
 _NODES = 1 << 14
 
@@ -70,6 +72,8 @@ def read(path: Path) -> Layout:
             raise cursor.bad(f"{cursor.size - cursor.at:,} bytes too many", "an index and no more")
     kept = keys != _FREE
     ids = keys[kept]
+    if len(ids) > present:
+        raise cursor.bad(f"{len(ids):,} keys for {present:,} vectors", "one a vector")
     if len(ids) != present or (len(ids) and ids.max() > np.iinfo(np.int64).max):
         raise InputError(
             f"read {path.name}", f"{len(ids):,} keys, of {present:,} vectors, some beyond 2^63",
@@ -137,12 +141,14 @@ def _graph(cursor: Cursor, rows: int) -> tuple[np.ndarray, int]:
     """The key of every slot, and how many neighbours a node has above the lowest level."""
     size, degree, lowest, top, entry = cursor.values("<u8", 5).tolist()
     outside = cursor.bad("a graph that leads outside itself", "the graph of the vectors")
-    if size != rows or not (1 <= degree <= _MAX_DEGREE and 1 <= lowest <= _MAX_DEGREE):
+    if size != rows or not (_MIN_DEGREE <= degree <= _MAX_DEGREE and 1 <= lowest <= _MAX_DEGREE):
         raise outside
     levels = cursor.values("<i2", size).astype(np.int64)
     if not size:
         return np.empty(0, np.uint64), degree
-    if levels.min() < 0 or entry >= size or levels[entry] != top or levels.max() != top:
+    if not 0 <= levels.min() <= levels.max() == top < _MAX_LEVELS:
+        raise outside
+    if entry >= size or levels[entry] != top:
         raise outside
     base, above = 4 + 4 * lowest, 4 + 4 * degree
     offsets = np.concatenate([[0], np.cumsum(10 + base + above * levels)])
