@@ -3,8 +3,9 @@
 A float32 matrix product proposes a few more candidates than asked for; the distances of those that
 rounding leaves in question are computed anew from differences in float64 and sorted, ties by lower
 row. A bound on the rounding of the product proves for each row that no other row can belong among
-its neighbours; where it does not, the row is searched again in float64. Blocks of queries run in as
-many threads as a product may take, so that selection and refinement keep up with the products.
+its neighbours; where it does not, the row is searched again in float64. Rows searched among
+themselves need half of the products, as each serves both of its rows. Blocks run in as many threads
+as a product may take, so that selection and refinement keep up with the products.
 """
 
 from collections.abc import Callable, Iterator
