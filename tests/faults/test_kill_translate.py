@@ -129,11 +129,16 @@ def committed(target):
     return bool(list(target.glob("manifest-*.json")))
 
 
+def over(target, pid):
+    """Whether the driver has committed, or is gone."""
+    if committed(target) or not psutil.pid_exists(pid):
+        return True
+    return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
 def wait_for(target, shards, pid):
     """Until so many shards are finished, or all is over."""
-    while done(target) < shards and not committed(target) and psutil.pid_exists(pid):
-        if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return
+    while done(target) < shards and not over(target, pid):
         time.sleep(0.002)
 
 
@@ -201,7 +206,9 @@ def test_a_killed_worker_costs_nothing(collection, tmp_path, nursery, faults):
         pid = nursery.ask(f"start {target}")
         for shards in moments(draw, kills):
             wait_for(target, shards, pid)
-            if workers := workers_of(nursery, pid):
+            while not (workers := workers_of(nursery, pid)) and not over(target, pid):
+                time.sleep(0.002)
+            if workers:
                 draw.choice(workers).kill()
                 met.append(done(target))
         assert nursery.ask(f"wait {pid}") == 0  # the driver goes on by itself
