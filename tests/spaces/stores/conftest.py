@@ -1,13 +1,16 @@
 """Servers that the tests of stores start: the real thing, gone when the tests are."""
 
+import contextlib
 import itertools
 import shutil
 import tempfile
+import tracemalloc
 import warnings
 from pathlib import Path
 
 import pytest
 
+from isthmus.core.errors import IsthmusError
 from isthmus.spaces.stores import Address, exchange
 
 NUMBERS = itertools.count()
@@ -23,6 +26,22 @@ def in_memory(tmp_path):
     made = tempfile.mkdtemp(dir=memory)
     yield Path(made)
     shutil.rmtree(made)
+
+
+@pytest.fixture
+def peak_of():
+    """The most bytes that reading a file takes at once, whether it is read or refused."""
+
+    def measured(read, path):
+        tracemalloc.start()
+        try:
+            with contextlib.suppress(IsthmusError):
+                read(path)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    return measured
 
 
 class Killed(BaseException):
