@@ -6,6 +6,7 @@ from scipy.linalg import expm
 from scipy.spatial.distance import cdist
 
 from isthmus.core.errors import InputError
+from isthmus.core.neighbors import neighbors
 from isthmus.measures import imd
 
 module = importlib.import_module("isthmus.measures.imd")
@@ -43,6 +44,22 @@ def test_quadrature_agrees_with_the_spectrum_within_its_error(monkeypatch):
         imd(x[::-1], y).value, abs=1e-12
     )
     assert found[0].value != found[1].value
+
+
+@pytest.mark.parametrize("longer", [4, 12])
+def test_neighbours_within_a_half_are_those_that_a_search_of_the_half_finds(longer):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(90, 3))
+    x[60:] = x[60]  # copies, more than a list holds
+    half = rng.permutation(90)[:45]
+    rows = x[half]
+    apart = cdist(rows, rows) + np.diag(np.full(45, np.inf))
+    near = neighbors(x, x, longer, exclude_self=True)[0]
+    found = module._near_within(x, near, half, 4)
+    assert np.all(found != np.arange(45)[:, None])
+    assert all(len(set(row)) == 4 for row in found)
+    got = np.take_along_axis(apart, found, axis=1)
+    np.testing.assert_allclose(got, np.sort(apart, axis=1)[:, :4], atol=1e-12)
 
 
 def test_same_shape_is_noise_and_another_dimension_is_not():

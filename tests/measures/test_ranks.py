@@ -17,10 +17,23 @@ def whole(x):
 def test_rank_rows_are_those_of_a_sort():
     x = np.random.default_rng(0).normal(size=(50, 3)) + 100
     found, tied = ranks.rank_rows(*ranks.centred_points(x), np.arange(10, 30))
-    np.testing.assert_array_equal(found, whole(x)[10:30])
+    np.testing.assert_array_equal(np.argsort(found, axis=1) + 1, whole(x)[10:30])
     assert tied == 0
     x[:20] = x[0]
     assert ranks.rank_rows(*ranks.centred_points(x), np.arange(50))[1] > 0.1
+
+
+@pytest.mark.parametrize("columns", [1, 2, 1024, 1025])
+def test_by_rank_is_a_stable_sort(columns):
+    rng = np.random.default_rng(columns)
+    d = rng.normal(size=(40, columns))
+    d[:10] = rng.integers(-2, 3, size=(10, columns))  # ties
+    d[10:20] = 1 + 1e-16 * rng.integers(0, 50, size=(10, columns))  # apart by the last bits alone
+    d[20:30] *= 10.0 ** rng.integers(-300, 300, size=(10, columns))
+    d[30, 0] = np.inf
+    before = d.copy()
+    np.testing.assert_array_equal(ranks.by_rank(d), np.argsort(d, axis=1, kind="stable"))
+    np.testing.assert_array_equal(d, before)
 
 
 @pytest.mark.parametrize("beyond", [0, 7])

@@ -33,6 +33,8 @@ _TIMES = np.geomspace(0.1, 10, 256)
 _WEIGHTS = np.exp(-2 * (_TIMES + 1 / _TIMES))
 #: Rows up to which the spectrum is exact, and the Lanczos quadrature beyond.
 _EXACT, _PROBES, _STEPS = 1024, 32, 10
+#: Neighbours listed for each of k, so that a half's are among them nearly always.
+_LONGER = 4
 
 
 @register(CARD)
@@ -80,10 +82,12 @@ def imd(x: Array, y: Array, *, k: int = 5, rng: Seed = 0) -> Score:
     for side in (x, y):
         # Both sides get equal draws: a trace must not depend on what it is compared with.
         draw, order = np.random.default_rng(seed), _order(side)
-        trace, error = _heat(neighbors(side, side, k, exclude_self=True)[0], order, draw)
+        longer = min(_LONGER * k, side.shape[0] - 1)
+        near = to_numpy(neighbors(side, side, longer, exclude_self=True)[0])
+        trace, error = _heat(near[:, :k], order, draw)
         traces.append(trace)
         errors.append(error)
-        noise.append(_noise(to_numpy(side)[order], k, draw))
+        noise.append(_noise(side, near, order, k, draw))
     gap = _WEIGHTS * np.abs(traces[0] - traces[1])
     worst = int(np.argmax(gap))
     value = float(gap[worst])
@@ -104,15 +108,35 @@ def _order(x: Array) -> np.ndarray:
     return np.argsort(np.einsum("ij,ij->i", rows, rows), kind="stable")
 
 
-def _noise(x: np.ndarray, k: int, draw: np.random.Generator) -> float:
-    """The distance between two random halves of x."""
-    halves = np.array_split(draw.permutation(x), 2)
+def _noise(
+    x: Array, near: np.ndarray, order: np.ndarray, k: int, draw: np.random.Generator
+) -> float:
+    """The distance between two random halves of x; its neighbours are ``near``, ascending."""
+    halves = np.array_split(draw.permutation(order), 2)
     # Halves are in random order already.
     one, two = (
-        _heat(neighbors(half, half, k, exclude_self=True)[0], np.arange(len(half)), draw)[0]
-        for half in halves
+        _heat(_near_within(x, near, half, k), np.arange(len(half)), draw)[0] for half in halves
     )
     return float(np.max(_WEIGHTS * np.abs(one - two)))
+
+
+def _near_within(x: Array, near: np.ndarray, half: np.ndarray, k: int) -> np.ndarray:
+    """Each row's k nearest (h, k) among the rows ``half`` (h,) of x, numbered within it."""
+    place = np.full(len(near), -1)
+    place[half] = np.arange(len(half))
+    listed = place[near[half]]
+    inside = listed >= 0
+    first = np.argsort(~inside, axis=1, kind="stable")[:, :k]
+    found = np.take_along_axis(listed, first, axis=1)
+    # Few of a longer list's rows have less than k of it in their half: those are searched for.
+    short = np.flatnonzero(inside.sum(axis=1) < k)
+    if len(short):
+        rows = to_numpy(x)[half]
+        more = to_numpy(neighbors(rows[short], rows, k + 1)[0])
+        # A copy with a lower number may stand before a row itself, or push it off the list.
+        own = np.argsort(more == short[:, None], axis=1, kind="stable")[:, :k]
+        found[short] = np.take_along_axis(more, own, axis=1)
+    return found
 
 
 def _heat(near: Array, order: np.ndarray, draw: np.random.Generator) -> tuple[np.ndarray, Any]:

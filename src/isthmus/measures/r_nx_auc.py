@@ -72,20 +72,28 @@ def r_nx_auc(x: Array, y: Array | None = None) -> Score:
     whole, whole_base = _gain_by_rank(n)
     fewer, fewer_base = _gain_by_rank(n - 1)
     fewer = np.append(fewer, 0.0)
-    # What a pair at rank r wins when a row before it goes.
+    # What a pair at a rank wins when a row before it goes; nothing the last, a row with itself.
     step = np.append(0.0, fewer[:-1] - fewer[1:])
+    places = np.arange(n)
 
     def work(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-        ranks, equal = zip(*(rank_rows(*side, rows) for side in sides), strict=True)
-        # A row is not its own neighbour: rank n, where nothing is won.
+        orders, equal = zip(*(rank_rows(*side, rows) for side in sides), strict=True)
+        flat = [order + n * np.arange(len(rows))[:, None] for order in orders]
+        ranks = []
+        for order in flat:
+            ranks.append(np.empty_like(order))
+            ranks[-1].ravel()[order] = places
         both = np.maximum(*ranks)
         left = fewer[both]
         change = left.sum() - left.sum(axis=0)
         change[rows] -= left.sum(axis=1)
-        for mine, other in (ranks, ranks[::-1]):
-            won = np.where(mine > other, step[mine], np.where(mine == other, step[mine] / 2, 0.0))
-            change += _moved(won, mine)
-        kept = np.bincount(both.ravel(), minlength=n + 1)
+        for mine, order, other in zip(orders, flat, ranks[::-1], strict=True):
+            theirs = other.ravel()[order]
+            won = step * (places > theirs) + step / 2 * (places == theirs)
+            # A row's going wins for the pairs that it stands before.
+            later = won[:, ::-1].cumsum(axis=1)[:, ::-1] - won
+            change += np.bincount(mine.ravel(), weights=later.ravel(), minlength=n)
+        kept = np.bincount(both.ravel(), minlength=n)
         return whole[both].sum(axis=1), change, kept, max(equal)
 
     per_row, change, kept, tied = zip(*over_rows(work, sides[0][0]), strict=True)
@@ -93,7 +101,7 @@ def r_nx_auc(x: Array, y: Array | None = None) -> Score:
     value = float(own.mean()) + whole_base
     ci = jackknife(value, [np.sum(change, axis=0) / (n - 1) + fewer_base])
     sizes = np.arange(1, n - 1)
-    share = np.cumsum(np.sum(kept, axis=0)[1 : n - 1]) / (n * sizes)
+    share = np.cumsum(np.sum(kept, axis=0)[: n - 2]) / (n * sizes)
     warnings = ("rows at equal distances: their ranks are arbitrary",) if max(tied) > 0.01 else ()
     return Score(
         value=value, method="r_nx_auc", n=n, ci=None if ci is None else (ci[0], min(ci[1], 1.0)),
@@ -103,24 +111,14 @@ def r_nx_auc(x: Array, y: Array | None = None) -> Score:
 
 
 def _gain_by_rank(n: int) -> tuple[np.ndarray, float]:
-    """What one pair whose larger rank is r adds to its row's area, (n + 1,); and what no pair does.
+    """What one pair whose larger rank is r adds to its row's area, at r - 1, (n,); and what no pair
+    does.
 
     The area is linear in the indicators [rank <= K]; summing over K >= r leaves one weight a rank.
-    """
+    """  # noqa: D205
     sizes = np.arange(1, n - 1)
     weights = 1 / sizes / np.sum(1 / sizes)
-    gain = np.zeros(n + 1)
+    gain = np.zeros(n)
     each = weights * (n - 1) / (sizes * (n - 1 - sizes))
-    gain[1 : n - 1] = np.cumsum(each[::-1])[::-1]
+    gain[: n - 2] = np.cumsum(each[::-1])[::-1]
     return gain, -float(np.sum(weights * sizes / (n - 1 - sizes)))
-
-
-def _moved(won: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Per row m, what pairs (i, j) win together by m's going: those that m stands before, (n,)."""
-    n = won.shape[1]
-    by_rank = np.zeros((len(won), n + 1))
-    np.put_along_axis(by_rank, ranks, won, axis=1)
-    by_rank[:, n] = 0.0
-    later = by_rank[:, ::-1].cumsum(axis=1)[:, ::-1] - by_rank
-    gained: np.ndarray = np.take_along_axis(later, ranks, axis=1).sum(axis=0)
-    return gained

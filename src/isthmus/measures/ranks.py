@@ -51,15 +51,34 @@ def over_rows(work: Callable[[np.ndarray], T], points: Array) -> Iterator[T]:
 
 
 def rank_rows(points: Array, norms: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, float]:
-    """Rank of every row among those of ``rows``, (r, n): 1 the nearest, n the row itself; and the
-    share of neighbouring ranks at the same distance up to rounding.
-    """  # noqa: D205
+    """``by_rank`` of ``rows``, and the share of neighbouring ranks at one distance up to rounding.
+
+    The row itself comes last.
+    """
     d = offsets(points, norms, rows)
-    order = np.argsort(d, axis=1)
-    ranks = np.empty(d.shape, np.int64)
-    np.put_along_axis(ranks, order, np.arange(1, d.shape[1] + 1)[None, :], axis=1)
     few = slice(0, len(d), max(1, len(d) // 4))
-    return ranks, tied(d[few], rounding(norms, rows[few])[:, None])
+    return by_rank(d), tied(d[few], rounding(norms, rows[few])[:, None])
+
+
+def by_rank(d: np.ndarray) -> np.ndarray:
+    """Columns of each row of d (r, n), the least first and ties by column.
+
+    Values and columns are sorted as one integer each, several times faster than ``argsort``: the
+    lowest bits of a value make room for its column. A row in which that told two values wrong is
+    sorted again.
+    """
+    bits = d.view(np.int64)
+    # Of two negative floats the larger in bits is the smaller: flipped, integers order as floats.
+    keys = bits ^ ((bits >> 63) & np.int64(2**63 - 1))
+    room = np.int64((1 << (d.shape[1] - 1).bit_length()) - 1)
+    keys &= ~room
+    keys |= np.arange(d.shape[1])
+    keys.sort(axis=1)
+    keys &= room
+    found = np.take(d, keys + d.shape[1] * np.arange(len(d))[:, None])
+    wrong = np.flatnonzero((found[:, 1:] < found[:, :-1]).any(axis=1))
+    keys[wrong] = np.argsort(d[wrong], axis=1, kind="stable")
+    return keys
 
 
 def rounding(norms: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -94,9 +113,9 @@ def rank_sums(points: Array, norms: np.ndarray, *, beyond: int = 0) -> Sums:
     numbers = np.maximum(np.arange(1, n + 1) - beyond, 0).astype(np.float64)[None, :]
 
     def work(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        d = offsets(points, norms, rows)
-        ranks = np.empty(d.shape)
-        np.put_along_axis(ranks, np.argsort(d, axis=1), numbers, axis=1)
+        order = by_rank(offsets(points, norms, rows))
+        ranks = np.empty(order.shape)
+        np.put_along_axis(ranks, order, numbers, axis=1)
         ranks[np.arange(len(rows)), rows] = 0.0
         return ranks.sum(axis=0), ranks[:, some], float(np.sum(ranks * ranks))
 
