@@ -5,6 +5,7 @@ import pytest
 
 from isthmus.core.errors import InputError
 from isthmus.measures import alpha_shape, cca, procrustes_angular
+from isthmus.measures.alpha_shape import alpha_path
 
 
 def part(x, alpha):
@@ -34,6 +35,18 @@ def test_equals_the_definition(alpha):
     assert score.distance() == score.value
     assert alpha_shape(y, x, alpha=alpha).value == pytest.approx(score.value, abs=1e-12)
     assert score.ci[0] < score.value < score.ci[1]
+
+
+def test_the_path_is_that_of_single_calls():
+    x, y = views()
+    alphas = (0, 0.1, 0.5, 1)
+    path = alpha_path(x, y, alphas=alphas)
+    for found, alpha in zip(path, alphas, strict=True):
+        assert found.value == pytest.approx(oracle(x, y, alpha), abs=1e-9)
+        assert found.chance == pytest.approx(alpha_shape(x, y, alpha=alpha).chance, abs=1e-9)
+    assert len({round(found.value, 3) for found in path}) == 4
+    with pytest.raises(InputError, match="from 0 to 1"):
+        alpha_path(x, y, alphas=(0.5, 2))
 
 
 def test_ends_of_the_family():

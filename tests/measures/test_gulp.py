@@ -33,6 +33,14 @@ def test_equals_the_formula(lam):
     assert gulp(y, x, lam=lam).value == pytest.approx(score.value, rel=1e-12)
 
 
+@pytest.mark.parametrize("lam", [0, 0.3])
+def test_the_curve_is_that_of_single_calls_whatever_the_penalty(lam):
+    x, y = views(60)
+    parts = gulp(x, y, lam=lam).parts
+    assert parts["lams"] == pytest.approx([1e-4, 1e-3, 1e-2, 0.1, 1, 10])
+    assert parts["curve"] == pytest.approx([oracle(x, y, one) for one in parts["lams"]], rel=1e-9)
+
+
 def test_is_the_gap_between_ridge_predictions():
     x, y = views(60)
     x, y = ((a - a.mean(0)) / np.linalg.norm(a - a.mean(0)) * math.sqrt(60) for a in (x, y))

@@ -1,9 +1,11 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist, pdist
 
 from isthmus.core.errors import InputError
-from isthmus.measures import mmd
+from isthmus.measures import energy_distance, mmd
 
 
 def naive(x, y, width):
@@ -75,6 +77,70 @@ def test_the_median_of_many_rows_does_not_depend_on_their_order():
     assert float(mmd(x, y)) == pytest.approx(
         float(mmd(x[::-1], y[rng.permutation(600)])), abs=1e-12
     )
+
+
+def statistic(k, n, unbiased):
+    within = [k[:n, :n], k[n:, n:]]
+    if not unbiased:
+        return within[0].mean() + within[1].mean() - 2 * k[:n, n:].mean()
+    same = sum((one.sum() - n) / (n * (n - 1)) for one in within)
+    return same - 2 * k[:n, n:].mean()
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_approximate_is_the_mean_over_blocks(size):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(150, 3)), rng.normal(size=(190, 3)) + 0.5
+    score = mmd(x, y, bandwidth=1.5, approximate=size, rng=3)
+    draws, count = np.random.default_rng(3), 150 // size
+    x, y = (
+        side[draws.permutation(len(side))[: count * size]].reshape(size, count, 3)
+        for side in (x, y)
+    )
+    values = []
+    for b in range(count):
+        both = np.concatenate([x[:, b], y[:, b]])
+        k = np.exp(-cdist(both, both, "sqeuclidean") / (2 * 1.5**2))
+        values.append(statistic(k, size, unbiased=True))
+    assert score.value == pytest.approx(np.mean(values), abs=1e-12)
+    error = np.std(values, ddof=1) / np.sqrt(count)
+    assert score.ci == pytest.approx(np.mean(values) + 1.959964 * error * np.array([-1, 1]))
+    assert score.z == pytest.approx(np.mean(values) / error)
+    assert score.warnings[0] == f"approximated by {count} blocks of {size} rows a side"
+    assert score.length is None
+
+
+@pytest.mark.parametrize(
+    ("measure", "dissimilarity"),
+    [(partial(mmd, bandwidth=1.0), lambda d: 1 - np.exp(-(d**2) / 2)), (energy_distance, abs)],
+    ids=["mmd", "energy_distance"],
+)
+def test_interval_of_blocks_holds_the_exact_value(measure, dissimilarity):
+    hits = biased = 0
+    for seed in range(300):
+        x, y = np.random.default_rng(seed).normal(size=(2, 100, 2))
+        within = [dissimilarity(pdist(one)).mean() for one in (x, y)]
+        exact = 2 * dissimilarity(cdist(x, y)).mean() - sum(within)
+        low, high = measure(x, y, approximate=2).ci
+        hits += low <= exact <= high
+        # A block's rows met with themselves too: half of its pairs within a side are zeros.
+        biased += low + sum(within) / 2 <= exact <= high + sum(within) / 2
+    assert 0.92 <= hits / 300 <= 0.98
+    assert biased < 30
+
+
+def test_blocks_keep_the_level_find_a_shift_and_need_rows():
+    found = []
+    for seed in range(200):
+        x = np.random.default_rng(seed).normal(size=(240, 2))
+        found.append(mmd(x[:120], x[120:], bandwidth=1.0, approximate=4).p)
+    assert 2 <= np.sum(np.array(found) < 0.05) <= 18
+    x = np.random.default_rng(0).normal(size=(800, 2))
+    assert mmd(x[:400], x[400:] + 1, approximate=8).p < 1e-6
+    assert mmd(x[:400], x[400:], approximate=2, rng=1) != mmd(x[:400], x[400:], approximate=2)
+    for size in (1, 14):
+        with pytest.raises(InputError, match=f"mmd.*approximate={size} of 400 rows.*30 blocks"):
+            mmd(x[:400], x[400:], approximate=size)
 
 
 @pytest.mark.parametrize("options", [{"kernel": "cubic"}, {"bandwidth": 0.0}])

@@ -96,7 +96,7 @@ def test_no_interval_where_leaving_one_row_out_takes_the_bound_away():
 def test_bad_input():
     with pytest.raises(InputError, match="all equal"):
         participation_ratio(np.ones((5, 2)))
-    with pytest.raises(InputError, match="at least 2 rows"):
+    with pytest.raises(InputError, match=r"1 rows: x \(1, 2\); expected at least 2 rows\. Bring"):
         participation_ratio(np.ones((1, 2)))
     with pytest.raises(InputError, match="at least 4 rows"):
         participation_ratio(np.eye(3), debias=True)

@@ -5,7 +5,9 @@ import pytest
 from scipy.spatial import procrustes as scipy_procrustes
 
 from isthmus.core.errors import InputError
+from isthmus.core.moments import Moments
 from isthmus.measures import procrustes_angular, procrustes_distance
+from isthmus.measures.procrustes_distance import from_moments
 
 
 def oracle(x, y):
@@ -28,6 +30,12 @@ def test_equals_the_definition(dims):
     assert score.distance() == score.value
     padded = [np.hstack([a, np.zeros((50, 9 - a.shape[1]))]) for a in (x, y)]
     assert procrustes_distance(*padded).value == pytest.approx(score.value, abs=1e-12)
+
+
+def test_moments_lose_half_of_the_digits_near_identity_and_rows_do_not():
+    x = np.random.default_rng(0).normal(size=(60, 6))
+    assert procrustes_distance(x, x @ rotation(6)).value < 1e-14
+    assert from_moments(Moments.of(x, x @ rotation(6))).value < 1e-7
 
 
 def test_no_rotation_is_better():

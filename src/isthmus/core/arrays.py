@@ -5,7 +5,7 @@ kind back on the same device. ``matrix`` turns what came into a checked floating
 own kind; ``namespace`` gives the functions to work on it with.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,13 +88,18 @@ def matrix(name: str, array: Any, *, operation: str, finite: bool = True) -> Arr
     """
     if not hasattr(array, "__array_namespace__") and not is_torch_array(array):
         try:
-            array = np.asarray(array)
+            array, given = np.asarray(array), type(array).__name__
         except (TypeError, ValueError) as error:
             raise InputError(
                 operation,
                 f"{name} that makes no array ({error})",
                 "rows of numbers, all equally long",
+                "Pad or drop the rows of other length.",
             ) from error
+        if array.ndim == 0:
+            raise InputError(
+                operation, f"{name} of type {given}", "rows of numbers", "Pass the rows themselves."
+            )
     refuse_mask(name, array, operation=operation)
     if isinstance(array, np.matrix):
         array = np.asarray(array)  # whose * is a product of entries
@@ -104,8 +109,9 @@ def matrix(name: str, array: Any, *, operation: str, finite: bool = True) -> Arr
         array = _floating(name, array, operation)
     if len(array.shape) != 2 or 0 in array.shape:
         raise InputError(
-            operation, f"{name} of shape {tuple(array.shape)}", "a non-empty (rows, dim) matrix"
-        )
+            operation, f"{name} of shape {tuple(array.shape)}", "a non-empty (rows, dim) matrix",
+            "Give one row of numbers an item.",
+        )  # fmt: skip
     if finite:
         check_finite(name, array, operation=operation)
     return array
@@ -157,7 +163,12 @@ def paired(
     """
     if y is None:
         if not (hasattr(x, "x") and hasattr(x, "y")):
-            raise InputError(operation, "one matrix", "two paired matrices, or a Pairs")
+            raise InputError(
+                operation,
+                "one matrix",
+                "two paired matrices, or a Pairs",
+                "Pass the other side too.",
+            )
         x, y = x.x, x.y
     x = matrix("x", x, operation=operation)
     y = matrix("y", y, operation=operation)
@@ -176,9 +187,32 @@ def paired(
             "both in one space, of equal width",
             "Translate one side with a bridge first.",
         )
-    if x.shape[0] < min_rows:
-        raise InputError(operation, f"{x.shape[0]} rows", f"at least {min_rows} rows")
+    check_rows(min_rows, operation=operation, x=x.shape, y=y.shape)
     return x, y
+
+
+def check_rows(least: int, *, operation: str, **shapes: Sequence[int]) -> None:
+    """Raise InputError when sides of these shapes (n, d), n alike, have fewer than ``least`` rows.
+
+    >>> check_rows(2, operation="demo", x=(2, 5))
+    """
+    rows = next(iter(shapes.values()))[0]
+    if rows < least:
+        sides = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+        raise InputError(
+            operation, f"{rows} rows: {sides}", f"at least {least} rows",
+            "Bring more rows: so few cannot be measured.",
+        )  # fmt: skip
+
+
+def all_equal(name: str, shape: Sequence[int], *, operation: str) -> InputError:
+    """The error on rows, of a side of this shape (n, d), that are one point without a geometry."""
+    return InputError(
+        operation,
+        f"{name} whose {shape[0]} rows are all equal, of shape {tuple(shape)}",
+        "rows that vary",
+        "Look at how these vectors were made: the encoder may have collapsed.",
+    )
 
 
 def _floating(name: str, array: Array, operation: str) -> Array:
@@ -193,8 +227,9 @@ def _floating(name: str, array: Array, operation: str) -> Array:
     xp, dtype = array_namespace(array), str(array.dtype)
     if "complex" in dtype:
         raise InputError(
-            operation, f"{name} of dtype {dtype}", "float16, float32, float64 or integers"
-        )
+            operation, f"{name} of dtype {dtype}", "float16, float32, float64 or integers",
+            "Convert it first.",
+        )  # fmt: skip
     if array.dtype in (xp.float32, xp.float64):
         return array
     return xp.astype(array, xp.float64 if "int" in dtype or "bool" in dtype else xp.float32)
@@ -205,8 +240,9 @@ def _native(name: str, array: np.ndarray, operation: str) -> np.ndarray:
         return array.astype(np.float64)
     if array.dtype.kind != "f" or array.dtype.itemsize > 8:
         raise InputError(
-            operation, f"{name} of dtype {array.dtype}", "float16, float32, float64 or integers"
-        )
+            operation, f"{name} of dtype {array.dtype}", "float16, float32, float64 or integers",
+            "Convert it first.",
+        )  # fmt: skip
     if array.dtype.itemsize == 2:
         return array.astype(np.float32)
     return array.astype(array.dtype.newbyteorder("="), copy=False)

@@ -18,6 +18,7 @@ import numpy as np
 
 from isthmus.core.arrays import (
     Array,
+    all_equal,
     check_finite,
     is_numpy,
     like,
@@ -106,12 +107,16 @@ class Moments:
                     "moments",
                     f"x {tuple(x.shape)} and y {tuple(y.shape)}",
                     "equally many rows, paired by position",
+                    "Join them on their ids first: isthmus.pair(a, b).",
                 )
         dims = (x.shape[1], 0 if y is None else y.shape[1])
         if self.n == 0:
             self._start(x, y, dims)
         elif dims != self.dims:
-            raise InputError("moments", f"dims {dims}", f"dims {self.dims} as in earlier rows")
+            raise InputError(
+                "moments", f"dims {dims}", f"dims {self.dims} as in earlier rows",
+                "Start new moments for another space.",
+            )  # fmt: skip
         # Only complete updates count: an error in here leaves the moments as they were.
         sums = _products(x, y, self._origin, keeps=self.keeps)
         self._sums = sums.plus(self._sums, out=sums) if self.n else sums
@@ -132,6 +137,7 @@ class Moments:
                     f"dims {first.dims} (keeps={first.keeps!r}) and {other.dims} "
                     f"(keeps={other.keeps!r})",
                     "equal dims and contents",
+                    "Take all of them of the same two spaces, with the same keeps.",
                 )
             moved = other._sums.moved(other._origin - first._origin)
             # The first sum is new, and the others go on top of it.
@@ -176,6 +182,19 @@ class Moments:
     def variance_y(self) -> float:
         """Sum over rows of |y - mean|², the trace of ``scatter_yy``."""
         return self._variance(1)
+
+    def check_varied(self, *, operation: str, sides: int = 2) -> None:
+        """Raise InputError unless each side is there and its rows differ by more than rounding."""
+        for side, name in enumerate("xy"[:sides]):
+            mean = self._mean()[self._sums.sides[side]]
+            digits = 8 * np.finfo(float).eps * np.abs(mean).max(initial=0.0)
+            if not self._variance(side) > self.n * mean.size * digits**2:
+                if mean.size:
+                    raise all_equal(name, (self.n, mean.size), operation=operation)
+                raise InputError(
+                    operation, "moments of a single space", "rows that vary on two sides",
+                    "Update them with the rows of both: Moments.of(x, y).",
+                )  # fmt: skip
 
     def hsic_xx(self) -> float:
         """Unbiased HSIC of x with itself, linear kernel; needs n >= 4."""
@@ -233,11 +252,17 @@ class Moments:
         return self._known[i, j]
 
     def _lacking(self) -> InputError:
-        return InputError("moments", f"keeps={self.keeps!r}", "moments that keep this scatter")
+        return InputError(
+            "moments", f"keeps={self.keeps!r}", "moments that keep this scatter",
+            "Take them with keeps='all'.",
+        )  # fmt: skip
 
     def _need(self, rows: int) -> None:
         if self.n < rows:
-            raise InputError("moments", f"{self.n} rows", f"at least {rows}")
+            raise InputError(
+                "moments", f"{self.n} rows of dims {self.dims}", f"at least {rows}",
+                "Update them with more rows.",
+            )  # fmt: skip
 
 
 def origin_for(x: Array) -> np.ndarray:

@@ -1,6 +1,7 @@
 r"""Alpha shape: angular shape metrics between Procrustes and canonical correlation."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,7 +11,12 @@ from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.canonical import check_room, span
-from isthmus.measures.procrustes_angular import LARGE_BIAS, angle_and_error, few_rows
+from isthmus.measures.procrustes_angular import (
+    LARGE_BIAS,
+    angle_and_error,
+    chance_similarity,
+    few_rows,
+)
 from isthmus.measures.rows import BLOCK, Form, along, root_interval
 
 CARD = Card(
@@ -50,8 +56,8 @@ def alpha_shape(x: Array, y: Array | None = None, *, alpha: float = 0.5) -> Scor
 
     Which α: 1 if the size of a direction says how much it matters; towards 0 if a direction counts
     however small it is, as for probes that may rescale. The price is noise: small directions are
-    the worst measured. Take the smallest α whose ``chance`` is still far above the value, and
-    compare spaces at one α only.
+    the worst measured. Take the smallest α whose ``chance`` is still far above the value, which
+    ``alpha_path`` shows for many, and compare spaces at one α only.
 
     Parameters
     ----------
@@ -77,17 +83,8 @@ def alpha_shape(x: Array, y: Array | None = None, *, alpha: float = 0.5) -> Scor
     >>> [round(float(alpha_shape(x, y, alpha=a)), 3) for a in (0, 0.5, 1)]
     [0.0, 0.454, 0.904]
     """
-    x, y = paired(x, y, operation="alpha_shape", min_rows=4)
-    if not 0 <= alpha <= 1:
-        raise InputError("alpha_shape", f"alpha={alpha}", "a share from 0 to 1")
-    bases, spreads, mixed = [], [], []
-    for name, side in (("x", x), ("y", y)):
-        u, s = span(name, side, operation="alpha_shape")
-        if alpha == 0:
-            check_room(name, side, len(s), operation="alpha_shape")
-        bases.append(u)
-        spreads.append((s / math.sqrt(float(s @ s))).astype(u.dtype))
-        mixed.append(alpha * spreads[-1] + (1 - alpha) / math.sqrt(len(s)))
+    bases, spreads = _spans(x, y, alpha)
+    mixed = [_mixed(s, alpha) for s in spreads]
     angle, _, turn, _, rest, moments = angle_and_error(
         bases[0] * mixed[0],
         bases[1] * mixed[1],
@@ -122,6 +119,56 @@ def alpha_shape(x: Array, y: Array | None = None, *, alpha: float = 0.5) -> Scor
         warnings=warnings,
         parts={"bias": bias},
     )
+
+
+def alpha_path(
+    x: Array, y: Array | None = None, *, alphas: Sequence[float] = (0.1, 0.25, 0.5, 0.75, 1.0)
+) -> list[Score]:
+    """``alpha_shape`` with its ``chance`` at every α, from one factorisation; no intervals.
+
+    An arccos, for what the best rotation leaves of each row would cost what a call does: near
+    identity half of the digits are lost. Raises InputError where ``alpha_shape`` does.
+
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(60, 3))
+    >>> [round(float(score), 3) for score in alpha_path(x, x * [1, 10, 100], alphas=(0.5, 1))]
+    [0.454, 0.904]
+    """
+    (u, v), spreads = _spans(x, y, *alphas)
+    cross, found = (u.T @ v).astype(np.float64), []
+    for alpha in alphas:
+        a, b = (_mixed(s.astype(np.float64), alpha) for s in spreads)
+        a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
+        singular = np.linalg.svd(a[:, None] * cross * b, compute_uv=False)
+        chance = chance_similarity((np.diag(a**2), np.diag(b**2)), len(u))
+        angles = [math.acos(min(float(cosine), 1.0)) for cosine in (singular.sum(), chance)]
+        found.append(
+            Score(
+                value=angles[0], method="alpha_shape", n=len(u), chance=angles[1], length=angles[0]
+            )
+        )
+    return found
+
+
+def _spans(x: Array, y: Array | None, *alphas: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Orthonormal bases (n, r) of both sides, and the sizes (r,) along them over that of all."""
+    x, y = paired(x, y, operation="alpha_shape", min_rows=4)
+    for alpha in alphas:
+        if not 0 <= alpha <= 1:
+            raise InputError("alpha_shape", f"alpha={alpha}", "a share from 0 to 1")
+    bases, spreads = [], []
+    for name, side in (("x", x), ("y", y)):
+        u, s = span(name, side, operation="alpha_shape")
+        if 0 in alphas:
+            check_room(name, side, len(s), operation="alpha_shape")
+        bases.append(u)
+        spreads.append((s / math.sqrt(float(s @ s))).astype(u.dtype))
+    return bases, spreads
+
+
+def _mixed(s: np.ndarray, alpha: float) -> np.ndarray:
+    """Sizes of the axes of X^φ."""
+    return np.asarray(alpha * s + (1 - alpha) / math.sqrt(len(s)))
 
 
 def _influence(

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 from isthmus.core.arrays import Array, paired
 from isthmus.core.card import Card, Paper
+from isthmus.core.moments import Moments
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.procrustes_angular import LARGE_BIAS, angle_and_error
+from isthmus.measures.procrustes_angular import from_moments as angle_from
 from isthmus.measures.rows import Z95, compact
 
 CARD = Card(
@@ -24,6 +26,7 @@ CARD = Card(
     invariant=("orthogonal", "isotropic_scale", "translation"),
     symmetric=True,
     metric=True,
+    streams=True,
     identical=1.0,
     caveat="The value, and so its interval, is biased upwards: unrelated spaces read the chance "
     "level, high where rows are few. shape_distance estimates without that bias. Simulated: the "
@@ -69,6 +72,25 @@ def bures_similarity(x: Array, y: Array | None = None) -> Score:
     """
     x, y = paired(x, y, operation="bures_similarity")
     angle, error, *_ = angle_and_error(compact(x), compact(y), operation="bures_similarity")
+    score = _cosine(angle)
+    return replace(score, ci=(score.value - Z95 * error, score.value + Z95 * error))
+
+
+def from_moments(moments: Moments) -> Score:
+    """``bures_similarity`` of the rows that ``moments`` has seen; no interval.
+
+    Raises InputError on a side without variation, or moments that do not keep all scatters.
+
+    >>> import numpy as np
+    >>> from isthmus.core.moments import Moments
+    >>> x = np.random.default_rng(0).normal(size=(60, 3))
+    >>> round(from_moments(Moments.of(x[:30], x[:30]) + Moments.of(x[30:], x[30:])).value, 9)
+    1.0
+    """
+    return _cosine(angle_from(moments))
+
+
+def _cosine(angle: Score) -> Score:
     value = math.cos(angle.value)
     chance = None if angle.chance is None else math.cos(angle.chance)
     warnings: tuple[str, ...] = ()
@@ -79,6 +101,5 @@ def bures_similarity(x: Array, y: Array | None = None) -> Score:
             f"{angle.n} rows are few for these spaces: even unrelated ones would read {chance:.2f}",
         )
     return replace(
-        angle, value=value, method="bures_similarity", chance=chance, warnings=warnings,
-        ci=(value - Z95 * error, value + Z95 * error),
-    )  # fmt: skip
+        angle, value=value, method="bures_similarity", chance=chance, warnings=warnings, ci=None
+    )

@@ -2,6 +2,7 @@ r"""Linear CKA as first proposed: biased towards 1 where rows are few, and sayin
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +24,7 @@ CARD = Card(
     invariant=("orthogonal", "isotropic_scale", "translation"),
     symmetric=True,
     metric=True,
+    streams=True,
     identical=1.0,
     min_rows=4,
     caveat="The value, and so its interval, is biased upwards: unrelated spaces read the chance "
@@ -71,15 +73,31 @@ def cka(x: Array, y: Array | None = None, *, ci: bool = True) -> Score:
     """
     x, y = (compact(side) for side in paired(x, y, operation="cka", min_rows=4))
     moments = Moments.of(x, y)
+    check_varied("x", x, moments.scatter_xx, moments.mean_x, operation="cka")
+    check_varied("y", y, moments.scatter_yy, moments.mean_y, operation="cka")
+    score = from_moments(moments)
+    return replace(score, ci=jackknife(score.value, _left_out(x, y, moments))) if ci else score
+
+
+def from_moments(moments: Moments) -> Score:
+    """``cka`` of the rows that ``moments`` has seen; no interval.
+
+    Raises InputError on fewer than 4 rows, a side without variation, or moments that do not keep
+    all scatters.
+
+    >>> import numpy as np
+    >>> from isthmus.core.moments import Moments
+    >>> x = np.random.default_rng(0).normal(size=(60, 8))
+    >>> round(from_moments(Moments.of(x[:30], x[:30]) + Moments.of(x[30:], x[30:])).value, 6)
+    1.0
+    """
+    moments.check_varied(operation="cka")
+    test = debiased(moments)
     n, xx, yy = moments.n, moments.scatter_xx, moments.scatter_yy
-    check_varied("x", x, xx, moments.mean_x, operation="cka")
-    check_varied("y", y, yy, moments.mean_y, operation="cka")
-    # Sides are measured in their own units, so that no product of four entries leaves the range.
-    units = math.sqrt(np.linalg.norm(xx)), math.sqrt(np.linalg.norm(yy))
+    units = _units(moments)
     value = float((np.linalg.norm(moments.scatter_xy) / units[0] / units[1]) ** 2)
     # With unit |S| the participation ratio is tr(S)².
     chance = float(np.trace(xx) / units[0] ** 2 * np.trace(yy) / units[1] ** 2) / (n - 1)
-    test = debiased(moments)
     warnings: tuple[str, ...] = ()
     if chance > 0.1:
         warnings = (
@@ -90,7 +108,6 @@ def cka(x: Array, y: Array | None = None, *, ci: bool = True) -> Score:
         value=value,
         method="cka",
         n=n,
-        ci=jackknife(value, _left_out(x, y, moments, units)) if ci else None,
         chance=chance,
         z=test.z,
         p=test.p,
@@ -99,12 +116,16 @@ def cka(x: Array, y: Array | None = None, *, ci: bool = True) -> Score:
     )
 
 
-def _left_out(
-    x: Array, y: Array, moments: Moments, units: tuple[float, float]
-) -> Iterator[np.ndarray]:
+def _units(moments: Moments) -> tuple[float, float]:
+    """A unit for each side, in which no product of four entries leaves the range."""
+    xx, yy = np.linalg.norm(moments.scatter_xx), np.linalg.norm(moments.scatter_yy)
+    return math.sqrt(xx), math.sqrt(yy)
+
+
+def _left_out(x: Array, y: Array, moments: Moments) -> Iterator[np.ndarray]:
     """The value without row m: its scatters are C - n/(n-1) u_m v_mᵀ, rank one away."""
     keep = moments.n / (moments.n - 1)
-    p, q = units
+    p, q = units = _units(moments)
     square = [
         float(np.sum((c / a / b) ** 2))
         for c, a, b in (

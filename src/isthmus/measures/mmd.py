@@ -1,13 +1,17 @@
 r"""MMD: how far apart two samples of one space are in the feature space of a kernel."""
 
+from collections.abc import Callable
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
 
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
+from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 from isthmus.core.score import Score
+from isthmus.measures.rows import Z95, upper_tail
 from isthmus.measures.two_sample import SquaredDistances, compared, samples
 
 CARD = Card(
@@ -31,6 +35,8 @@ CARD = Card(
 
 #: Rows whose distances the median is taken of.
 _SAMPLE = 1000
+#: Blocks from which the mean of their values is normal enough for its interval.
+_BLOCKS = 30
 
 
 @register(CARD)
@@ -40,6 +46,8 @@ def mmd(
     *,
     kernel: Literal["gaussian", "linear"] = "gaussian",
     bandwidth: float | None = None,
+    approximate: int | None = None,
+    rng: Seed = 0,
 ) -> Score:
     r"""Squared maximum mean discrepancy of two unpaired samples, unbiased; 0 when they agree.
 
@@ -50,9 +58,13 @@ def mmd(
     says that they *differ*; it uses the exact variance over all relabellings of the rows. Interval:
     two-sample delete-one jackknife.
 
+    With ``approximate=b`` it is the mean over blocks of b random rows a side, O(n d b), with a
+    normal interval and test from the spread of the blocks, which hold the error of the
+    approximation too; b = 2 is the statistic in linear time, and √b its gain in power.
+
     With a ``bandwidth`` of the caller's there is a ``length``, the root of the biased form, which
     is a metric between samples. A median depends on the pair, which makes three distances
-    incomparable, so then there is none.
+    incomparable, so then there is none, nor of blocks.
 
     Parameters
     ----------
@@ -60,16 +72,20 @@ def mmd(
     y : (m, d) array, of the same space, not paired
     kernel : ``gaussian`` or ``linear``; the invariance to scale on the card is gaussian's
     bandwidth : σ, in units of the distances
+    approximate : rows a side of a block, at least 2 and enough for 30 blocks, for more rows than
+        about 20,000
+    rng : seed or generator of the blocks
 
     Raises
     ------
     InputError
         On unequal widths, fewer than 2 rows, non-finite values, rows that are all equal, or a
-        bandwidth that is not positive.
+        bandwidth that is not positive; on blocks of too few rows or too few blocks.
 
     References
     ----------
-    Gretton et al. 2012, eq. 3; Hubert & Schultz 1976 for the variance.
+    Gretton et al. 2012, eq. 3 and lemma 14; Hubert & Schultz 1976 for the variance; Zaremba,
+    Gretton & Blaschko 2013, "B-test", for blocks.
 
     Examples
     --------
@@ -90,11 +106,60 @@ def mmd(
         squared /= 2 if kernel == "linear" else -2 * width**2
         return squared if kernel == "linear" else 1 - np.exp(squared, out=squared)
 
+    if approximate is not None:
+        return blockwise(both, first, dissimilarity, approximate, rng, operation="mmd")
     found = compared(both, first, dissimilarity)
     fixed = kernel == "linear" or bandwidth is not None
     return Score(
         value=found.unbiased, method="mmd", n=first, ci=found.ci, chance=0.0, z=found.z, p=found.p,
         length=float(np.sqrt(found.biased)) if fixed else None,
+    )  # fmt: skip
+
+
+def blockwise(
+    both: np.ndarray,
+    first: int,
+    dissimilarity: Callable[[np.ndarray], np.ndarray],
+    size: int,
+    rng: Seed,
+    *,
+    operation: str,
+) -> Score:
+    """2 mean D_xy - mean D_xx - mean D_yy of ``compared``, averaged over blocks of rows.
+
+    A block takes ``size`` rows of either side and no row twice, so that values of blocks are
+    independent; rows of the larger side that are left over are not read. Raises InputError on
+    fewer than 2 rows or 30 blocks.
+    """
+    sides, draws = (both[:first], both[first:]), generator(rng)
+    fewest = min(map(len, sides))
+    if not 2 <= size <= fewest // _BLOCKS:
+        raise InputError(
+            operation, f"approximate={size} of {fewest} rows",
+            f"blocks of at least 2 rows, and at least {_BLOCKS} blocks",
+            "Take smaller blocks, or leave approximate out.",
+        )  # fmt: skip
+    count = fewest // size
+    x, y = (
+        side[draws.permutation(len(side))[: count * size]].reshape(size, count, -1)
+        for side in sides
+    )
+
+    def between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        rest = a - b
+        return dissimilarity(np.einsum("ij,ij->i", rest, rest, dtype=np.float64))
+
+    values = np.zeros(count)
+    for i, j in product(range(size), repeat=2):
+        values += 2 / size**2 * between(x[i], y[j])
+        if i < j:
+            values -= 2 / (size * (size - 1)) * (between(x[i], x[j]) + between(y[i], y[j]))
+    value, error = float(values.mean()), float(values.std(ddof=1)) / count**0.5
+    z = value / error if error > 0 else None
+    return Score(
+        value=value, method=operation, n=first, ci=(value - Z95 * error, value + Z95 * error),
+        chance=0.0, z=z, p=None if z is None else upper_tail(z),
+        warnings=(f"approximated by {count} blocks of {size} rows a side",),
     )  # fmt: skip
 
 

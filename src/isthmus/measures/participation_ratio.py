@@ -2,10 +2,11 @@ r"""Participation ratio: how many directions share a space's variance."""
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix
+from isthmus.core.arrays import Array, check_rows, matrix
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
@@ -31,6 +32,7 @@ CARD = Card(
     memory="d^2",
     invariant=("orthogonal", "isotropic_scale", "translation"),
     spaces=1,
+    streams=True,
     paired=False,
     min_rows=2,
     caveat="Without debias the value is held down by few rows. The interval is of the "
@@ -81,15 +83,44 @@ def participation_ratio(x: Array, *, debias: bool = False) -> Score:
 def spread(x: Array, *, debias: bool, operation: str) -> Score:
     """``participation_ratio``, under the name of the measure that was called."""
     x = matrix("x", x, operation=operation)
-    needed = 4 if debias else 2
-    if x.shape[0] < needed:
-        raise InputError(operation, f"{x.shape[0]} rows", f"at least {needed} rows")
     moments = Moments.of(x)
-    scatter, n = moments.scatter_xx, moments.n
-    check_varied("x", x, scatter, moments.mean_x, operation=operation)
+    score, corrected, unit, sums = _estimated(moments, debias=debias, operation=operation)
+    check_varied("x", x, moments.scatter_xx, moments.mean_x, operation=operation)
+    ci = None
+    if score.n > 4 and corrected < math.inf:
+        found = jackknife(corrected, _left_out(x, moments, unit, sums, debias=True))
+        if found is not None:
+            # No population of this width lies outside 1 to d.
+            low, high = max(found[0], 1.0), min(found[1], float(x.shape[1]))
+            ci = min(low, score.value), max(high, score.value)
+    return replace(score, ci=ci)
+
+
+def from_moments(moments: Moments, *, debias: bool = False) -> Score:
+    """``participation_ratio`` of the rows of x that ``moments`` has seen; no interval.
+
+    Raises InputError where ``participation_ratio`` does, and on moments that do not keep the
+    scatter of x.
+
+    >>> import numpy as np
+    >>> from isthmus.core.moments import Moments
+    >>> x = np.vstack([np.eye(3), -np.eye(3)])
+    >>> round(from_moments(Moments.of(x[:2]) + Moments.of(x[2:])).value, 9)
+    3.0
+    """
+    return _estimated(moments, debias=debias, operation=CARD.name)[0]
+
+
+def _estimated(
+    moments: Moments, *, debias: bool, operation: str
+) -> tuple[Score, float, float, np.ndarray]:
+    """The score without an interval, the value without bias, and tr(C) and ``_ratio``'s sums."""
+    n = moments.n
+    check_rows(4 if debias else 2, operation=operation, x=(n, moments.dims[0]))
+    moments.check_varied(operation=operation, sides=1)
+    scatter = moments.scatter_xx
     unit = float(np.trace(scatter)) / n  # keeps fourth powers of large entries within range
     about = moments.norm_sums()  # Σa x, Σa² and Σa of rows about the mean
-    weighted = about[0, :-3] / unit
     square = float(np.sum((scatter / unit) ** 2))
     sums = np.array([about[2, -3] / unit, square, about[0, -3] / unit**2])
     value = float(_ratio(n, *sums, debias=debias))
@@ -97,21 +128,14 @@ def spread(x: Array, *, debias: bool, operation: str) -> Score:
     corrected = float(_ratio(n, *sums, debias=True)) if n >= 4 else value
     if debias and corrected == math.inf:
         raise InputError(
-            operation, f"x {tuple(x.shape)} whose rows are equally far apart",
+            operation, f"x {(n, len(scatter))} whose rows are equally far apart",
             "rows enough to tell the dimensions of the whole population (debias=True)",
             "Leave debias out: the value is then that of these rows.",
         )  # fmt: skip
     if not debias and abs(corrected - value) > 0.1 * value:
         known = "has no bound" if corrected == math.inf else f"reads {corrected:.3g}"
         warnings = (f"{n} rows hold it down: without that bias it {known} (debias=True)",)
-    ci = None
-    if n > 4 and corrected < math.inf:
-        found = jackknife(corrected, _left_out(x, moments, unit, weighted, sums, debias=True))
-        if found is not None:
-            # No population of this width lies outside 1 to d.
-            low, high = max(found[0], 1.0), min(found[1], float(x.shape[1]))
-            ci = min(low, value), max(high, value)
-    return Score(value=value, method=operation, n=n, ci=ci, warnings=warnings)
+    return Score(value=value, method=operation, n=n, warnings=warnings), corrected, unit, sums
 
 
 def _ratio(
@@ -143,13 +167,13 @@ def _left_out(
     x: Array,
     moments: Moments,
     unit: float,
-    weighted: np.ndarray,
     sums: np.ndarray,
     *,
     debias: bool,
 ) -> Iterator[np.ndarray]:
     """The ratio with row m left out, for every m; all sums are about the mean of the rest."""
     n, (total, square, fourth) = moments.n, sums
+    weighted = moments.norm_sums()[0, : x.shape[1]] / unit
     c, k = 1 / (n - 1), n / (n - 1)
     through = Form(moments.scatter_xx / unit, symmetric=True)
     for u in centred(x, moments.mean_x, wide=not fits_narrow(moments)):
