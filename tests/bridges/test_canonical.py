@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 from sklearn.covariance import ledoit_wolf_shrinkage
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 
 from isthmus.bridges import Canonical, Orthogonal
 from isthmus.bridges.canonical import ledoit_wolf
 from isthmus.core.errors import InputError
+from isthmus.core.linalg import procrustes
 from isthmus.core.moments import Moments
 
 
@@ -26,11 +29,15 @@ def oracle(x, y, shrink_x, shrink_y):
     sx = (1 - shrink_x) * sx + shrink_x * np.trace(sx) / dx * np.eye(dx)
     sy = (1 - shrink_y) * sy + shrink_y * np.trace(sy) / dy * np.eye(dy)
     left, right = np.linalg.inv(sqrtm(sx).real), np.linalg.inv(sqrtm(sy).real)
-    cross = np.sqrt((1 - shrink_x) * (1 - shrink_y)) * a.T @ b / n
-    u, rho, vt = np.linalg.svd(left @ cross @ right, full_matrices=False)
+    u, rho, vt = np.linalg.svd(left @ (a.T @ b / n) @ right, full_matrices=False)
+    rho /= max(rho[0], 1)
     coef = left @ u @ vt @ sqrtm(sy).real
     scale = np.sqrt(np.trace(sy) / np.trace(vt @ sy @ vt.T))
     return scale * coef, rho
+
+
+def whitening(rows):
+    return np.linalg.inv(sqrtm(rows.T @ rows / len(rows)).real)
 
 
 def test_shrinkage_is_that_of_scikit_learn():
@@ -46,7 +53,7 @@ def test_equals_the_formula(rows):
     coef, rho = oracle(x, y, bridge.shrinkage_x_, bridge.shrinkage_y_)
     np.testing.assert_allclose(bridge.coef_, coef, atol=1e-9)
     np.testing.assert_allclose(bridge.correlations_, rho, atol=1e-9)
-    assert bridge.correlations_.max() < 1
+    assert bridge.correlations_.max() <= 1
 
 
 def test_recovers_any_linear_map_without_shrinkage():
@@ -59,6 +66,41 @@ def test_recovers_any_linear_map_without_shrinkage():
     np.testing.assert_allclose(bridge.correlations_, 1, atol=1e-9)
     # A rotation cannot, so this test could fail.
     assert np.abs(Orthogonal().fit(x, y).transform(x) - y).max() > 0.1
+
+
+@pytest.mark.parametrize("regress", [False, True])
+def test_whitened_digits_find_their_rotation(regress):
+    """Round covariances, of which Ledoit & Wolf's δ is 1: nothing but the cross-covariance says."""
+    x = PCA(32, whiten=True).fit_transform(load_digits().data)[:600]
+    y = x @ np.linalg.qr(np.random.default_rng(3).normal(size=(32, 32)))[0]
+    whole = x - x.mean(axis=0), y - y.mean(axis=0)
+    for a, b in ((x, y), (whole[0] @ whitening(whole[0]), whole[1] @ whitening(whole[1]))):
+        bridge = Canonical(regress=regress).fit(a, b)
+        assert bridge.rank_ == 32
+        assert bridge.score(a, b) == 1
+    assert bridge.shrinkage_x_ == bridge.shrinkage_y_ == 1
+    np.testing.assert_allclose(bridge.transform(a), b, atol=1e-8)
+    np.testing.assert_allclose(bridge.correlations_, 1, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_iid_rows_are_related(seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(300, 6))
+    y = x @ np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    bridge = Canonical().fit(x, y)
+    assert bridge.shrinkage_x_ > 0.9
+    assert bridge.score(x, y) == 1
+    # And of rows that are not related it still finds nothing worth a correlation.
+    assert Canonical().fit(x, rng.normal(size=(300, 6))).correlations_.max() < 0.3
+
+
+def test_full_shrinkage_is_procrustes():
+    x, y = noisy(200, dy=6)
+    found = Canonical(shrinkage=1).fit(x, y)
+    turn = procrustes((x - x.mean(axis=0)).T @ (y - y.mean(axis=0)))[0]
+    np.testing.assert_allclose(found.coef_, turn * np.sqrt(y.var(0).sum() / x.var(0).sum()))
+    assert found.correlations_[0] == 1  # of what would be above it, at these spectra
 
 
 def test_regress_without_shrinkage_is_least_squares():

@@ -124,11 +124,28 @@ def test_a_forecast_grows_as_measured_within_what_the_card_says(
     monkeypatch.setattr("isthmus.bridges.choice.time.perf_counter", lambda: clock[0])
     found = forecast(Timed(), x, y, (x[:0], y[:0]), budget=100.0)
     # From a quarter of the rows, which takes a second; 300 rows are four times as many.
-    assert sizes == [10, 18, 37, 75]
+    assert sizes == [10, 10, 18, 37, 75]
     assert found == pytest.approx(growth)
     sizes.clear()
     forecast(Timed(), x, y, (x[:0], y[:0]), budget=1e-6)
-    assert len(sizes) == 1  # the forecast itself may not take long either
+    assert len(sizes) == 2  # the forecast itself may not take long either
+
+
+def test_what_only_the_first_call_takes_is_not_forecast(turned, monkeypatch):
+    x, y, _ = turned
+
+    class Imports(Affine):
+        def fit(self, X, y, *, pairs=None):
+            clock[0] += len(X) / 100 + (0 if calls else 200)  # seconds
+            calls.append(len(X))
+            return super().fit(X, y)
+
+    Imports.card = replace(Affine.card, cost="n d^2")
+    calls, clock = [], [0.0]
+    monkeypatch.setattr("isthmus.bridges.choice.time.perf_counter", lambda: clock[0])
+    found = forecast(Imports(), x, y, (x[:0], y[:0]), budget=100.0)
+    assert found == pytest.approx(3)
+    assert min(calls) == calls[0]  # on no more rows than need be
 
 
 def test_a_small_budget_is_kept_on_the_real_clock():

@@ -5,11 +5,9 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from isthmus.bridges import TopicBridge
-from isthmus.bridges.bridge import Bridge, load
+from isthmus.bridges import TopicBridge, file
 from isthmus.bridges.topic_bridge import _softmax_regression
-from isthmus.core.errors import InputError
-from isthmus.spaces.fingerprint import Fingerprint
+from isthmus.core.errors import FormatError, InputError
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +67,15 @@ def test_regression_on_hard_shares_is_logistic_regression():
 
 def test_files_keep_the_words(corpus, fitted, tmp_path):
     x, texts, _ = corpus
-    bridge = Bridge(
-        fitted, source=Fingerprint.of(x), target=Fingerprint.of(fitted.transform(x)), pairs=150
-    )
-    again = load(bridge.save(tmp_path / "topics.isthmus")).map
+    again = TopicBridge.load(fitted.save(tmp_path / "topics.isthmus"))
     assert again.words() == fitted.words()
     assert "the" in again.words()
     np.testing.assert_array_equal(again.encode_texts(texts[:5]), fitted.encode_texts(texts[:5]))
     np.testing.assert_array_equal(again.transform(x), fitted.transform(x))
+    said, arrays = file.read(tmp_path / "topics.isthmus")
+    file.write(tmp_path / "bad", said, arrays | {"vocabulary_": arrays["vocabulary_"][:-10]})
+    with pytest.raises(FormatError, match="Fit it anew"):
+        TopicBridge.load(tmp_path / "bad")
 
 
 def test_torch_stays_torch(corpus, fitted):

@@ -15,6 +15,19 @@ def test_a_curve(cli, here, narrow):
     assert "farthest_point" in answer.out
 
 
+def test_labels_bring_the_sampler_that_needs_them(cli, here, refused):
+    (here / "labels.tsv").write_text("".join(f"d{i}\t{'abc'[i % 3]}\n" for i in range(400)))
+    given = (*CURVE, "--sizes", "5", "--repeats", "2", "--json")
+    names = [
+        set(cli(*given, *more).json["recommended"]) for more in ((), ("--labels", "labels.tsv"))
+    ]
+    assert names[1] - names[0] == {"label_covering"}
+    assert names[0] < names[1]
+    few = refused(3, "InputError", *CURVE, "--sizes", "2", "--labels", "labels.tsv")
+    assert "count=2 for 3 classes" in few
+    refused(6, "StorageError", *CURVE, "--labels", "nowhere.tsv")
+
+
 def test_json_and_the_seed(cli, here):
     said = [
         cli(*CURVE, "--samplers", "uniform", "--sizes", "3", "--seed", seed, "--json").json

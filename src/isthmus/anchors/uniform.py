@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix
+from isthmus.core.arrays import Array, matrix, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
@@ -29,12 +29,14 @@ CARD = Card(
 def uniform(x: Array, count: int, *, rng: Seed = 0) -> np.ndarray:
     """Row numbers of ``count`` anchors drawn uniformly from the rows of x.
 
-    Every subset of size m of the n rows has the same probability, 1 / C(n, m).
+    Every subset of m of the n rows that are not zero has the same probability, 1 / C(n, m). A zero
+    row has no direction, so by cosine or angle it is an anchor that says nothing; by a distance it
+    would be one like any other, and is left out all the same, as by every sampler.
 
     Parameters
     ----------
-    x : (n, d) array
-    count : number of anchors m, at most n
+    x : (n, d) array; zero rows are never chosen
+    count : number of anchors m, at most the number of non-zero rows
     rng : seed or Generator
 
     Returns
@@ -44,7 +46,7 @@ def uniform(x: Array, count: int, *, rng: Seed = 0) -> np.ndarray:
     Raises
     ------
     InputError
-        When ``count`` is not between 1 and n.
+        When ``count`` is not between 1 and n, the number of non-zero rows.
 
     References
     ----------
@@ -54,7 +56,9 @@ def uniform(x: Array, count: int, *, rng: Seed = 0) -> np.ndarray:
     >>> uniform(np.eye(5), 2, rng=0).shape
     (2,)
     """
-    n = matrix("x", x, operation="uniform anchors").shape[0]
-    if not 1 <= count <= n:
-        raise InputError("uniform anchors", f"count={count}", f"1 <= count <= {n} rows")
-    return np.sort(generator(rng).choice(n, size=count, replace=False))
+    usable = np.flatnonzero(to_numpy(matrix("x", x, operation="uniform anchors")).any(axis=1))
+    if not 1 <= count <= len(usable):
+        raise InputError(
+            "uniform anchors", f"count={count}", f"1 <= count <= {len(usable)} non-zero rows"
+        )
+    return np.sort(generator(rng).choice(usable, size=count, replace=False))

@@ -41,9 +41,10 @@ class Canonical(LinearMap, Map, TransformerMixin, BaseEstimator):
         S = (1 - δ) S_n + δ (tr S_n / d) 1,
 
     each with the δ that Ledoit & Wolf estimate to be nearest to the truth, so fewer pairs than dims
-    do. The cross-covariance takes sqrt((1 - δ_x)(1 - δ_y)), which keeps the joint matrix positive
-    semi-definite and every correlation ρ at most 1. The factor c gives the translations the
-    target's variance: c² = tr S_y / tr(Vᵀ S_y V).
+    do. Round covariances have δ = 1, and the map is Procrustes' rotation then. Where shrinkage
+    brings a correlation above 1 all ρ are divided by the largest, which keeps the joint matrix
+    positive semi-definite. The factor c gives the translations the target's variance:
+    c² = tr S_y / tr(Vᵀ S_y V).
 
     Every canonical variate arrives at full size. With ``regress`` it arrives as its least-squares
     prediction, times ρ and without c, which is nearer in distance and ranks neighbours worse where
@@ -113,14 +114,14 @@ class Canonical(LinearMap, Map, TransformerMixin, BaseEstimator):
         self.shrinkage_x_, self.shrinkage_y_ = (float(share) for share in shares)
         whiten = _Shrunk(moments.scatter_xx / moments.n, self.shrinkage_x_)
         colour = _Shrunk(moments.scatter_yy / moments.n, self.shrinkage_y_)
-        weight = np.sqrt((1 - self.shrinkage_x_) * (1 - self.shrinkage_y_)) / moments.n
         left = whiten.vectors * whiten.inverse_roots
         right = colour.vectors * colour.inverse_roots
         u, rho, vt = np.linalg.svd(
-            left.T @ (weight * moments.scatter_xy) @ right, full_matrices=False
+            left.T @ (moments.scatter_xy / moments.n) @ right, full_matrices=False
         )
         found = int(np.sum(rho > _LEAST * max(float(rho[0]), 1e-10)))
         self.rank_ = min(found, self.rank or found)
+        rho /= max(float(rho[0]), 1.0)
         u, rho, vt = u[:, : self.rank_], rho[: self.rank_], vt[: self.rank_]
         self.correlations_ = rho
         echoes = vt * colour.roots

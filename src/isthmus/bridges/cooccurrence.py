@@ -24,7 +24,7 @@ CARD = Card(
     library="torch",
     cost="k n d",  # k: steps
     memory="n d",
-    quick=(("steps", 50),),
+    quick=(("steps", 10),),
     min_rows=2,
 )
 

@@ -31,7 +31,7 @@ CARD = Card(
     cost="n d k",
     memory="n d + d k",
     min_rows=2,
-    quick=(("steps", 30),),
+    quick=(("steps", 10),),
 )
 
 

@@ -11,6 +11,7 @@ from isthmus.bridges.map import Map
 from isthmus.bridges.minibatch_couple import Solver, minibatch_couple
 from isthmus.bridges.mlp import forward, initial, pack, regress, unpack
 from isthmus.bridges.rows import Pairing, all_rows, to_translate
+from isthmus.bridges.stored import Stored
 from isthmus.core.arrays import Array, like, matrix
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
@@ -34,15 +35,17 @@ CARD = Card(
 
 
 @register(CARD)
-class FlowBridge(Map, TransformerMixin, BaseEstimator):
-    r"""The flow dx/dt = v(x, t) from time 0 to 1 that carries the source's cloud onto the target's.
+class FlowBridge(Stored, Map, TransformerMixin, BaseEstimator):
+    r"""The flow dx/dt = v(x, t) that carries one cloud onto another; proves no correspondence.
 
-    v minimises E |v((1 - t) x + t y, t) - (y - x)|² over pairs (x, y) that ``minibatch_couple``
-    makes of independent batches; its minimiser has the target's distribution at time 1 whatever the
-    coupling, and optimal couplings make it straight: few steps then integrate it.
+    From time 0 to 1, v minimises E |v((1 - t) x + t y, t) - (y - x)|² over pairs (x, y) that
+    ``minibatch_couple`` makes of independent batches; its minimiser has the target's distribution
+    at time 1 whatever the coupling, and optimal couplings make it straight: few steps then
+    integrate it.
 
     It matches *distributions*: which row goes where follows from distance alone, so both spaces
-    must share their coordinates up to what the flow is to undo. It proves no correspondence.
+    must share their coordinates up to what the flow is to undo. A fit succeeds between unrelated
+    clouds too: it never raises NoReliableBridge.
 
     Parameters
     ----------
@@ -147,6 +150,10 @@ class FlowBridge(Map, TransformerMixin, BaseEstimator):
                 f"{len(self.centre_)} columns",
             )  # fmt: skip
         return self._flow(y, forwards=False)
+
+    def _try(self) -> None:
+        self.n_features_in_ = len(self.centre_)
+        self.transform(np.ones((1, self.n_features_in_)))
 
     def _flow(self, x: Array, *, forwards: bool) -> Array:
         weights = unpack(self.weights_, self.sizes_, x)

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from isthmus.bridges.map import Map
 from isthmus.bridges.rows import Pairing, known_pairs, to_translate
+from isthmus.bridges.stored import Stored
 from isthmus.core.arrays import Array, like, matrix, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
@@ -27,7 +28,7 @@ CARD = Card(
 
 
 @register(CARD)
-class FunctorMap(Map, TransformerMixin, BaseEstimator):
+class FunctorMap(Stored, Map, TransformerMixin, BaseEstimator):
     r"""The matrix M under which x ↦ x M commutes with every relation and meets the known pairs.
 
     Objects are row vectors and a relation acts on them as x ↦ x R (king R_female is queen). A
@@ -126,6 +127,10 @@ class FunctorMap(Map, TransformerMixin, BaseEstimator):
         """Carry objects X (n, dx) of A over into B, (n, dy), of X's own kind and precision."""
         x = to_translate(self, X)
         return x @ like(self.coef_, x)
+
+    def _try(self) -> None:
+        self.n_features_in_ = len(self.coef_)
+        self.transform(np.ones((1, self.n_features_in_)))
 
     @property
     def _n_features_out(self) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from isthmus.bridges.rows import to_translate
+from isthmus.bridges.stored import Stored
 from isthmus.core.arrays import Array, like, matrix, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
@@ -27,7 +28,7 @@ _BATCH = 64
 
 
 @register(CARD)
-class LabelEmbedding(TransformerMixin, BaseEstimator):
+class LabelEmbedding(Stored, TransformerMixin, BaseEstimator):
     r"""The map x ↦ x W + b under which F(x, c) = (x W + b) · φ(c)/|φ(c)| ranks x's class first.
 
     Every class c has a vector φ(c): its attributes, its place in a hierarchy, its name's embedding.
@@ -141,6 +142,10 @@ class LabelEmbedding(TransformerMixin, BaseEstimator):
     def score(self, X: Array, y: Any) -> float:
         """Share of items whose class comes first among all fitted class vectors."""
         return float(np.mean(self.predict(X) == np.asarray(y)))
+
+    def _try(self) -> None:
+        self.n_features_in_ = len(self.coef_)
+        self.transform(np.ones((1, self.n_features_in_)))
 
     def _descend(
         self, x: np.ndarray, y: np.ndarray, phi: np.ndarray, rng: np.random.Generator

@@ -32,15 +32,17 @@ CARD = Card(
 
 @register(CARD)
 class MultiInterpolant(Stored, BaseEstimator):
-    r"""Velocities on the simplex that has one of K unpaired clouds of equal dim at each corner.
+    r"""Flows between any two of K unpaired clouds of equal dim; they prove no correspondence.
 
-    Between the corners lie x(α) = Σ_k α_k x_k, α on the simplex, x_k drawn from cloud k. One
-    network learns all g_k(α, x) = E[x_k | x(α) = x] by least squares; along any path α(t) the flow
-    dx/dt = Σ_k α̇_k g_k(α, x) carries the distribution of x(α(0)) to that of x(α(1)). The straight
-    edge from i to j has the velocity g_j - g_i. K clouds so take one fit instead of K (K - 1).
+    The clouds are the corners of a simplex. Between them lie x(α) = Σ_k α_k x_k, α on the simplex,
+    x_k drawn from cloud k. One network learns all g_k(α, x) = E[x_k | x(α) = x] by least squares;
+    along any path α(t) the flow dx/dt = Σ_k α̇_k g_k(α, x) carries the distribution of x(α(0)) to
+    that of x(α(1)). The straight edge from i to j has the velocity g_j - g_i. K clouds so take one
+    fit instead of K (K - 1).
 
     It matches *distributions*: what corresponds to what follows from where rows lie, so the spaces
-    must share their coordinates up to what the flow is to undo. It proves no correspondence.
+    must share their coordinates up to what the flow is to undo. A fit succeeds between unrelated
+    clouds too: it never raises NoReliableBridge.
 
     Parameters
     ----------

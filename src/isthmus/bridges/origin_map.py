@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from isthmus.bridges.linear import LinearMap
 from isthmus.bridges.map import Map
+from isthmus.bridges.stored import Stored
 from isthmus.core.arrays import Array, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
@@ -37,7 +38,7 @@ _FEW = 20
 
 
 @register(CARD)
-class OriginMap(LinearMap, Map, TransformerMixin, BaseEstimator):
+class OriginMap(Stored, LinearMap, Map, TransformerMixin, BaseEstimator):
     r"""The map z ↦ (z - mean_o) W, for edited vectors e and origins o alike, that undoes editing.
 
     What editing does to a vector is the scatter of the differences, D = ½ Σ (e_i - o_i)(e_i - o_i)ᵀ
@@ -121,6 +122,10 @@ class OriginMap(LinearMap, Map, TransformerMixin, BaseEstimator):
         """Mean reciprocal rank of each edited row's origin among all origins, both mapped."""
         both = (to_numpy(self.transform(side)) for side in (X, y))
         return float((1 / partner_ranks(*both)).mean())
+
+    def _try(self) -> None:
+        self.n_features_in_ = len(self.coef_)
+        self.transform(np.ones((1, self.n_features_in_)))
 
 
 def _shrinking(moved: np.ndarray, alpha: float) -> np.ndarray:

@@ -30,7 +30,7 @@ CARD = Card(
     cost="n d k",
     memory="n d + d k",
     min_rows=2,
-    quick=(("steps", 30), ("hidden", 16)),
+    quick=(("steps", 10), ("hidden", 16)),
 )
 
 

@@ -46,9 +46,10 @@ def relative(
     - ``euclidean``, ``l1``, ``linf``: minus that norm of g
     - ``kernel``: exp(-|g|² / 2 w²), w the median distance between anchors unless given.
 
-    A zero vector is at right angles to everything. With ``top`` or ``power`` codes are those of
-    ASIF: only the k largest |r_ij| of a row stay, become sign(r) |r|^p, and the row gets length
-    one.
+    A zero row of x is at right angles to everything; a zero anchor, of which cosine and angle could
+    say nothing else of any row, they refuse, as distances and kernel do not. With ``top`` or
+    ``power`` codes are those of ASIF: only the k largest |r_ij| of a row stay, become
+    sign(r) |r|^p, and the row gets length one.
 
     Parameters
     ----------
@@ -66,8 +67,9 @@ def relative(
     Raises
     ------
     InputError
-        On unequal dims, an unknown similarity, a width or power that is not positive, or ``top`` or
-        ``power`` with a distance, of which the largest would be kept.
+        On unequal dims, an unknown similarity, a width or power that is not positive, zero anchors
+        for cosine or angle (names their rows), or ``top`` or ``power`` with a distance, of which
+        the largest would be kept.
 
     References
     ----------
@@ -85,12 +87,18 @@ def relative(
     """
     x = matrix("x", x, operation=_OPERATION, finite=False)
     a = matrix("anchors", anchors, operation=_OPERATION)
-    namespace(x, a)
+    xp = namespace(x, a)
     if x.shape[1] != a.shape[1]:
         raise InputError(
             _OPERATION, f"x {tuple(x.shape)} and anchors {tuple(a.shape)}", "equal dims"
         )
     check(similarity, top=top, power=power)
+    empty = np.flatnonzero(to_numpy(xp.all(a == 0, axis=1)))
+    if len(empty) and similarity in ("cosine", "angular"):
+        raise InputError(
+            _OPERATION, f"zero anchors, rows {empty[:5].tolist()} ({len(empty)} in all)",
+            f"a direction for {similarity}", "Leave them out, on both sides.",
+        )  # fmt: skip
     if width is None:
         width = median_distance(to_numpy(a)) if similarity == "kernel" else 1.0
     if not 0 < width < np.inf:

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.bridges.rows import to_translate
+from isthmus.bridges.stored import Stored
 from isthmus.core.arrays import Array, like, matrix, namespace, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
@@ -31,7 +32,7 @@ CARD = Card(
 
 
 @register(CARD)
-class TopicBridge(TransformerMixin, BaseEstimator):
+class TopicBridge(Stored, TransformerMixin, BaseEstimator):
     r"""The map x ↦ softmax(x W + b) that predicts the topics of the text that goes with x.
 
     Latent Dirichlet allocation on the texts gives each a distribution p over topics, without any
@@ -144,6 +145,11 @@ class TopicBridge(TransformerMixin, BaseEstimator):
     def words(self) -> list[str]:
         """The words that count, in the order of the columns of ``components_``."""
         return bytes(self.vocabulary_.astype(np.uint8)).decode().split("\n")
+
+    def _try(self) -> None:
+        self.n_features_in_ = len(self.coef_)
+        self.transform(np.ones((1, self.n_features_in_)))
+        self.encode_texts([""])  # there is a word for every column
 
     def _fit_topics(self, texts: Sequence[str]) -> np.ndarray:
         from sklearn.decomposition import LatentDirichletAllocation

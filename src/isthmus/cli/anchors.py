@@ -1,5 +1,6 @@
 """``isthmus anchors``: how many shared anchors two spaces need, and chosen how."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,12 @@ def anchors(
     samplers: Annotated[
         str | None,
         typer.Option(help="Samplers by name, with commas between; all when left out."),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            readable=False, help="Lines of id TAB class, which the sampler label_covering needs."
+        ),
     ] = None,
     sizes: Annotated[
         str | None, typer.Option(help="Numbers of anchors, with commas between.")
@@ -38,11 +45,17 @@ def anchors(
 
     import isthmus
     from isthmus.bridges.anchor_curve import anchor_curve
+    from isthmus.spaces.stores.address import refuse_address
+    from isthmus.upgrade.by_id import labels_of
 
+    refuse_address(labels, operation="anchors")  # else a message would repeat its password
     pairs = isthmus.pair(isthmus.open(source), isthmus.open(target))
     note(f"{len(pairs):,} pairs; left over: {pairs.left_over[0]:,} and {pairs.left_over[1]:,}")
     names = None if samplers is None else [name.strip() for name in samplers.split(",")]
-    found = anchor_curve(pairs, samplers=names, sizes=numbers, repeats=repeats, rng=seed)
+    found = anchor_curve(
+        pairs, samplers=names, sizes=numbers, labels=labels_of(labels, pairs.ids), repeats=repeats,
+        rng=seed,
+    )  # fmt: skip
     show(found, as_json=json)
 
 
