@@ -8,6 +8,8 @@ import numpy as np
 from scipy.stats import rankdata
 from study_spaces import SEEDS, origin, sort_of
 
+from isthmus.core.registry import methods
+
 SEEN, ASKED = 1000, 1000
 BRIDGES = ("orthogonal", "affine", "relative")
 RESAMPLES = 1000
@@ -262,6 +264,13 @@ def page(figures, answers):
     if answers["too slow"]:
         lines += ["", f"Left out, above {SLOW:g} processor seconds a pair of {SEEN:,} rows: "
                   f"{', '.join(answers['too slow'])}."]  # fmt: skip
+    refused = sorted(set(answers["values"]) - set(figures["predicts"]))
+    besides = [m.name for m in methods("measures") if m.card.spaces == 2 and m.card.given]
+    lines += [
+        "", "Left out of recall, for refusing more than a tenth of the pairs (unequal widths, or "
+        f"constant columns): {', '.join(refused)}. Left out of both, for they take more than two "
+        f"spaces: {', '.join(besides)}.",
+    ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 

@@ -82,7 +82,33 @@ declared to be without effect | one bias vector of the first space moves it | \
 ReSi also declares linear regression and the norm of the difference of similarity matrices to
 change with translation, and aligned cosine with scale, which they do not. Here no card can: the
 contract suite (`tests/contract/test_measures.py::test_contract`) breaks every group that a card
-does not declare and keeps every one that it does. Of netrep nothing is stated.
+does not declare and keeps every one that it does.
+"""
+
+KNOWN = """\
+## Known elsewhere, and how ours is held
+
+Defects that no number above shows, and those that were known and are mended.
+
+| package | what is known | how ours is held |
+|-|-|-|
+| dadapy 0.3.4, `compute_id_2NN()` | its error is that of subsets of the rows; of all rows, the \
+default, it is given as exactly 0.0 | an interval about the value: \
+`tests/comparison/test_dadapy.py::test_two_nn`; [how often it covers](results/calibration.md) |
+| scikit-dimension 0.5.0, `TwoNN()` | 40 dimensions in 1,000 Gaussian rows read under 35, and \
+nothing is said of it | ours reads low there too, and warns with the corrected value: \
+`tests/comparison/test_skdim.py::test_high_dimensions_read_low`, \
+`tests/measures/test_two_nn.py::test_high_dimensions_are_warned_about_with_the_corrected_value` |
+| scikit-dimension, `TwoNN()` of equal rows in float32 | NaN was known; 0.5.0 gives what it \
+gives in float64 | `tests/comparison/test_mended.py::test_equal_rows_in_float32_are_no_nan`, \
+`tests/measures/test_two_nn.py::test_duplicates_are_removed_and_counted` |
+| TorchDR, `neighborhood_preservation` | was documented as Jaccard over code that divides the \
+overlap by k; 0.5 says itself that it is not | \
+`tests/comparison/test_mended.py::test_overlap_is_not_called_jaccard`, \
+`tests/measures/test_mutual_knn.py::test_equals_set_overlap_not_jaccard` |
+| netrep (read, not run) | the error for arrays of wrong shapes crashes while it is made | \
+refusals that name both shapes: `tests/core/test_arrays.py::test_paired`, \
+`tests/measures/test_debiased_cka.py::test_unequal_rows_and_nan_are_refused` |
 """
 
 TAIL = """\
@@ -212,7 +238,7 @@ def page() -> str:
     parts += ["## Equal everywhere\n\n| | implementations | largest difference |\n|-|-|-|\n"]
     parts += [agreement(name, rows) for name, rows in known.items() if name not in apart]
     alone = [f"`{one.name}`" for one in methods("measures") if one.name not in known]
-    return "".join([*parts, "\n", READ, "\n", TAIL.format(alone=", ".join(alone))])
+    return "".join([*parts, "\n", READ, "\n", KNOWN, "\n", TAIL.format(alone=", ".join(alone))])
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Write the generated pages: docs/methods/, docs/evidence.md and the sections of docs/stores.md.
 
-A page per registered method comes from its card, its docstring and its rows in the simulations of
-benchmarks/calibration.py, a section per store from its traits and its module.
+A page per registered method comes from its card, its docstring, the claims that were run of its
+paper (claims.py) and its rows in the simulations of benchmarks/calibration.py, a section per store
+from its traits and its module.
 
     python docs/generate.py
 
@@ -9,7 +10,6 @@ The pages are committed; a test fails when they no longer say what the code says
 """
 
 import inspect
-import json
 import re
 import sys
 from pathlib import Path
@@ -22,12 +22,11 @@ from isthmus.spaces.stores import STORES, Traits, store_class
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import calibration_page as calibration
+import claims
 from disagreements import compared
 from pictures import PICTURES
 
 FOLDER = Path(__file__).parent / "methods"
-RESULTS = Path(__file__).parent / "results"
-EVIDENCE = Path(__file__).parent / "evidence.md"
 STORES_PAGE = Path(__file__).parent / "stores.md"
 _GENERATED = "<!-- From here on written by `make docs` from the code. -->"
 _ROOM_TITLES = {
@@ -58,8 +57,11 @@ NO_CHANCE = {
     "ped_transform": "none: the value is an energy of overlap, not a relation",
     "rmqm": "none: the value is a size of movements, not a relation",
 }  # fmt: skip
-#: What a record of evidence says where the data that its claim names could not be had.
-_SUBSTITUTE = re.compile(r"MNIST,? (which was|is) not at hand")
+#: Measures whose value is a mean over pairs of rows, which no field of a card says. Those of the
+#: others that cost n^2 hang on nearest rows, or else on how many rows there are.
+MEANS_OVER_PAIRS = (
+    "distance_correlation", "energy_distance", "mmd", "rsa", "trsa", "uniformity",
+)  # fmt: skip
 
 
 def pages() -> dict[str, str]:
@@ -116,6 +118,7 @@ def page(entry: Method) -> str:
         facts.append(("Approximate", _approximate(entry)))
     lines = [f"# {card.name}", "", card.summary, "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in facts]
+    lines += claims.of(entry)
     signature = f"isthmus.{entry.room}.{call.__name__}{_signature(call)}"
     text = inspect.getdoc(call) or ""
     drawn = _picture(card.name) if entry.room == "measures" else []
@@ -128,9 +131,15 @@ def _approximate(entry: Method) -> str:
     """What there is for rows too many for the exact value."""
     if "approximate" in inspect.signature(entry.call).parameters:
         return "`approximate=`; the interval holds its error"
-    if not re.search(r"n\^[23]", entry.card.cost):
-        return "not needed: linear in rows"
-    return "none: take a sample of rows, in which nearest rows lie further apart"
+    if re.search(r"n\^[23]", entry.card.cost):
+        if entry.name in MEANS_OVER_PAIRS:
+            return (
+                "none: take a sample of rows; a mean over pairs reads the same there, less surely"
+            )
+        return "none: a sample of rows reads another value, above all where nearest rows count"
+    if "d^3" in entry.card.cost:
+        return "not needed for many rows, linear in them; none for many columns, which cost `d^3`"
+    return "not needed: linear in rows"
 
 
 def _code(python: str, text: str) -> list[str]:
@@ -212,81 +221,6 @@ def _signature(call: object) -> str:
     return str(inspect.Signature(plain))
 
 
-def evidence() -> str:
-    """docs/evidence.md from docs/results/*.json: every claim that was run and how it came out."""
-    results = [json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("*.json"))]
-    groups: dict[str, list[dict[str, Any]]] = {
-        title: [] for title in ("Held", "Held on a substitute", "Did not hold as stated")
-    }
-    for result in results:
-        held = "Held on a substitute" if substituted(result) else "Held"
-        groups[held if result["holds"] else "Did not hold as stated"].append(result)
-    marked = sum(map(substituted, groups["Did not hold as stated"]))
-    lines = [
-        "# Published claims, run", "",
-        "Written by `make docs` from [results](results), which `make evidence` makes. A claim is",
-        "the paper's in our words, with bounds proposed before anything was run; a bound is met",
-        "when the whole 95 % interval over seeds keeps it. What does not hold as stated is left as",
-        "it came out, with what does.", "",
-        f"Of {len(results)} claims {len(groups['Held'])} hold, and "
-        f"{len(groups['Held on a substitute'])} more on a substitute for data that could not be "
-        f"had: of the data that were meant nothing is shown. Of those that did not hold {marked} "
-        "were run on a substitute too, and are marked.", "", *_fresh(results), "",
-    ]  # fmt: skip
-    for title, found in groups.items():
-        lines += [f"## {title}", ""]
-        for result in found:
-            lines += [f"### {result['slug']}", "", f"*{result['title']}*", "", result["claim"], ""]
-            lines += ["**On a substitute.**", ""] if substituted(result) else []
-            lines += ["| figure | value | bound | |", "|---|---|---|---|"]
-            lines += [_figure(f) for f in result["figures"].values() if f["met"] is not None][:12]
-            lines += ["", f"What holds: {result['what_holds']}", "", f"`{result['command']}`", ""]
-            lines += _again(result["slug"])
-    return "\n".join(lines)
-
-
-def _fresh(results: list[dict[str, Any]]) -> list[str]:
-    """How many of the claims that held hold again on a fresh seed."""
-    held = {result["slug"] for result in results if result["holds"]}
-    again = [json.loads(p.read_text("utf-8")) for p in sorted((RESULTS / "fresh").glob("*.json"))]
-    again = [result for result in again if result["slug"] in held]
-    kept = sum(result["holds"] for result in again)
-    return [
-        "Seed 0, which these figures are of, was looked at while the experiments were written. Of",
-        f"{len(again)} claims that held and were run again on a seed that was not, {kept} hold.",
-    ]
-
-
-def _again(slug: str) -> list[str]:
-    """What a claim's run on a seed that nothing was looked at with found, where there is one."""
-    path = RESULTS / "fresh" / f"{slug}.json"
-    if not path.is_file():
-        return []
-    result = json.loads(path.read_text("utf-8"))
-    bound = [f for f in result["figures"].values() if f["met"] is not None]
-    missed = [_figure(f) for f in bound if not f["met"]]
-    said = f"On a fresh seed {len(bound) - len(missed)} of {len(bound)} bounds are met"
-    lines = [f"{said}{':' if missed else '.'}", ""]
-    if missed:
-        lines += ["| figure | value | bound | |", "|---|---|---|---|", *missed, ""]
-    return [*lines, f"`{result['command']}`", ""]
-
-
-def substituted(result: dict[str, Any]) -> bool:
-    """Whether a claim was run on other data than it names, by what its record says of itself."""
-    return bool(_SUBSTITUTE.search(result["what_holds"]))
-
-
-def _figure(figure: dict[str, Any]) -> str:
-    text = "-" if figure["value"] is None else f"{figure['value']:.3g}"
-    if figure["ci"]:
-        text += " [{:.3g}, {:.3g}]".format(*figure["ci"])
-    bounds = [(">=", figure["at_least"]), ("<=", figure["at_most"])]
-    bound = ", ".join(f"{sign} {value:g}" for sign, value in bounds if value is not None)
-    what = figure["what"].replace("|", "\\|")
-    return f"| {what} | {text} | {bound} | {'met' if figure['met'] else '**not met**'} |"
-
-
 def stores() -> str:
     """docs/stores.md: its own beginning, then a table of all stores and a section for each."""
     head = STORES_PAGE.read_text("utf-8").partition(_GENERATED)[0]
@@ -342,7 +276,9 @@ def main() -> None:
     """Write all pages and remove those of methods that are gone."""
     rows = calibration.simulated_rows()
     calibration.PAGE.write_text(calibration.page(rows), encoding="utf-8")
-    EVIDENCE.write_text(evidence(), encoding="utf-8")
+    claims.EVIDENCE.write_text(claims.evidence(), encoding="utf-8")
+    for name, text in claims.tables().items():
+        (claims.RESULTS / name).write_text(text, encoding="utf-8")
     STORES_PAGE.write_text(stores(), encoding="utf-8")
     written = pages()
     for old in FOLDER.rglob("*.md"):

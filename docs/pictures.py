@@ -231,6 +231,122 @@ def _within(rng: Rng, x: np.ndarray) -> np.ndarray:
     return x + 3 * rng.normal(size=x.shape) * (np.arange(x.shape[1]) > 2)
 
 
+@picture()
+def trsa(axes: Any) -> None:
+    """Distances below one quantile count as none, those above the other as merely far."""
+    from isthmus.measures.trsa import geo_topological_rdm
+
+    x, _ = blobs(np.random.default_rng(0), n=120, d=5)
+    apart = np.linalg.norm(x[:, None] - x, axis=2)[np.triu_indices(len(x), 1)]
+    order = np.argsort(apart)
+    for lower, upper in ((0.0, 1.0), (0.2, 0.8), (0.45, 0.55)):
+        levelled = geo_topological_rdm(x, lower, upper)[np.triu_indices(len(x), 1)]
+        name = {0.0: ", all kept as in rsa", 0.2: ", the default"}.get(lower, "")
+        axes.plot(apart[order], levelled[order], label=f"lower={lower}, upper={upper}{name}")
+    axes.set(xlabel="distance of two rows", ylabel="what trsa takes for it", xlim=(0, None),
+             ylim=(-0.02, 1.3), title="Three classes, 120 rows: all pairs")  # fmt: skip
+    axes.legend(loc="upper left")
+
+
+@picture()
+def unreachable(axes: Any) -> None:
+    """A row inside the hull of the others is first for no query, however it points."""
+    x = np.random.default_rng(0).normal(size=(40, 2)) * (1.6, 1)
+    score = measures.unreachable(x)
+    reachable, queries = score.parts["reachable"], score.parts["queries"]
+    corners = x[reachable]
+    around = corners[np.argsort(np.arctan2(*(corners - corners.mean(axis=0)).T))]
+    axes.fill(*around.T, facecolor="#eaf3f9", edgecolor="#0072b2", lw=0.8, zorder=0)
+    axes.plot(*x[~reachable].T, "x", color="#c94f00", label=f"never first: {score.value:.0%}")
+    axes.plot(*corners.T, "o", color="#0072b2", label="first, for a query along its arrow")
+    ways = queries[reachable] / np.linalg.norm(queries[reachable], axis=1, keepdims=True)
+    for corner, way in zip(corners, 0.6 * ways, strict=True):
+        axes.annotate("", corner + way, corner, arrowprops={"arrowstyle": "->", "lw": 0.8})
+    axes.set(title="40 rows by inner product", aspect="equal", xlim=(-5, 10.5), ylim=(-3.2, 3))
+    axes.axis("off")
+    axes.legend(loc="center right")
+
+
+@picture()
+def rtd(axes: Any) -> None:
+    """The bars whose lengths rtd adds: the longest is the loop that a gap keeps open."""
+    from unittest.mock import patch
+
+    from gudhi.sklearn import RipsPersistence
+
+    turns = np.linspace(0, 2 * np.pi, 40, endpoint=False) * np.array([[1], [0.8]])
+    noise = 0.02 * np.random.default_rng(0).normal(size=(2, 40, 2))
+    ring, gapped = np.stack([np.cos(turns), np.sin(turns)], axis=-1) + noise
+    seen, fit = [], RipsPersistence.fit_transform
+
+    def watched(self: Any, given: Any) -> Any:
+        seen.append(fit(self, given))
+        return seen[-1]
+
+    with patch.object(RipsPersistence, "fit_transform", watched):
+        score = measures.rtd(ring, gapped, batch=40, batches=1)
+    ways = {"where the ring is nearer": 1, "where the one with a gap is": 0}
+    at = 0
+    for (name, way), color in zip(ways.items(), ("#0072b2", "#c94f00"), strict=True):
+        bars = seen[way][0]
+        bars = bars[np.argsort(bars[:, 0])]
+        label = f"{name}: {np.sum(bars[:, 1] - bars[:, 0]):.2f}"
+        axes.hlines(at + np.arange(len(bars)), *bars.T, color=color, lw=2, label=label)
+        at += len(bars) + 1
+    axes.set(xlabel="threshold, in 0.9 quantiles of the distances", yticks=[], xlim=(0, None),
+             title=f"A ring and a ring with a gap, 40 rows; rtd = {float(score):.2f}")  # fmt: skip
+    axes.spines["left"].set_visible(False)
+    axes.legend()
+
+
+@picture()
+def layer_profile(axes: Any) -> None:
+    """A layer is flagged where cosines mostly see one common direction, or one axis rules."""
+    rng = np.random.default_rng(0)
+    common, axis = rng.normal(size=(2, 24))
+    rows = rng.normal(size=(400, 24))
+    layers = [
+        rows + max(0, i - 2) * 0.25 * common + max(0, i - 7) * 0.7 * rows[:, :1] * axis
+        for i in range(12)
+    ]
+    score = measures.layer_profile(layers)
+    for key, flag in (("mean_cosine", "mean cosine"), ("top_share", "variance on one axis")):
+        values = score.parts[key]
+        line = axes.plot(values, label=key)[0]
+        flagged = [int(text.split()[1]) for text in score.warnings if flag.split()[-1] in text]
+        axes.plot(flagged, values[flagged], "o", color=line.get_color())
+    axes.plot(
+        score.parts["dimension"] / score.parts["dimension"].max(), label="dimension / largest"
+    )
+    axes.plot([], [], "o", color="#626b76", label="flagged")
+    axes.set(
+        xlabel="layer", ylim=(0, 1.05), title="Layers that a direction, then an axis, takes over"
+    )
+    axes.legend(loc="center left")
+
+
+@picture()
+def modality_geometry(axes: Any) -> None:
+    """Two modalities of one space lie about two means off the origin, a gap apart."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 120, 40)) * 0.1
+    x[:, 0] += 0.6
+    y[:, 0] -= 0.2
+    y[:, 1] += 0.5
+    score = measures.modality_geometry(x, y)
+    means = np.stack([x.mean(axis=0), y.mean(axis=0)])
+    plane = np.linalg.qr(means.T)[0]
+    for side, name in ((x, "x"), (y, "y")):
+        share = score.parts[f"offset_{name}"]
+        axes.plot(*(side @ plane).T, "o" if name == "x" else "^", ms=3, alpha=0.5,
+                  label=f"{name}, offset {share:.2f}")  # fmt: skip
+    axes.plot(*(means @ plane).T, "k-o", ms=5, lw=1.5, label=f"gap {score.parts['gap']:.2f}")
+    axes.plot(0, 0, "k+", ms=9, label="origin")
+    axes.set(aspect="equal", title=f"{float(score):.0%} of rows on their own side of a plane",
+             xlabel="plane of the origin and both means, of 40 dimensions")  # fmt: skip
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
 def main(names: list[str]) -> None:
     """Draw the named pictures, or all."""
     FOLDER.mkdir(exist_ok=True)
