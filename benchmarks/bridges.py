@@ -3,9 +3,10 @@
 python benchmarks/bridges.py [--only fits transforms relative curve published_3000 mini]
 
 fits: every closed-form bridge against the products and factorisations that its formula names.
-transforms: every linear bridge against one product x W. relative: codes of all rows against 1,024
-anchors, against the similarity product with the one function (arccos, square root, exponential)
-that its formula names, and against the product alone. curve: the anchor budget curve, 10 samplers
+transforms: every linear bridge, a hub's and an origin map's among them, against one product x W.
+relative: codes of all rows against 1,024 anchors, against the similarity product with the one
+function (arccos, square root, exponential) that its formula names, or SciPy's distances where it
+names no product, and against the product alone. curve: the anchor budget curve, 10 samplers
 by 8 sizes. published_3000, published_6000, published_60000: mini_vec2vec beside a direct NumPy and
 SciPy rendering of the published steps at so many rows, the last for most of an hour. mini:
 mini_vec2vec on 60,000 x 384 against as many. Each figure is the best of several turns, but for the
@@ -19,6 +20,7 @@ from functools import partial
 
 import numpy as np
 from record import RESULTS, record
+from scipy.spatial.distance import cdist
 
 from isthmus.core.registry import method, methods
 
@@ -83,14 +85,29 @@ def _nystrom(x, y, landmarks=1000):
     vectors @ ((vectors.T @ cross) / (values + 1)[:, None])
 
 
-#: The bare linear algebra that each closed form names. A relative bridge fits by choosing rows, and
-#: what a functional map names beside its graphs is small.
+def _decoder(x, y, anchors=300):
+    u = y.astype(np.float64) / np.linalg.norm(y, axis=1, keepdims=True)
+    codes = u @ u[:anchors].T
+    values, vectors = np.linalg.eigh(codes.T @ codes)
+    vectors @ ((vectors.T @ (codes.T @ u)) / (values + 1)[:, None])
+
+
+def _shrunk(x, y):
+    products = [p.astype(np.float64) for p in (x.T @ x, x.T @ y, y.T @ y)]
+    values, vectors = np.linalg.eigh(products[0] + products[2] - products[1] - products[1].T)
+    (vectors / np.sqrt(np.abs(values) + 1)) @ vectors.T
+
+
+#: The bare linear algebra that each closed form names. What a functional map and a mixture of maps
+#: name beside their graphs and clusters is small.
 BARE = {
     "orthogonal": _svd,
     "affine": _ridge,
     "low_rank": _reduced,
     "canonical": _canonical,
     "kernel_ridge": _nystrom,
+    "relative": _decoder,
+    "origin_map": _shrunk,
 }
 
 
@@ -108,11 +125,14 @@ def transforms(n, d):
     x, y = data(n, d)
     few, runs = slice(0, 2000), {}
     for found in methods("bridges"):
-        if found.card.spaces != 2 or "coef_" not in getattr(found.call, "STATE", {}):
+        if "coef_" not in getattr(found.call, "STATE", {}):
             continue
         fitted = found.call(**dict(found.card.quick)).fit(x[few], y[few])
         w = fitted.coef_.astype(np.float32)
         runs[found.name] = partial(fitted.transform, x), partial(np.matmul, x, w)
+    hub = method("bridges", "universal_space").call().fit({"x": x[few], "y": y[few]})
+    w = hub.bridge("x", "y").map.coef_.astype(np.float32)
+    runs["universal_space"] = partial(hub.transform, x, "x", "y"), partial(np.matmul, x, w)
     least = dict.fromkeys(runs, (np.inf, np.inf))
     for _ in range(PASSES):
         for name, both in runs.items():
@@ -127,15 +147,15 @@ def transforms(n, d):
 def relative(n, d, anchors=1024):
     x, y = data(n, d)
     figures = {}
-    for similarity in ("cosine", "angular", "euclidean", "kernel"):
+    for similarity in (*NAMED, *APART):
         fitted = method("bridges", "relative").call(anchors=anchors, similarity=similarity)
         fitted.fit(x[:4000], y[:4000])
         a = fitted.source_anchors_.astype(np.float32)
         ours, bare, product = best(
             partial(fitted.encode_source, x),
-            partial(_similarity, x, a, NAMED[similarity]),
+            partial(_similarity, x, a, similarity),
             partial(np.matmul, x, a.T),
-            turns=SHORT_TURNS,
+            turns=1 if similarity in APART else SHORT_TURNS,
         )
         figures[similarity] = {
             "seconds": ours, "bare_s": bare, "product_s": product,
@@ -154,10 +174,17 @@ NAMED = {
 }
 
 
-def _similarity(x, a, named):
+#: SciPy's name of distances that are no function of a product.
+APART = {"l1": "cityblock", "linf": "chebyshev"}
+
+
+def _similarity(x, a, similarity):
+    if similarity in APART:
+        cdist(x, a, APART[similarity])
+        return
     found = x @ a.T
-    if named:
-        function, low, high = named
+    if NAMED[similarity]:
+        function, low, high = NAMED[similarity]
         np.clip(found, low, high, out=found)
         function(found, out=found)
 

@@ -59,8 +59,10 @@ def test_traffic_labels_and_a_chain(cli, here, save, x):
 
 
 def test_json_is_alone_on_stdout(cli, here):
-    answer = cli(*GO, "--json")
+    answer = cli(*GO, "--json", "--candidates", "15", "--candidates", "30")
     assert answer.code == 0, answer.err
+    names = {o["name"] for o in answer.json["strategies"]}
+    assert {n for n in names if n.startswith("old, rerank")} == {"old, rerank 15", "old, rerank 30"}
     assert answer.json["relevance"] == "provisional"
     assert answer.json["enough"] is False
 
@@ -71,6 +73,7 @@ def test_a_folder_that_is_not_there_is_said_first(refused):
 
 def test_what_cannot_be_used(refused, here, save, x, y, queries):
     refused(3, "InputError", *GO, "--k", "400")
+    refused(3, "InputError", *GO, "--candidates", "0")
     refused(3, "InputError", *GO, "--qrels", "q.txt")
     refused(3, "InputError", *GO, "-q", "q-old.npz")
     (here / "words.tsv").write_text("d1\toften\n")

@@ -84,6 +84,46 @@ def test_reports_of_other_verbs(secret, said, new, faults, words):
     faults("credentials kept", len(found))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("fit", "{0}", "new.npz", "-o", "c.isthmus", "--method", "affine"),
+     ("translate", "{0}", "-b", "b.isthmus", "-o", "moved"),
+     ("anchors", "{0}", "new.npz", "--curve", "--samplers", "uniform", "--sizes", "10",
+      "--repeats", "2"),
+     ("hub", "a={0}", "b={0}", "c=new.npz", "-o", "hub.isthmus"),
+     ("upgrade", "{0}", "b.isthmus", "--dry-run"), ("upgrade", "{0}", "b.isthmus", "--job", "j")],
+)  # fmt: skip
+def test_verbs_that_write(secret, said, new, faults, words):
+    found = said(*(word.format(secret) for word in words))
+    assert found["out"], found["err"]
+    assert not [where for where, text in found.items() if SECRET in text]
+    faults("credentials kept", len(found))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("fit", "{0}", "new.npz", "-o", "{0}"), ("fit", "{0}", "others.npz", "-o", "c.isthmus"),
+     ("translate", "{0}", "-b", "{0}", "-o", "moved"),
+     ("translate", "{0}", "-b", "b.isthmus", "-o", "{0}"), ("anchors", "{0}", "{0}x", "--curve"),
+     ("hub", "a={0}", "b={0}", "c=new.npz", "-o", "{0}"), ("hub", "{0}", "{0}x", "-o", "h"),
+     ("upgrade", "{0}", "{0}"), ("upgrade", "{0}x", "b.isthmus"), ("upgrade", "--cutover", "{0}"),
+     ("jobs", "{0}"), ("jobs", "--pause", "{0}"), ("jobs", "--resume", "{0}"),
+     ("demo", "-o", "{0}"), ("methods", "--room", "{0}"), ("reproduce", "{0}"),
+     ("reproduce", "relrep", "--save", "{0}")],
+)  # fmt: skip
+def test_what_other_verbs_refuse(said, tmp_path, faults, words):
+    """No server is wanted: where these do reach for one, there is none."""
+    np.savez(tmp_path / "new.npz", vectors=vectors())
+    np.savez(tmp_path / "others.npz", vectors=vectors())
+    isthmus.fit(vectors(), vectors() + 1, method="affine").save(tmp_path / "b.isthmus")
+    place = f"pgvector://me:{SECRET}@127.0.0.1:1/base/docs"
+    found = said(*(word.format(place) for word in words))
+    assert "Error" in found["err"]
+    assert not [where for where, text in found.items() if SECRET in where + text]
+    assert not [path for path in tmp_path.rglob("*") if SECRET in str(path)]
+    faults("credentials kept", len(found))
+
+
 def test_a_password_that_is_told_would_be_found(secret, said, new, monkeypatch):
     def talkative(source, **options):
         raise IsthmusError("open", str(source), "anything else")

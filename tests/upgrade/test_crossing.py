@@ -5,7 +5,14 @@ import isthmus
 from isthmus.bridges.familiarity import Familiarity
 from isthmus.core.errors import InputError
 from isthmus.upgrade.crossfit import folds
-from isthmus.upgrade.crossing import ROTATION, chained, confidence, crossed
+from isthmus.upgrade.crossing import (
+    ROTATION,
+    Crossing,
+    chained,
+    confidence,
+    crossed,
+    learnable,
+)
 
 N = 300
 RNG = np.random.default_rng(0)
@@ -83,3 +90,22 @@ def test_a_chain_through_other_documents(pairs):
     few = isthmus.open(MEANING[:20], ids=np.arange(20))
     with pytest.raises(InputError, match="20 of these documents"):
         chained(pairs, [few], method="affine", seed=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("affine", "affine"),
+        ("residual_mlp", "residual_mlp"),
+        ("mine", ROTATION),
+        ("affine 2", ROTATION),
+        ("unpaired", ROTATION),
+        ("contrastive", ROTATION),
+    ],
+)
+def test_what_learns_again_from_pairs_is_the_bridges_own_method_or_a_rotation(name, method):
+    assert learnable(Crossing(name=name, documents=None, queries=None, to_old=None)) == method
+
+
+def test_without_a_bridge_for_documents_a_rotation_learns():
+    assert learnable(None) == ROTATION

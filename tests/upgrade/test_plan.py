@@ -113,7 +113,15 @@ def test_costs_are_those_of_the_whole_collection(world):
     quo = found.outcome("status quo").cost
     assert (quo.embed, quo.bytes, quo.needs) == (0, 0, ("old encoder",))
     rerank = found.outcome("old, rerank 20").cost
-    assert 0 < rerank.embed_per_query <= 20
+    held = isthmus.pair(world.source, isthmus.open(some, ids=NAMES[:200]))
+    asked = held.split(**world.bridge.holdout)[1].rows_source
+    asked = asked[asked < 150]
+    expected, sampled = (
+        len(np.unique(ranked(world.old_asked[asked], old)[:, :20])) / len(asked)
+        for old in (world.old, world.old[:200])
+    )
+    assert rerank.embed_per_query == expected > sampled
+    assert not rerank.partly
     assert "texts" in rerank.needs
     assert "200 of 400 documents" in str(found)
 
@@ -149,6 +157,18 @@ def test_it_is_plain_data_and_repeatable(world, known):
         return rows
 
     assert timeless(again) == timeless(other)
+    # How many pairs are enough is told of given bridges too.
+    assert again.pairs.bridge == "affine"
+    assert "Pairs for the affine bridge" in str(again)
+
+
+def test_a_chain_is_told_against_the_direct_bridge(world, known):
+    chain, direct = (
+        next(o for o in known.outcomes if o.kind == kind) for kind in ("chain", "corpus side")
+    )
+    (told,) = [line for line in known.changes if line.startswith("The chain of 2")]
+    gap = chain.ndcg.value - direct.ndcg.value
+    assert told.startswith(f"The {chain.bridge} against {direct.name}: nDCG@10 {gap:+.3f} [")
 
 
 def test_a_much_better_encoder_is_recommended_and_a_worse_one_is_not(world, known):

@@ -17,10 +17,10 @@ MOVED, BACK = RNG.normal(size=(N, 8)), RNG.normal(size=(Q, 6))
 CROSSING = Crossing(name="b", documents=MOVED, queries=BACK, to_old=lambda rows: rows[:, :6])
 
 
-def trials(vectors=VECTORS, exclude=None):
+def trials(vectors=VECTORS, exclude=None, **more):
     return Trials(
         Ground(vectors=vectors, metrics=("cosine", "euclidean"), k=K, candidates=(20, 3, 500),
-               exclude=exclude, collection=1000)
+               exclude=exclude, **{"collection": 1000} | more)
     )  # fmt: skip
 
 
@@ -55,6 +55,23 @@ def test_each_strategy_searches_its_own_space_by_its_own_metric():
 def test_reranking_needs_more_candidates_than_places_and_no_more_than_found():
     ours = trials()
     assert [t.name for t in ours.reranked("old", ours.old)] == ["old, rerank 20"]
+
+
+def test_candidates_to_embed_are_counted_among_documents_without_new_vectors_too():
+    v, others = VECTORS, RNG.normal(size=(300, 6))
+    sides = [s / np.linalg.norm(s, axis=1, keepdims=True)
+             for s in (v.old_queries, np.concatenate([v.old_documents, others]))]  # fmt: skip
+    first = np.argsort(-(sides[0] @ sides[1].T), axis=1)[:, :20]
+    ours = trials(others=others, collection=420)
+    (found,) = ours.reranked("old", ours.old)
+    assert found.cost.embed_per_query == len(np.unique(first)) / Q
+    assert not found.cost.partly
+    alone = trials(collection=420)
+    (sampled,) = alone.reranked("old", alone.old)
+    assert sampled.cost.embed_per_query < found.cost.embed_per_query
+    assert sampled.cost.partly
+    for one, other in zip(found.found, sampled.found, strict=True):  # what is judged is the same
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_part_goes_from_translated_to_new():

@@ -12,18 +12,19 @@ HARD = RNG.normal(size=Q) * 0.2
 NEEDS = {
     "status quo": ("old encoder",), "interpolated": ("old encoder",), "query side": (),
     "reranked": ("texts", "old encoder"), "partial": ("texts",), "full re-embedding": ("texts",),
-    "naive swap": (), "reduced": ("texts",),
+    "naive swap": (), "reduced": ("texts",), "both": ("texts", "old encoder", "both indexes"),
 }  # fmt: skip
 
 
-def outcomes(means, n=Q, noise=0.05):
+def outcomes(means, n=Q, noise=0.05, partly=False):
     found, ndcg = [], {}
     for i, (kind, mean) in enumerate(means.items()):
         values = mean + HARD[:n] + np.random.default_rng(i).normal(size=n) * noise
         ndcg[kind] = values
         cost = Cost(
             needs=NEEDS[kind], embed=1000 * (kind in ("full re-embedding", "partial", "reduced")),
-            embed_per_query=4.0 * (kind == "reranked"),
+            embed_per_query=4.0 * (kind == "reranked"), partly=partly,
+            bytes={"full re-embedding": 4000, "both": 4000, "reduced": 1000}.get(kind, 0),
         )  # fmt: skip
         found.append(
             Outcome(name=kind, kind=kind, summary=f"what {kind} is", bridge="affine",
@@ -70,7 +71,25 @@ def test_the_status_quo_stays_where_nothing_is_gained():
 def test_reranking_says_when_the_collection_would_be_embedded_anyway():
     found = decided({"status quo": 0.3, "query side": 0.28, "reranked": 0.5})
     assert found.recommended == "reranked"
-    assert "embedded within 250 queries" in " ".join(found.changes)
+    assert "it takes 250 queries or more" in " ".join(found.changes)
+    counted_in_part = decided({"status quo": 0.3, "query side": 0.28, "reranked": 0.5}, partly=True)
+    assert "queries or more" not in " ".join(counted_in_part.changes)
+
+
+@pytest.mark.parametrize("taken", ["full re-embedding", "both"])
+def test_a_smaller_form_is_named_where_it_serves_as_well(taken):
+    means = {"status quo": 0.3, "reduced": 0.5, "full re-embedding": 0.5, taken: 0.6}
+    means["reduced"] = means["full re-embedding"]
+    same = decided(means, noise=0.005)
+    (told,) = [line for line in same.changes if "memory" in line]
+    assert told.startswith("If memory matters: reduced (nDCG@10 ")
+    assert told.endswith("against full re-embedding), 25% of the bytes.")
+    for worse in (means["full re-embedding"] - 0.02, 0.2):
+        found = decided(means | {"reduced": worse}, noise=0.005)
+        assert found.recommended == taken
+        assert "memory" not in " ".join(found.changes)
+    # As good on the mean, but the queries do not say so.
+    assert "memory" not in " ".join(decided(means, noise=0.3).changes)
 
 
 @pytest.mark.parametrize("kind", ["naive swap", "reduced"])

@@ -21,5 +21,7 @@ def demo(
     Needs the extra "demo" for the real transformer.
     """
     from isthmus.demo.run import run
+    from isthmus.spaces.stores.address import refuse_address
 
+    refuse_address(out, operation="demo")
     show(run(out, documents=documents, seed=seed, say=note), as_json=json)

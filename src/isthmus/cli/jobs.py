@@ -39,9 +39,11 @@ def jobs(
     JOB is a job's folder, or its name or id in isthmus-jobs. Addresses with passwords may also
     stand in ISTHMUS_SOURCE and ISTHMUS_TO.
     """
+    from isthmus.spaces.stores.address import refuse_address
     from isthmus.upgrade.job import Job
     from isthmus.upgrade.job_status import jobs as found
 
+    refuse_address(folder, operation="list the jobs")
     if pause is not None and resume is not None:
         raise typer.BadParameter("one of --pause and --resume.")
     if pause is not None:

@@ -22,9 +22,10 @@ def methods(
     from isthmus.core.errors import InputError
     from isthmus.core.registry import ROOMS
     from isthmus.core.registry import methods as registered
+    from isthmus.spaces.stores import shown
 
     if room is not None and room not in ROOMS:
-        raise InputError("methods", f"room {room!r}", f"one of {', '.join(ROOMS)}")
+        raise InputError("methods", f"room {shown(room)!r}", f"one of {', '.join(ROOMS)}")
     found = registered(room)
     if json:
         show([{"room": m.room, **m.card.as_dict()} for m in found], as_json=True)

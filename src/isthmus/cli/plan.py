@@ -50,6 +50,12 @@ def plan(
         ),
     ] = None,
     k: Annotated[int, typer.Option(help="Places of the ranking that count.")] = 10,
+    candidates: Annotated[
+        list[int] | None,
+        typer.Option(
+            show_default="20 and 100", help="How many candidates reranking embeds; repeat."
+        ),
+    ] = None,
     budget: Annotated[
         float | None, typer.Option(help="Seconds that choosing a bridge may take.")
     ] = None,
@@ -84,6 +90,7 @@ def plan(
         queries=None if queries is None else isthmus.open(queries),
         old_queries=None if old_queries is None else isthmus.open(old_queries),
         chain=[isthmus.open(space) for space in chain or ()],
+        candidates=candidates or (20, 100),
     )  # fmt: skip
     if save is not None:
         text = json_format.dumps(found.as_dict(), indent=2, allow_nan=False) + "\n"

@@ -23,7 +23,10 @@ def reproduce(
 ) -> None:
     """Run a published claim on real data and say whether it holds; exit 1 when one does not."""
     from isthmus.evidence import experiment
+    from isthmus.spaces.stores.address import refuse_address
 
+    for given in (slug, save):
+        refuse_address(given, operation="reproduce")  # else its password is repeated
     known = experiment.slugs()
     if listing:
         claims = {name: experiment.paper_file(name).CLAIM for name in known}

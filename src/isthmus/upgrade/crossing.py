@@ -15,6 +15,7 @@ import numpy as np
 
 from isthmus.bridges.familiarity import Familiarity
 from isthmus.bridges.fitting import fit
+from isthmus.bridges.shortlist import shortlist
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed
 from isthmus.spaces.open import open
@@ -91,6 +92,15 @@ def crossed(
         Crossing(name=ROTATION, documents=None, queries=queries, to_old=here.transform),
         Crossing(name=chosen, documents=moved, queries=None, to_old=None),
     )
+
+
+def learnable(crossing: Crossing | None) -> str:
+    """The method of ``crossing`` where ``auto`` tries it too, else a rotation.
+
+    Others learn from more than pairs, or for so long that fitting them again and again is too much.
+    """
+    tried = {name for pairs in (1, 100) for name, _ in shortlist(pairs, (1, 1))}
+    return crossing.name if crossing is not None and crossing.name in tried else ROTATION
 
 
 def chained(pairs: Pairs, between: Sequence[Any], *, method: str, seed: int) -> Crossing:

@@ -16,11 +16,20 @@ from isthmus.retrieval.neighbour_overlap import per_query as overlap_per_query
 from isthmus.retrieval.qrels import read_qrels
 from isthmus.retrieval.recall import per_query as recall_per_query
 from isthmus.spaces.pairs import Pairs, pair
+from isthmus.spaces.sampling import spread_rows
 from isthmus.upgrade import backfill
 from isthmus.upgrade.backfill import FractionCurve
 from isthmus.upgrade.by_id import ById, labels_of, traffic_of
 from isthmus.upgrade.crossfit import crossfit, folds, picked
-from isthmus.upgrade.crossing import LEAST, Crossing, carried, chained, confidence, crossed
+from isthmus.upgrade.crossing import (
+    LEAST,
+    Crossing,
+    carried,
+    chained,
+    confidence,
+    crossed,
+    learnable,
+)
 from isthmus.upgrade.pair_curve import pair_curve
 from isthmus.upgrade.planned import Outcome, Plan
 from isthmus.upgrade.question import check_rows, metric_of, opened, question, strange
@@ -32,6 +41,8 @@ from isthmus.upgrade.verdict import verdict
 _METRICS = {"recall": recall_per_query, "ndcg": ndcg_per_query, "mrr": mrr_per_query}
 #: Documents searched at most: those that judgements and queries name, and others at random.
 _DOCUMENTS = 20_000
+#: Rows of the old collection among which candidates to embed are counted at most.
+_COUNTED = 100_000
 #: Queries below which there is nothing to resample.
 _QUERIES = 5
 
@@ -173,13 +184,12 @@ def plan(
         outcomes, ndcg, k=int(k), collection=collection, provisional=truth.kind == "provisional",
         rng=rng,
     )  # fmt: skip
-    moving = next((c.name for c in crossings if c.documents is not None), None)
     return Plan(
         outcomes=outcomes, relevance=truth.kind, n_queries=len(truth.relevance),
         n_documents=len(pairs), collection=collection, k=int(k), recommended=found.recommended,
         reason=found.reason, sure=found.sure, enough=not found.lacking, lacking=found.lacking,
         changes=found.changes, curves=curves, warnings=warnings + truth.warnings,
-        pairs=pair_curve(pairs, bridge=moving, rng=rng) if moving and bridges is None else None,
+        pairs=pair_curve(pairs, bridge=learnable(_moving(crossings)), rng=rng),
     )  # fmt: skip
 
 
@@ -200,15 +210,15 @@ def tried(
         vectors=truth.vectors, k=k, candidates=tuple(candidates), exclude=truth.exclude,
         metrics=(metric_of(pairs.source, operation="plan"),
                  metric_of(pairs.target, operation="plan")),
-        collection=len(pairs.source),
+        collection=len(pairs.source), others=_others(pairs),
     )  # fmt: skip
     trials = Trials(ground)
     found = trials.today()
     for crossing in crossings:
         found += trials.bridged(crossing)
-    moving = next((c for c in crossings if c.documents is not None), None)
+    moving = _moving(crossings)
     if chain and moving is not None:
-        long = chained(pairs, chain, method=moving.name, seed=rng)
+        long = chained(pairs, chain, method=learnable(moving), seed=rng)
         found += [trials.moved(long.name, "chain", long.documents)]  # type: ignore[arg-type]
     if trials.old is not None:
         found += trials.reranked("old", trials.old)
@@ -224,6 +234,11 @@ def tried(
         )  # fmt: skip
         found += some
     return found + trials.renewed(), tuple(curves)
+
+
+def _moving(crossings: Sequence[Crossing]) -> Crossing | None:
+    """The crossing that carries documents, where there is one."""
+    return next((c for c in crossings if c.documents is not None), None)
 
 
 def settled(
@@ -289,6 +304,15 @@ def _paired(old: Any, new: Any, k: int) -> Pairs:
             "Embed a larger sample of the collection with the new encoder.",
         )  # fmt: skip
     return pairs
+
+
+def _others(pairs: Pairs) -> np.ndarray | None:
+    """Old vectors (m, d_old) of rows that are not searched, as far as they are finite."""
+    rows = np.setdiff1d(spread_rows(len(pairs.source), _COUNTED), pairs.rows_source)
+    if not len(rows):
+        return None
+    found = pairs.source.take(rows)
+    return np.asarray(found[np.isfinite(found).all(axis=1)])
 
 
 def _sample(pairs: Pairs, queries: Any, qrels: Qrels | None, rng: int) -> Pairs:

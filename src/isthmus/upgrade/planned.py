@@ -65,9 +65,10 @@ class Plan:
 
     ``sure`` is the believed probability that the recommended one reaches 99 % of the best;
     ``enough`` whether the data decide, and ``lacking`` what they leave open where they do not.
-    ``changes`` says what would change the recommendation. ``curves`` hold quality against the
-    fraction re-embedded and ``pairs`` the quality of a bridge against the number of its pairs.
-    ``collection`` is the size of the old collection, for which costs are counted.
+    ``changes`` says what would change the recommendation, and in which smaller form or by which
+    hops it could be had. ``curves`` hold quality against the fraction re-embedded and ``pairs`` the
+    quality of a bridge against the number of its pairs. ``collection`` is the size of the old
+    collection, for which costs are counted.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -166,8 +167,9 @@ _LEGEND = (
     "95% intervals over queries; + better, - worse, ~ neither beyond doubt. lost: queries that the "
     "status quo answers and this does not; moved: share of the results that the status quo does "
     "not show. embed: documents to embed before serving; embed/q: while answering a query, those "
-    "met before not again; write: vectors written; index: built anew; +ms: added to a query here "
-    "by maps (one at a time), further searches and rescoring (by the batch), no encoder counted. "
+    "met before not again (>: counted in part of the collection); write: vectors written; index: "
+    "built anew; +ms: added to a query here by maps (one at a time), further searches and "
+    "rescoring (by the batch); no encoder is counted, nor that a new index is wider or narrower. "
     "needs: the old encoder per query, the documents' texts, both indexes."
 )
 
@@ -178,7 +180,8 @@ def _paid(o: Outcome) -> tuple[str, ...] | None:
     c = o.cost
     return (
         f"{c.embed:,}" if c.embed else "", _size(c.bytes) if c.bytes else "",
-        "new" if c.rebuild else "", f"{c.embed_per_query:.1f}" if c.embed_per_query else "",
+        "new" if c.rebuild else "",
+        f"{'>' * c.partly}{c.embed_per_query:.1f}" if c.embed_per_query else "",
         f"{1000 * c.seconds:.1f}" if c.seconds else "",
         " ".join(_NEEDS[need] for need in c.needs),
     )  # fmt: skip

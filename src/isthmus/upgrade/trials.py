@@ -44,7 +44,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What all trials stand on: vectors, metrics, depth, and the size of the whole collection."""
+    """What all trials stand on: vectors, metrics, depth, and the size of the whole collection.
+
+    ``others`` (m, d_old) are old vectors that are not searched, among which the candidates that
+    reranking would have to embed are counted too.
+    """
 
     vectors: Vectors
     metrics: tuple[Metric, Metric]
@@ -52,6 +56,7 @@ class Ground:
     candidates: tuple[int, ...]
     exclude: np.ndarray | None
     collection: int
+    others: np.ndarray | None = None
 
     @property
     def depth(self) -> int:
@@ -159,6 +164,7 @@ class Trials:
     def reranked(self, name: str, first: View, seconds: float = 0.0) -> list[Trial]:
         """Candidates of ``first`` reranked by their new vectors, made when asked for."""
         needs = (_TEXT, _OLD) if first is self.old else (_TEXT,)
+        everywhere, partly = self._candidates(first)
         found = []
         for count in self.ground.candidates:
             if self.ground.k < count <= first.found.shape[1]:
@@ -166,7 +172,8 @@ class Trials:
                 rows = first.found[:, :count]
                 cost = Cost(
                     seconds=seconds + self._blending(first, self.new, rows),
-                    embed_per_query=new_per_query(rows), needs=needs,
+                    embed_per_query=new_per_query(everywhere[:, :count]), partly=partly,
+                    needs=needs,
                 )  # fmt: skip
                 found.append(
                     Trial(
@@ -178,6 +185,17 @@ class Trials:
                     )
                 )  # fmt: skip
         return found
+
+    def _candidates(self, first: View) -> tuple[np.ndarray, bool]:
+        """What ``first`` finds in the whole old collection (q, depth), and whether in a part only.
+
+        Counted on and never judged: the further documents have no new vectors.
+        """
+        documents, others = first.documents, self.ground.others
+        if others is not None and len(others):
+            documents = np.concatenate([documents, others])
+            first = self._view(first.queries, documents, new=False)
+        return first.found, len(documents) < self.ground.collection
 
     def partial(
         self,

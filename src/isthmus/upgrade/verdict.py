@@ -92,8 +92,8 @@ def verdict(
     """Decide by cross-fitted nDCG, in ``decide``'s way, and say what the decision hangs on.
 
     Only kinds in ``PRICES`` compete: not the naive swap, and not reduced forms, which are ways to
-    store what re-embedding gives. Without queries everything made of new vectors is left out, for
-    it would be judged by itself.
+    store what re-embedding gives: where all is embedded, the smallest that serves as well is named.
+    Without queries everything made of new vectors is left out, for it would be judged by itself.
 
     Parameters
     ----------
@@ -137,6 +137,9 @@ def verdict(
         reason = "provisional, by likeness to the new encoder only: " + reason
     missing = lacking(chosen.kind, over, sure, n, provisional=provisional, unknown=quo is None)
     changes = _changes(chosen, racing, best, gain, metric, collection)
+    if full is not None and chosen.kind in ("full re-embedding", "both"):
+        changes += _smaller(outcomes, full, gain, metric)
+    changes += _hops(outcomes, gain, metric)
     return Verdict(chosen.name, reason, sure, missing, changes)
 
 
@@ -205,10 +208,10 @@ def _changes(
         other, _ = best(lambda o: not o.cost.embed_per_query)
         even = math.ceil(collection / chosen.cost.embed_per_query)
         told.append(
-            f"If nothing may be embedded while answering: {_instead(other, chosen, gain, metric)}. "
-            f"At {chosen.cost.embed_per_query:.1f} documents a query the whole collection would be "
-            f"embedded within {even:,} queries."
-        )
+            f"If nothing may be embedded while answering: {_instead(other, chosen, gain, metric)}."
+            + ("" if chosen.cost.partly else f" At {chosen.cost.embed_per_query:.1f} documents a "
+               f"query it takes {even:,} queries or more to embed the whole collection.")
+        )  # fmt: skip
     full = next((o for o in racing if o.kind == "full re-embedding"), None)
     if full is not None and PRICES[chosen.kind] < PRICES[full.kind]:
         least = PROMISE * (chosen.ndcg.value if chosen.ndcg else 0.0)
@@ -219,6 +222,40 @@ def _changes(
     if chosen.kind != "status quo" and any(o.kind == "status quo" for o in racing):
         told.append("The status quo, if a gain of that size is not worth the work to you.")
     return tuple(told)
+
+
+def _smaller(
+    outcomes: Sequence[Outcome],
+    full: Outcome,
+    gain: Callable[[Outcome, Outcome], Difference],
+    metric: str,
+) -> tuple[str, ...]:
+    """The smallest form in which the new vectors serve as well: 99 % for all the interval says."""
+    if full.ndcg is None:
+        return ()
+    forms = [(o, gain(o, full)) for o in outcomes if o.kind == "reduced" and o.ndcg]
+    good = [(o, over) for o, over in forms if over.ci[0] >= -PROMISE * full.ndcg.value]
+    if not good:
+        return ()
+    form, over = min(good, key=lambda one: one[0].cost.bytes)
+    share = form.cost.bytes / full.cost.bytes
+    return (
+        f"If memory matters: {form.name} ({metric} {_shown(over)} against full re-embedding), "
+        f"{share:.0%} of the bytes.",
+    )
+
+
+def _hops(
+    outcomes: Sequence[Outcome], gain: Callable[[Outcome, Outcome], Difference], metric: str
+) -> tuple[str, ...]:
+    """What upgrades hop by hop lose against the direct one, where both were measured."""
+    chain, direct = (
+        next((o for o in outcomes if o.kind == kind and o.ndcg), None)
+        for kind in ("chain", "corpus side")
+    )
+    if chain is None or direct is None:
+        return ()
+    return (f"The {chain.bridge} against {direct.name}: {metric} {_shown(gain(chain, direct))}.",)
 
 
 def _instead(

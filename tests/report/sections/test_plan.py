@@ -32,7 +32,8 @@ def plan():
                 impossible="3 against 4 dimensions"),
         outcome("better", "interpolated", 0.05, (0.01, 0.09), setting="0.7",
                 cost=Cost(needs=("old encoder",), seconds=0.002)),
-        outcome("worse", "query side", -0.05, (-0.09, -0.01)),
+        outcome("worse", "query side", -0.05, (-0.09, -0.01),
+                cost=Cost(embed_per_query=6.2, partly=True)),
         outcome("unclear", "corpus side", 0.01, (-0.03, 0.05),
                 cost=Cost(bytes=10**9, rebuild=True)),
         outcome("full re-embedding", "full re-embedding", 0.02, (-0.01, 0.05),
@@ -75,8 +76,10 @@ def test_verdict_findings_and_tables(plan):
     assert {len(row) for row in quality.rows} == {len(quality.columns)}
     assert {len(row) for row in costs.rows} == {len(costs.columns)}
     assert [cell.text for cell in costs.rows[-1][1:4]] == ["12,345", "1,000 MB", "rebuild"]
+    assert costs.rows[2][4].text == "more than 6.2"
     assert quality.marked == frozenset({2})
     assert "random: 0% 0.300, 50% 0.200, 100% 0.420" in built.pictures[0].alt
+    assert "50 0.500, 100 0.600" in built.pictures[1].alt
 
 
 def test_not_enough_data_stands_in_the_verdict_and_among_the_warnings(plan):

@@ -42,13 +42,44 @@ def build(plans: list[Any]) -> Section:
         pictures=tuple(
             picture
             for i, plan in enumerate(plans)
-            for picture in (*(_dots(plan, f"plan-{i}") if i else ()), *_curves(plan, f"part-{i}"))
+            for picture in (
+                *(_dots(plan, f"plan-{i}") if i else ()),
+                *_curves(plan, f"part-{i}"),
+                *_pairs(plan, f"pairs-{i}"),
+            )
         ),
         verdict=Verdict(
             headline=f"Recommended: {first.recommended}.",
             reason=sentence(first.reason),
             sure=sentence(_sure(first)),
             picture=next(iter(_dots(first, "plan-0")), None),
+        ),
+    )
+
+
+def _pairs(plan: Any, key: str) -> tuple[Picture, ...]:
+    curve = plan.pairs
+    if curve is None:
+        return ()
+    with plots.Drawing(9.0, 2.8) as drawing:
+        ax = drawing.figure.add_axes((0.07, 0.27, 0.68, 0.66))
+        ax.semilogx(curve.sizes, curve.mrr, color=plots.PALETTE["blue"], lw=1.8, marker="o", ms=4)
+        if curve.enough:
+            ax.axvline(curve.enough, color=plots.PALETTE["ink"], lw=1.0, ls=(0, (4, 3)))
+        ax.set_xticks(curve.sizes, [f"{size:,}" for size in curve.sizes], rotation=30, ha="right")
+        ax.minorticks_off()
+        ax.set_xlabel("pairs")
+        ax.set_ylabel("MRR")
+        ax.grid(color=plots.PALETTE["rule"], lw=0.6)
+        svg = drawing.svg(key)
+    told = ", ".join(f"{n:,} {number(v)}" for n, v in zip(curve.sizes, curve.mrr, strict=True))
+    return (
+        Picture(
+            svg=svg,
+            caption=f"How well the {curve.bridge} bridge finds the partners of "
+            f"{count(curve.held_out)} held-out pairs among each other, by the number of pairs that "
+            "it learns from; the broken line is where more no longer help.",
+            alt=f"Held-out MRR by pairs. {told}.",
         ),
     )
 
@@ -166,7 +197,8 @@ def _costs(plan: Any) -> Table:
         caption=f"Cost for the whole collection of {count(plan.collection, 'documents')}. While "
         "answering: documents embedded per query, those that earlier queries asked for not again. "
         "Added time: maps one at a time, further searches and rescoring by the batch, measured on "
-        "this machine; no encoder is counted.",
+        "this machine; no encoder is counted, nor that the new index is wider or narrower than the "
+        "old one.",
         columns=("strategy", "embed first", "vectors to write", "index", "embed while answering",
                  "added ms", "setting", "needs"),
         rows=tuple(_paid(o) for o in shown),
@@ -181,7 +213,9 @@ def _paid(o: Any) -> tuple[Cell, ...]:
         count(cost.embed) if cost.embed else "",
         f"{number(cost.bytes / 1e6)} MB" if cost.bytes else "",
         "rebuild" if cost.rebuild else "",
-        number(cost.embed_per_query, digits=1) if cost.embed_per_query else "",
+        "more than " * cost.partly + number(cost.embed_per_query, digits=1)
+        if cost.embed_per_query
+        else "",
         number(1000 * cost.seconds, digits=2) if cost.seconds else "",
         o.setting,
         ", ".join(cost.needs),
