@@ -7,7 +7,8 @@ import pytest
 
 import isthmus
 from isthmus.bridges import Orthogonal
-from isthmus.bridges.bridge import Bridge
+from isthmus.bridges.bridge import _BEYOND, Bridge
+from isthmus.core import registry
 from isthmus.core.errors import (
     FormatError,
     InputError,
@@ -15,6 +16,7 @@ from isthmus.core.errors import (
     PairingError,
     SpaceMismatch,
 )
+from isthmus.spaces.fingerprint import Fingerprint
 
 
 @pytest.fixture
@@ -175,3 +177,47 @@ def test_its_translations_are_recognised():
     assert not image.matches(moved @ np.linalg.qr(rng.normal(size=(24, 24)))[0]).ok
     fitted.familiarity = None
     assert fitted.image() is None
+
+
+def test_the_score_is_that_of_its_map(spaces):
+    bridge = isthmus.fit(*spaces, method="affine")
+    x, y = (side[:90] for side in (isthmus.pair(*spaces).x, isthmus.pair(*spaces).y))
+    y = y + np.random.default_rng(2).normal(size=y.shape)
+    found = bridge.score(x[:50], y)
+    assert type(found) is float
+    assert found == bridge.map.score(x[:50], y)
+    assert found < bridge.score(x[:50], y[:50])  # 40 more stand in the way
+
+
+def _bridge(name, x, y, **params):
+    fitted = registry.method("bridges", name).call(**params).fit(x, y)
+    ends = {"source": Fingerprint.of(x), "target": Fingerprint.of(y)}
+    return Bridge(fitted, **ends, pairs=len(x))
+
+
+@pytest.mark.parametrize("name", _BEYOND)
+def test_directions_in_no_pair_are_filled_as_the_text_says(name):
+    """Measured: the length that a step within the pairs' span keeps, and one at right angles."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(24, 32))
+    y = x @ np.linalg.qr(rng.normal(size=(32, 32)))[0] + 0.1 * rng.normal(size=x.shape)
+    bridge = _bridge(name, x, y, **dict(registry.method("bridges", name).card.quick))
+    assert "at least 9 of 32 source directions lie in no known pair" in str(bridge)
+    assert _BEYOND[name] in str(bridge)
+    mean = x.mean(axis=0)
+    axes = np.linalg.svd(x - mean)[2]
+    moved = bridge.transform(mean + axes) - bridge.transform(mean[None])
+    kept = np.linalg.norm(moved, axis=1)
+    assert kept[:23].mean() > 0.5
+    if "dropped" in _BEYOND[name]:
+        assert kept[23:].max() < 1e-6
+    else:
+        np.testing.assert_allclose(kept[23:], 1, atol=0.1)
+
+
+def test_the_text_says_nothing_of_directions_where_pairs_reach_all_and_something_of_any_method():
+    x = np.random.default_rng(1).normal(size=(20, 6))
+    assert "in no known pair" not in str(_bridge("orthogonal", x[:7], x[:7]))
+    assert "at least 1 of 6 source" in str(_bridge("orthogonal", x[:6], x[:6]))
+    assert "left to the method's own form" in str(_bridge("kernel_ridge", x[:5], x[:5]))
+    assert "left to rows without a partner and" in str(_bridge("self_learning", x[:5], x[:5]))

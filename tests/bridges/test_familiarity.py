@@ -1,6 +1,8 @@
 """Confidence in a translation: uniform on rows like the fitted ones, small on strange ones."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import isthmus
@@ -53,3 +55,24 @@ def test_a_bridge_keeps_it_in_its_file(tmp_path):
     assert bridge.confidence(x + 9 * np.eye(30)[0])[0] < 0.05
     with pytest.raises(InputError, match="confidence"):
         bridge.confidence(x[:, :5])
+
+
+@pytest.mark.parametrize("kind", ["npy", "parquet"])
+def test_of_a_whole_space_some_rows_are_asked(kind, tmp_path):
+    """Spread over it, or the last ones where a row costs as much as its group; NaN is no answer."""
+    x = _space(1200, 5)
+    x[:300, 0] += 50
+    x[900] = x[1199] = np.nan
+    path = tmp_path / f"x.{kind}"
+    if kind == "npy":
+        np.save(path, x)
+        asked = np.linspace(0, 1199, 500).astype(int)
+    else:
+        columns = {"id": pa.array(range(1200)), "vector": pa.array(list(x))}
+        pq.write_table(pa.table(columns), path)
+        asked = np.arange(700, 1200)
+    asked = asked[np.isfinite(x[asked]).all(axis=1)]
+    found = Familiarity.of(_space(600, 0), _space(600, 1))
+    low, count = found.doubtful(isthmus.open(path))
+    assert (low, count) == (int((found.confidence(x[asked]) < 0.05).sum()), len(asked))
+    assert low > 125 if kind == "npy" else low < 60

@@ -1,5 +1,7 @@
 """What estimators of bridges share: the score by hand, names of columns, tags."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
+from isthmus.bridges import Orthogonal, Unpaired
+from isthmus.bridges.linear import LinearMap
 from isthmus.bridges.map import Map
-from isthmus.core.errors import InputError
+from isthmus.core.errors import InputError, NoReliableBridge
 
 
 class Stretch(Map, TransformerMixin, BaseEstimator):
@@ -127,3 +131,52 @@ def test_partners_of_another_number_or_kind():
     tensor = torch.tensor(x)
     assert Stretch().score(tensor, tensor[:, :2]) == pytest.approx(Stretch().score(x, x[:, :2]))
     assert Stretch(width=1).score(x, x[:, 0]) == Stretch(width=1).score(x, x[:, :1])
+
+
+class Hasty(Stretch):
+    """Settles first and looks afterwards."""
+
+    def fit(self, X, y=None, *, pairs=None):
+        self.n_features_in_, self.confidence_, self.found_ = X.shape[1], 0.013, object()
+        self.factor_ = y
+        if isinstance(y, BaseException):
+            raise y
+        return self
+
+    def fit_moments(self, moments):
+        self.factor_ = None
+        raise InputError("Hasty.fit_moments", "moments", "none")
+
+
+@pytest.mark.parametrize("halt", [InputError("a", "b", "c"), ValueError(), KeyboardInterrupt()])
+def test_a_fit_that_raises_leaves_nothing_and_takes_nothing(halt):
+    new = Hasty(width=3)
+    for run in (lambda: new.fit(np.ones((3, 8)), halt), lambda: new.fit_moments(None)):
+        with pytest.raises((type(halt), InputError)):
+            run()
+        assert vars(new) == {"width": 3, "factor": 1.0}
+    fitted = Hasty().fit(np.ones((3, 4)), 2.0)
+    before = dict(vars(fitted))
+    for run in (lambda: fitted.fit(np.ones((3, 8)), halt), lambda: fitted.fit_moments(None)):
+        with pytest.raises((type(halt), InputError)):
+            run()
+        assert vars(fitted) == before
+    assert fitted.fit(np.ones((3, 8)), 3.0).factor_ == 3.0
+
+
+def test_the_guard_shows_in_neither_name_signature_nor_docstring():
+    for name in ("fit", "fit_moments"):
+        guarded, plain = getattr(Orthogonal, name), getattr(LinearMap, name)
+        assert (guarded.__name__, guarded.__doc__) == (plain.__name__, plain.__doc__)
+        assert inspect.signature(guarded) == inspect.signature(plain)
+    assert not hasattr(Stretch, "fit_moments")
+
+
+def test_an_unpaired_map_keeps_its_confidence_through_a_refused_refit():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(40, 3))
+    bridge = Unpaired().fit(x, x[:, ::-1])
+    with pytest.raises(NoReliableBridge):
+        bridge.fit(rng.normal(size=(60, 3)), rng.normal(size=(60, 3)), pairs=())
+    assert bridge.confidence_ == 1
+    np.testing.assert_array_equal(bridge.transform(x), Unpaired().fit(x, x[:, ::-1]).transform(x))

@@ -92,8 +92,19 @@ def test_a_zero_vector_is_at_right_angles_to_everything():
     x = np.array([[0.0, 0.0], [1.0, 2.0]])
     for similarity in ("cosine", "angular"):
         assert relative(x, np.eye(2), similarity=similarity)[0].tolist() == [0, 0]
-        assert relative(x, np.zeros((1, 2)), similarity=similarity).tolist() == [[0], [0]]
     assert relative(x, np.eye(2), top=1)[0].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.asarray])
+def test_zero_anchors_are_named_where_they_say_nothing(kind):
+    x, anchors = kind(np.ones((2, 3))), kind(np.eye(3)[[0, 0, 1]] * [[1.0], [0.0], [1e-300]])
+    for similarity in ("cosine", "angular"):
+        with pytest.raises(InputError, match=rf"rows \[1\] \(1 in all\).*for {similarity}"):
+            relative(x, anchors, similarity=similarity)
+    # The origin lies as far from a row as anything else does.
+    np.testing.assert_allclose(
+        np.asarray(relative(x, anchors, similarity="euclidean"))[:, 1], -(3**0.5)
+    )
 
 
 def asif(x, anchors, top, power):

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from isthmus.cli import compare as console
+
 GO = ("compare", "old.npz", "new.npz")
 
 
@@ -120,16 +122,54 @@ def test_many_spaces(cli, here, save, x, y, narrow):
     narrow(answer.out)
     assert "Nearest: old and new" in answer.out
     assert "noise and every other." in answer.out
-    assert "! noise: related to none of the others beyond chance" in answer.out
+    assert answer.out.startswith("! noise: not related to any other beyond chance")
+    assert "! noise: not related to any other beyond chance" in answer.err
     page = (here / "map.html").read_text()
     assert "A map of the spaces" in page
-    assert "noise: related to none of the others beyond chance" in page
+    assert "noise: not related to any other beyond chance" in page
+
+
+SHAPES = {"two": GO, "many": (*GO, "third.npz"), "layers": ("compare", "one.npy", "two.npy")}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_doubts_come_first_in_the_same_words(cli, save, here, x, y, ids, narrow, shape):
+    rows = np.repeat(np.arange(200), 2)
+    save("old.npz", x[rows], ids)
+    save("new.npz", y[rows], ids)
+    np.save(here / "one.npy", x[None, rows])
+    np.save(here / "two.npy", x[None, rows, ::-1])
+    save("third.npz", 2 * y[rows], ids)
+    answer = cli(*SHAPES[shape])
+    for text in (answer.err, answer.out):
+        narrow(text)
+        told = " ".join(text.split())
+        assert "50.0% of the rows are copies of others; copies are each other's neig" in told
+    assert answer.out.startswith("! ")
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_on_a_terminal_doubts_are_read_once(cli, save, monkeypatch, x, ids, json):
+    save("old.npz", x[:20], ids[:20])
+    monkeypatch.setattr(console, "_on_screen", lambda: True)
+    answer = cli(*GO, *["--json"] * json)
+    assert "! only 20 pairs: every interval" in answer.err
+    assert ("only 20 pairs" in answer.out) is json
+
+
+@pytest.mark.parametrize(
+    ("words", "measure"), [("shift", "procrustes_angular"), ("linear", "eigenspace_overlap")]
+)
+def test_a_map_of_unequal_widths_finds_its_metric(cli, save, y, words, measure):
+    save("third.npz", y[:, :5])
+    assert cli(*GO, "third.npz", "--blind-to", words, "--json").json["method"] == measure
 
 
 def test_blindness_chooses_the_measures(cli, here):
     found = cli(*GO, "--blind-to", "rotation,scale,shift", "--json").json
     assert "debiased_cka" in found["scores"]
     assert "mutual_knn" not in found["scores"]
+    assert "procrustes_angular" in found["scores"]
 
 
 def test_groups_are_exchanged_whole(cli, here):

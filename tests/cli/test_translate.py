@@ -13,11 +13,17 @@ from isthmus.spaces.directory import write_space
 GO = ("translate", "old.npz", "-b", "b.isthmus", "-o", "moved")
 
 
-def test_a_collection(cli, here, x, ids):
+def test_a_collection(cli, here, x, ids, narrow):
     answer = cli(*GO)
-    assert (answer.code, answer.err) == (0, "")
-    assert answer.out == "moved: 400 vectors of 8 dimensions\n"
     bridge, moved = isthmus.load("b.isthmus"), isthmus.open("moved")
+    low = int((bridge.confidence(x) < 0.05).sum())
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines() == [
+        "moved: 400 vectors of 8 dimensions",
+        f"  confidence is below 0.05 for {low} of 400 rows looked at, {low / 400:.1%} "
+        "(5% are usual)",
+    ]
+    narrow(answer.out)
     np.testing.assert_allclose(moved.vectors(), bridge.transform(x), rtol=1e-4, atol=1e-4)
     assert moved.ids.tolist() == ids.tolist()
 
@@ -27,6 +33,25 @@ def test_json(cli, here):
     assert {k: found[k] for k in ("kind", "path", "rows", "dim", "dtype")} == {
         "kind": "translation", "path": "moved", "rows": 400, "dim": 8, "dtype": "float16",
     }  # fmt: skip
+    assert {**found["confidence"], "doubtful": 0} == {"rows": 400, "doubtful": 0, "below": 0.05}
+
+
+def test_rows_unlike_the_fitted_ones_are_counted(cli, here, save, x):
+    x[:100] *= -2  # still in the source's frame, but farther out than any that was fitted
+    x[7] = np.nan
+    save("old.npz", x)
+    answer = cli(*GO, "--json", "--drop-invalid")
+    low = int((isthmus.load("b.isthmus").confidence(np.delete(x, 7, axis=0)) < 0.05).sum())
+    assert low > 60
+    assert answer.json["confidence"] == {"rows": 399, "doubtful": low, "below": 0.05}
+
+
+def test_a_bridge_that_knows_nothing_of_its_rows_says_nothing_of_them(cli, here):
+    bridge = isthmus.load("b.isthmus")
+    bridge.familiarity = None
+    bridge.save("b.isthmus")
+    assert cli(*GO, "--json").json["confidence"] is None
+    assert cli(*GO).out == "moved: 400 vectors of 8 dimensions\n"
 
 
 def test_bad_rows(refused, save, x):

@@ -97,6 +97,14 @@ class Tolerant(Orthogonal):
         return super().fit(*(side[np.isfinite(X[:, 0]) & np.isfinite(y[:, 0])] for side in (X, y)))
 
 
+class HalfFitted(Uncentred):
+    """Has no ``Map`` to put back what it set before it refuses."""
+
+    def fit(self, X, y, *, pairs=None):
+        self.intercept_ = np.zeros(1)
+        return super().fit(X, y, pairs=pairs)
+
+
 class Shuffled(Orthogonal):
     """Takes rows by position whatever pairs it is told."""
 
@@ -129,6 +137,8 @@ class Quadratic(Orthogonal):
         (suite.check_cost, Quadratic, {}),
         (suite.check_cost, Orthogonal, {"cost": "n d"}),
         (suite.check_refusals, Tolerant, {}),
+        (suite.check_refusals, HalfFitted, {}),
+        (suite.check_pairs, HalfFitted, {}),
         (suite.check_pairs, Shuffled, {}),
         (suite.check_pairs, Orthogonal, {"pairs": "none"}),
     ],

@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from isthmus.core.arrays import like, matrix, namespace, paired, row_blocks, to_numpy
+from isthmus.core.arrays import (
+    all_equal,
+    like,
+    matrix,
+    namespace,
+    paired,
+    row_blocks,
+    to_numpy,
+)
 from isthmus.core.errors import InputError
+from isthmus.core.moments import Moments
 
 
 @pytest.mark.parametrize(
@@ -51,10 +60,12 @@ def test_torch_half_and_integers():
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        (np.ones(3), r"shape \(3,\)"),
+        (np.ones(3), r"shape \(3,\).* matrix\. Give one row"),
+        (Moments.of(np.eye(3)), "x of type Moments; expected rows of numbers. Pass the rows"),
+        (None, "x of type NoneType"),
         (np.ones((0, 3)), "non-empty"),
         (np.ones((3, 0)), "non-empty"),
-        (np.array([["a"]]), "dtype"),
+        (np.array([["a"]]), "dtype .*Convert"),
         (np.ones((2, 2), complex), "dtype"),
         (torch.ones(2, 2, dtype=torch.complex64), "dtype torch.complex64"),
         (array_api_strict.ones((2, 2), dtype=array_api_strict.complex128), "complex128"),
@@ -105,12 +116,21 @@ def test_paired():
     assert paired(Two(), None, operation="test")[1].shape == (3, 1)
     with pytest.raises(InputError, match="equally many rows"):
         paired(np.ones((3, 2)), np.ones((4, 2)), operation="test")
-    with pytest.raises(InputError, match="at least 4"):
-        paired(np.ones((3, 2)), np.ones((3, 2)), operation="test", min_rows=4)
+    few = r"test: got 3 rows: x \(3, 2\), y \(3, 1\); expected at least 4 rows\. Bring more"
+    with pytest.raises(InputError, match=few):
+        paired(Two(), None, operation="test", min_rows=4)
     with pytest.raises(InputError, match="two paired matrices"):
         paired(np.ones((3, 2)), None, operation="test")
     with pytest.raises(InputError, match="one kind"):
         namespace(np.ones(2), torch.ones(2))
+
+
+def test_equal_rows_are_told_with_their_shape_and_a_cure():
+    error = all_equal("x", (5, 2), operation="test")
+    assert str(error).startswith(
+        "test: got x whose 5 rows are all equal, of shape (5, 2); expected"
+    )
+    assert "collapsed" in error.cure
 
 
 def test_row_blocks_cover_everything_once():

@@ -209,13 +209,13 @@ def test_rows_that_are_not_finite_are_named_and_nothing_is_added(bad):
 
 def test_unequal_rows_and_dims_are_refused():
     x, y = data()
-    with pytest.raises(InputError, match="equally many rows"):
+    with pytest.raises(InputError, match=r"equally many rows.*isthmus\.pair"):
         Moments.of(x, y[:-1])
-    with pytest.raises(InputError, match="dims"):
+    with pytest.raises(InputError, match="dims .*Start new moments"):
         Moments.of(x, y).update(x[:, :2], y)
     with pytest.raises(InputError, match="equal dims"):
         _ = Moments.of(x) + Moments.of(x, y)
-    with pytest.raises(InputError, match="at least 4"):
+    with pytest.raises(InputError, match=r"3 rows of dims \(\d, \d\); expected at least 4\. Up"):
         Moments.of(x[:3], y[:3]).hsic_xy()
 
 
@@ -277,3 +277,16 @@ def test_sums_with_norms_are_about_the_mean():
     a, b = np.sum(u**2, axis=1), np.sum(v**2, axis=1)
     w = np.column_stack([u, v, a, b, np.ones(len(u))])
     np.testing.assert_allclose(m.norm_sums(), np.stack([a, b, np.ones(len(u))]) @ w, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sides_that_do_not_vary_are_told_from_those_that_hardly_do(dtype):
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(dtype)
+    Moments.of(x, 1000 + 1e-2 * x).check_varied(operation="it")
+    for flat in (np.full((40, 2), 0.1, dtype), np.full((40, 2), 1000.1, dtype)):
+        halves = Moments.of(x[:7], flat[:7]) + Moments.of(x[7:], flat[7:])
+        halves.check_varied(operation="it", sides=1)
+        with pytest.raises(InputError, match="^it: got y whose 40 rows are all equal"):
+            halves.check_varied(operation="it")
+    with pytest.raises(InputError, match="moments of a single space; expected .* on two sides"):
+        Moments.of(x).check_varied(operation="it")

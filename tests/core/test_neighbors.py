@@ -91,10 +91,10 @@ def test_zero_vectors_have_cosine_zero():
     ("change", "text"),
     [
         ({"k": 0}, "k=0"),
-        ({"k": 6}, "k=6"),
+        ({"k": 6}, r"k=6; expected 1 <= k <= 5 \(5 base rows\)\. Ask for fewer"),
         ({"k": 5, "exclude_self": True}, "k=5"),
         ({"metric": "manhattan"}, "one of euclidean, cosine, inner"),
-        ({"base": np.ones((5, 3))}, "equal dims"),
+        ({"base": np.ones((5, 3))}, r"\(5, 2\) and base \(5, 3\); expected equal dims\. Translate"),
         ({"queries": np.full((5, 2), np.nan)}, "NaN"),
     ],
 )

@@ -69,6 +69,19 @@ def test_loss_is_differentiable():
     assert alignment(x, y).value == pytest.approx(float(loss(x, y).detach()), rel=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("alpha", [1.0, 2.0])
+def test_a_collapsed_side_is_said(dtype, alpha):
+    x, y = (a.astype(dtype) for a in views())
+    point = np.geomspace(0.1, 3, len(x))[:, None].astype(dtype) * y[:1]  # one direction, any length
+    score = alignment(x, point, alpha=alpha)
+    assert score.z is None
+    assert ["all rows of y point one way" in warning for warning in score.warnings] == [True]
+    assert "of x and of y point" in " ".join(alignment(point, point, alpha=alpha).warnings)
+    near = y[:1] + 1e-3 * y  # nearly so, yet the rows differ
+    assert not alignment(x, near, alpha=alpha).warnings
+
+
 def test_huge_entries():
     x, y = views()
     assert alignment(x * 1e200, y * 1e-200).value == pytest.approx(alignment(x, y).value, rel=1e-12)

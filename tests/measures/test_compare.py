@@ -1,3 +1,4 @@
+import importlib
 import json
 
 import numpy as np
@@ -7,6 +8,8 @@ from isthmus.core.errors import InputError
 from isthmus.core.score import Score
 from isthmus.measures.compare import PANEL, compare
 from isthmus.measures.verdict import _apart
+
+panels = importlib.import_module("isthmus.measures.compare")  # the function hides its module
 
 
 def rotation(d, seed=0):
@@ -125,11 +128,59 @@ def test_doubts_about_order_stand_before_the_numbers():
     x = space()
     result = compare(x, np.random.default_rng(4).permutation(x @ rotation(12)))
     assert not result.related
-    assert str(result).startswith("! debiased CKA does not tell these 300 pairs from chance")
-    assert "may be\n  shuffled" in str(result).partition("value")[0]
+    assert str(result).startswith("! source and target: not related beyond chance (largest z of")
+    assert "may be shuffled" in str(result).partition("value")[0]
     assert str(result).count("overlap by") == 1
     assert result.as_dict()["warnings"][0] == result.doubts[0]
     assert compare(x, x @ rotation(12)).doubts == ()
+
+
+def test_doubts_are_told_before_anything_is_computed(monkeypatch):
+    events = []
+    usual = panels._calls
+    monkeypatch.setattr(panels, "_calls", lambda *a: (events.append("computed"), usual(*a))[1])
+    x = np.repeat(space(30, 4), 2, axis=0)
+    y = np.random.default_rng(4).permutation(x)
+    result = compare(x, y, measures=["debiased_cka"], told=events.append)
+    assert events == [*result.doubts, "computed"]
+    assert [text.partition(":")[0] for text in events[:2]] == [
+        "source, target",
+        "source and target",
+    ]
+
+
+@pytest.mark.parametrize("words", ["shift", "permutation", "linear", "axis-scale", "norms"])
+def test_a_panel_of_any_blindness_tests_for_a_relation(words):
+    x = space(100, 5)
+    near = compare(x, x @ rotation(5) + 0.1 * space(100, 5, 1), blind_to=words)
+    assert near.verdict[0].startswith("The spaces are related (")
+    assert near.related
+    far = compare(x, np.random.default_rng(2).permutation(x), blind_to=words)
+    assert far.verdict[0].startswith("NO RELATION FOUND")
+
+
+@pytest.mark.parametrize(
+    ("words", "scale", "but"),
+    [("rotation,scale", 3, "rotation, shift and scale"), ("rotation", 1, "rotation and shift"),
+     ("rotation,shift", 1, "rotation and shift")],
+)  # fmt: skip
+def test_the_same_space_is_said_by_a_panel_that_is_blind_to_rotation(words, scale, but):
+    x = space(100, 5)
+    said = compare(x, scale * x @ rotation(5) + 2, blind_to=words).verdict[0]
+    assert said == f"The same space up to {but}."
+
+
+def test_a_panel_goes_on_without_a_measure_that_refuses():
+    x = np.hstack([space(100, 5), np.ones((100, 1))])
+    result = compare(x, x[:, ::-1] @ rotation(6), blind_to="axis-scale")
+    assert [label for label, _ in result.scores] == ["eigenspace_overlap"]
+    assert any(text.startswith("correlation_match: left out.") for text in result.warnings)
+    with pytest.raises(InputError, match="constant columns"):
+        compare(x, x, measures=["correlation_match"])
+    with pytest.raises(InputError, match="all equal"):
+        compare(x, np.ones((100, 2)), blind_to="permutation")
+    with pytest.raises(InputError, match="more rows than dimensions"):
+        compare(space(20, 30), space(20, 30, 1), blind_to="linear")  # nothing is left
 
 
 def test_with_groups_no_p_takes_rows_for_exchangeable(monkeypatch):

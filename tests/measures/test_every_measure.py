@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isthmus.core.registry import methods
+from isthmus.core.arrays import to_numpy
+from isthmus.core.errors import InputError
+from isthmus.core.registry import Method, methods
+from isthmus.core.score import Score
 
 MINE = [m for m in methods("measures") if m.call.__module__.startswith("isthmus.")]
 ROOM = [m for m in MINE if m.card.spaces]
@@ -81,6 +85,106 @@ def test_chance_length_and_interval_agree_with_the_card(m):
     if score.z is not None:
         assert score.z > 3
         assert score.p < 0.01
+
+
+#: Values that one repeated point has by right, or that say themselves what it is.
+OF_A_POINT = {
+    "anisotropy": "1, its largest", "effective_rank": "1, its least", "vne": "0, its least",
+    "knn_probe": "z = 0", "mig": "0, its least", "t_regs": "a loss, high where rows are equal",
+    "energy_distance": "a point is a population too", "mmd": "a point is a population too",
+    "modality_geometry": "modalities apart, each a point or not",
+    "imd": "a gap in search of a word: neighbours of equal rows are the first ones",
+}  # fmt: skip
+
+#: How the measures that take more than plain spaces are called, by name.
+OTHERS = runpy.run_path(str(TESTS.parent / "contract" / "test_invariances.py"))
+
+
+def of_learner(call, rng):
+    x = rng.normal(size=(40, 3)) + 0.3
+
+    def nearest(x, y, new):
+        return y[np.linalg.norm(new[:, None] - x, axis=2).argmin(axis=1)]
+
+    return [x], lambda x: call(nearest, x, np.tanh(x[:, 0])).value
+
+
+ADAPTERS = OTHERS["ADAPTERS"] | {"learner_invariances": of_learner}
+#: What float32 may cost them, relative to the largest number.
+SINGLE = 1e-5
+
+
+def handing(call, convert):
+    """``call``, given all floating arrays in another kind, those that functions return too."""
+
+    def other(one):
+        if isinstance(one, np.ndarray) and one.dtype.kind == "f":
+            return convert(one)
+        if isinstance(one, list | tuple):
+            return type(one)(other(part) for part in one)
+        if isinstance(one, dict):
+            return {key: other(part) for key, part in one.items()}
+        if callable(one):
+            return lambda *rows: other(one(*map(to_numpy, rows)))
+        return one
+
+    return lambda *given, **options: call(*map(other, given), **options)
+
+
+def check_torch(m, adapter):
+    """The numbers of NumPy float64, of torch float64 and of torch float32 are the same."""
+    import torch
+
+    found = []
+    for convert in (np.asarray, torch.asarray, lambda a: torch.asarray(a, dtype=torch.float32)):
+        spaces, numbers = adapter(handing(m.call, convert), np.random.default_rng(0))
+        found.append(np.asarray(numbers(*spaces)))
+    exact, size = found[0], max(float(np.abs(found[0]).max()), 1.0)
+    for kind, after, room in zip(("float64", "float32"), found[1:], (1e-8, SINGLE), strict=True):
+        gap = float(np.abs(after - exact).max()) / size
+        assert gap <= room, f"{m.name} moves by {gap:.2g} on torch {kind}"
+
+
+def test_only_what_takes_no_arrays_has_no_other_kind():
+    assert set(OTHERS["OTHERS"]) - set(ADAPTERS) == {"cog_levels"}
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_torch_gives_the_same_where_the_suite_does_not_reach(name):
+    check_torch(OTHERS["OTHERS"][name], ADAPTERS[name])
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+def test_an_answer_that_depends_on_the_kind_is_rejected(kind):
+    def call(x, y):
+        off = not isinstance(x, np.ndarray) and kind in str(x.dtype)
+        return Score(value=float(to_numpy(x).sum()) + off, method="wrong", n=len(x))
+
+    wrong = Method("measures", replace(ROOM[0].card, name="wrong"), call)
+    with pytest.raises(AssertionError, match=f"wrong moves by .* on torch {kind}"):
+        check_torch(wrong, OTHERS["of_targets"])
+
+
+@pytest.mark.parametrize("m", PAIRED, ids=lambda m: m.name)
+def test_one_pair_is_refused_with_its_shapes_and_a_cure(m):
+    x, y = views()
+    one = {key: value[:1] for key, value in given(m).items()}
+    with pytest.raises(InputError, match=rf"^{m.name}: .*\(1, 6\)") as caught:
+        m.call(x[:1], y[:1], **one)
+    assert caught.value.cure
+
+
+@pytest.mark.parametrize("m", ROOM, ids=lambda m: m.name)
+def test_a_space_of_one_point_is_refused_or_said(m):
+    x, _ = views()
+    point = np.ones_like(x) * np.arange(1.0, 7.0)
+    try:
+        score = m.call(*sides(m, point, x), **given(m))
+    except InputError as error:
+        said = str(error).startswith(f"{m.name}: ")
+    else:
+        said = any("nominal level" not in warning for warning in score.warnings)
+    assert said != (m.name in OF_A_POINT)
 
 
 @pytest.mark.parametrize("m", PAIRED, ids=lambda m: m.name)

@@ -61,6 +61,22 @@ def test_interval_covers_the_true_distance():
     assert 180 <= hits <= 199
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_point_is_a_gaussian_of_no_spread(dtype):
+    """W² = |μx - μy|² + tr Σy, of which a warning tells."""
+    y = np.random.default_rng(0).normal(size=(200, 3)).astype(dtype)
+    point = np.ones((50, 3), dtype) * np.array([1, 2, 3], dtype)
+    score = gaussian_wasserstein(point, y)
+    expected = np.sum((point[0] - y.mean(axis=0)) ** 2) + np.trace(np.cov(y.T))
+    assert score.value**2 == pytest.approx(expected, rel=1e-5)
+    said = [warning for warning in score.warnings if "no spread" in warning]
+    assert said == ["all rows of x are equal: a point has no spread"]
+    both = gaussian_wasserstein(point, point + 1)
+    assert both.value == pytest.approx(3**0.5, rel=1e-6)
+    assert "all rows of x and of y are equal" in both.warnings[0]
+    assert "equal" not in " ".join(gaussian_wasserstein(y, y + 1).warnings)
+
+
 def test_bad_input():
     with pytest.raises(InputError, match="gaussian_wasserstein"):
         gaussian_wasserstein(np.eye(3), np.eye(4))

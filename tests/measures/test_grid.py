@@ -6,6 +6,7 @@ import pytest
 from isthmus.core.errors import InputError
 from isthmus.core.registry import method, methods
 from isthmus.measures import debiased_cka, mutual_knn, procrustes_angular
+from isthmus.measures import grid as grids
 from isthmus.measures.grid import _centred_gram, compare_layers
 from isthmus.measures.rows import sees_products
 
@@ -43,7 +44,7 @@ def test_of_few_rows_few_columns_do(measure):
     said = {text for score in alone for text in score.warnings}
     wide = "source 0, source 1, target 0: 30 pairs in 40 to 50 dimensions"
     assert grid.warnings[0].startswith(wide)
-    assert set(grid.warnings[1:]) == said
+    assert set(grid.warnings[len(grid.doubts) :]) == said
 
 
 def test_products_of_rows_and_columns_are_told_apart():
@@ -75,7 +76,13 @@ def test_related_layers_are_found_and_shared_columns_said():
     assert "9 of 9 cells" in " ".join(grid.sentences())
     shuffled = stack(1, 120)[:, np.random.default_rng(0).permutation(120)]
     lost = compare_layers(stack(0, 120), shuffled, permutations=99)
-    assert "NO RELATION FOUND" in str(lost)
+    assert lost.sentences()[0].startswith("NO RELATION FOUND")
+    assert "equal depth" not in str(lost)  # where unrelated layers match best says nothing
+    assert (
+        compare_layers(stack(0), stack(1), permutations=19)
+        .sentences()[-1]
+        .startswith("Related beyond doubt: 9 of 9")
+    )  # a p of 1/20 is .05, and no order of 19 can make it less
 
 
 def test_groups_widen_what_chance_gives():
@@ -113,6 +120,21 @@ def test_doubts_about_rows_come_first_and_name_the_layers():
     assert said.warnings[0].startswith("target p, target q, target r: 87.5% of the rows are copies")
     assert compare_layers(sound, permutations=19).warnings == ()
     assert compare_layers(sound[:, :20], permutations=19).warnings[0].startswith("only 20 pairs")
+
+
+def test_doubts_are_told_before_the_cells_and_printed_before_the_table(monkeypatch):
+    events = []
+    usual = grids.compacted
+    monkeypatch.setattr(grids, "compacted", lambda *a: (events.append("computed"), usual(*a))[1])
+    sound = stack(0)
+    rng = np.random.default_rng(0)
+    lost = sound[:, rng.permutation(np.repeat(np.arange(40), 2))]
+    grid = compare_layers(sound, lost, permutations=19, told=events.append)
+    assert events == [*grid.doubts, "computed"]
+    assert [text[:11] for text in grid.doubts] == ["target 0, t", "source and "]
+    assert str(grid).startswith("! target 0, target 1, target 2: 50.0% of the rows are copies")
+    assert str(grid).count("! source and target: not related beyond chance") == 1
+    assert compare_layers(sound, stack(1), permutations=19).doubts == ()
 
 
 def test_samples_of_rows_keep_groups_whole():

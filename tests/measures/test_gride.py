@@ -77,7 +77,7 @@ def test_bad_input():
         gride(x, near=2, far=2)
     with pytest.raises(InputError, match="gride: got 11 rows"):
         gride(x[:11])
-    with pytest.raises(InputError, match="gride: got 30 rows; expected at least 42"):
+    with pytest.raises(InputError, match="gride: got 30 rows: .* expected at least 42"):
         gride(x, near=20, far=40)
     with pytest.raises(InputError, match="grid"):
         gride(np.eye(20))

@@ -89,7 +89,7 @@ def test_rows_of_a_grid_are_left_out():
 def test_bad_input():
     x = np.random.default_rng(0).normal(size=(30, 3))
     for name, call in (("ldreg", ldreg), ("ldreg_gradient", ldreg_gradient)):
-        with pytest.raises(InputError, match=f"{name}: got 21 rows; expected at least 22"):
+        with pytest.raises(InputError, match=f"{name}: got 21 rows: .* expected at least 22"):
             call(x[:21])
         with pytest.raises(InputError, match=f"{name}: got k=2"):
             call(x, k=2)

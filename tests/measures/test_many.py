@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from isthmus.core.errors import InputError
-from isthmus.measures import debiased_cka, procrustes_angular
+from isthmus.core.registry import method
+from isthmus.measures import debiased_cka, many, procrustes_angular
 from isthmus.measures.inference import holm
 from isthmus.measures.many import _plane, compare_many
 
@@ -61,7 +62,7 @@ def test_pairs_that_are_not_related_are_named():
     said = drawn.sentences()[-1]
     assert said.startswith("Not related beyond chance (debiased CKA of 60 items, Holm's bound ove")
     assert said.endswith("a1 and b1, a1 and b2, a1 and b3, a2 and b1, a2 and b2, a2 and b3.")
-    assert drawn.warnings == tuple(t for t in drawn.warnings if "none of the others" not in t)
+    assert drawn.warnings == tuple(t for t in drawn.warnings if "any other" not in t)
 
 
 def test_a_space_related_to_none_is_named_and_may_be_shuffled():
@@ -69,7 +70,7 @@ def test_a_space_related_to_none_is_named_and_may_be_shuffled():
     spaces = {"a": one, "b": one * 2, "mixed": np.random.default_rng(5).permutation(one)}
     drawn = compare_many(spaces)
     assert drawn.sentences()[-1].endswith(": mixed and every other.")
-    assert drawn.warnings[0].startswith("mixed: related to none of the others beyond chance (larg")
+    assert drawn.warnings[0].startswith("mixed: not related to any other beyond chance (largest z")
     sound = compare_many(spaces | {"mixed": one + 1})
     assert "beyond chance" not in str(sound)
     alone = compare_many([np.random.default_rng(s).normal(size=(50, 4)) for s in range(3)])
@@ -93,6 +94,37 @@ def test_copies_and_few_rows_are_said():
     few = compare_many([rng.normal(size=(3, 2)) for _ in range(3)])
     assert few.warnings[0].startswith("only 3 pairs")
     assert (few.p_any[~np.eye(3, dtype=bool)] == 1).all()
+
+
+def test_doubts_are_told_before_distances_and_printed_before_the_table(monkeypatch):
+    events = []
+    usual = many.compacted
+    monkeypatch.setattr(many, "compacted", lambda *a: (events.append("computed"), usual(*a))[1])
+    rng = np.random.default_rng(5)
+    one = np.repeat(rng.normal(size=(30, 5)), 2, axis=0)
+    spaces = {"a": one, "b": one * 2, "mixed": rng.normal(size=(60, 5))}
+    drawn = compare_many(spaces, told=events.append)
+    assert events == [*drawn.doubts, "computed"]
+    assert [text.partition(":")[0] for text in drawn.doubts] == ["a, b", "mixed"]
+    assert drawn.warnings[:2] == drawn.doubts
+    assert str(drawn).startswith("! a, b: 50.0% of the rows are copies")
+    assert str(drawn).count("! mixed: not related to any other") == 1
+    assert compare_many(family()).doubts == ()
+
+
+def test_every_measure_offered_takes_two_paired_spaces():
+    with pytest.raises(InputError, match="a true distance: ") as refused:
+        compare_many(family(), measure="stochastic_shape_distance")
+    offered = str(refused.value).partition("a true distance: ")[2].rstrip(".").split(", ")
+    assert {"procrustes_angular", "gulp"} < set(offered)
+    cards = [method("measures", name).card for name in offered]
+    assert all(card.metric and card.spaces == 2 and card.paired for card in cards)
+
+
+def test_what_is_no_metric_of_unequal_widths_is_refused():
+    spaces = family() | {"b3": family()["b3"][:, :4]}
+    with pytest.raises(InputError, match="of widths 5 and 4: no metric.*equal width"):
+        compare_many(spaces, measure="permutation_procrustes")
 
 
 def test_names_may_be_numbers():

@@ -79,6 +79,9 @@ def test_bad_input_and_missing_extra(monkeypatch):
     for options in ({"k": 0}, {"k": 16}, {"k": 19}, {"flow": -1}):
         with pytest.raises(InputError, match="ricci_compare"):
             ricci_compare(x, x, **options)
+    for pair, name in ((np.ones_like(x), x), "x"), ((x, 0 * x + 0.1), "y"):
+        with pytest.raises(InputError, match=f"ricci_compare: got {name} whose 20 rows are all eq"):
+            ricci_compare(*pair)
     monkeypatch.setitem(sys.modules, "ot.lp", None)
     with pytest.raises(MissingExtra, match="transport"):
         ricci_compare(x, x)

@@ -163,12 +163,12 @@ def test_matrices_that_are_no_distances_are_refused():
     lopsided[0, 1] += 1
     stained[0, 1] = stained[1, 0] = np.nan
     for wrong, match in (
-        (d[:-1], "square"),
+        (d[:-1], r"a \(29, 30\); .* Pass vectors to rsa"),
         (lopsided, "symmetric"),
         (broken, "diagonal"),
         (stained, "NaN"),
-        (d[:20, :20], "equally many"),
-        (1 - np.eye(30), "equally far"),
+        (d[:20, :20], r"a \(20, 20\) and b \(30, 30\); expected equally many rows\. Keep"),
+        (1 - np.eye(30), r"equally far apart: \(30, 30\) .*\. Bring"),
     ):
         with pytest.raises(InputError, match=match):
             from_rdms(wrong, d)

@@ -66,6 +66,18 @@ def test_loss_is_differentiable():
     assert uniformity(x).value == pytest.approx(float(loss(x).detach()), rel=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_collapsed_space_is_said(dtype):
+    x = np.random.default_rng(0).normal(size=(20, 4)).astype(dtype)
+    point = np.geomspace(0.1, 3, 20)[:, None].astype(dtype) * x[:1]
+    score = uniformity(point)
+    assert score.value == pytest.approx(0, abs=1e-12)
+    assert score.warnings == (
+        "all rows point one way: the space has collapsed, and 0 is the worst value",
+    )
+    assert not uniformity(x[:1] + 1e-3 * x).warnings
+
+
 def test_huge_entries():
     x = np.random.default_rng(0).normal(size=(20, 4))
     assert uniformity(x * 1e200).value == pytest.approx(oracle(x), rel=1e-12)

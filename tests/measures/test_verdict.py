@@ -5,7 +5,7 @@ import pytest
 
 from isthmus.core.score import Score
 from isthmus.measures.disagreement import Disagreement
-from isthmus.measures.verdict import BACKWARD, FORWARD, verdict
+from isthmus.measures.verdict import BACKWARD, FORWARD, _told_from_chance, verdict
 
 X, Y = np.random.default_rng(0).normal(size=(2, 40, 20))
 SURE = {"debiased_cka": Score(value=0.9, method="debiased_cka", n=40, p=1e-9, z=6.0)}
@@ -45,8 +45,32 @@ def test_the_level_is_one_half_percent_for_either_test(p, related):
         assert verdict(known, X, Y, None)[0] is related
 
 
-def test_other_measures_never_decide():
-    assert not verdict({"alignment": score("alignment", p=1e-30, z=20.0)}, X, Y, None)[0]
+@pytest.mark.parametrize(
+    ("label", "decides"),
+    [("cca", True), ("alignment", True), (f"information_imbalance {BACKWARD}", True),
+     ("energy_distance", False), ("mmd", False), ("anisotropy source", False)],
+)  # fmt: skip
+def test_every_test_of_paired_rows_decides_and_no_other(label, decides):
+    """A small p of unpaired spaces says that they differ, one of a single space nothing of two."""
+    known = {label: score(label.split()[0], p=1e-30, z=20.0)}
+    related, words = verdict(known, X, Y, None)
+    assert related is decides
+    assert ("Nothing measured here" in words[0]) is not decides
+
+
+def test_all_tests_together_keep_the_level():
+    p = np.random.default_rng(0).uniform(size=(20_000, 5))
+    together = np.mean([_told_from_chance(list(row)) for row in p])
+    assert together == pytest.approx(0.01, abs=0.002)
+    assert np.mean(p.min(axis=1) < 0.01) > 0.04  # each at the level of all would not
+
+
+def test_p_by_a_hundred_orders_are_enough():
+    names = ("permutation_procrustes", "soft_matching", "mcc")
+    for count in (1, 2, 3):
+        for p, related in ((1 / 101, True), (2 / 101, False)):
+            known = {name: score(name, p=p, z=200.0) for name in names[:count]}
+            assert verdict(known, X, Y, None)[0] is related
 
 
 def test_the_stronger_test_is_named_and_of_equal_p_the_larger_z():
@@ -66,7 +90,7 @@ def test_unrelated_spaces_are_told_why_and_little_else():
     }
     related, words = verdict(known, X, Y, parting(left=0.1, directions=1))
     assert not related
-    assert "(debiased_cka z 0.2, mutual_knn z -0.3; chance is 0)" in words[0]
+    assert "(the strongest of 2 tests: debiased_cka z 0.2; chance is 0)" in words[0]
     assert words[1:] == [
         "A linear map of the source predicts at least 11 % of the target's variance."
     ]
@@ -85,6 +109,18 @@ def test_the_same_up_to_rotation_is_told_up_to_rounding_of_the_coarser_side(dtyp
         related, words = verdict(known, X.astype(dtype), Y, None)
         assert related is same
         assert (words[0] == "The same space up to rotation, shift and scale.") is same
+
+
+@pytest.mark.parametrize(
+    ("name", "but"),
+    [("procrustes_angular", "rotation, shift and scale"), ("procrustes_distance", "rotation and"),
+     ("permutation_procrustes", "the order of its dimensions and shift")],
+)  # fmt: skip
+def test_the_same_is_told_in_units_of_chance_and_up_to_the_least(name, but):
+    assert f"The same space up to {but}" in said({name: score(value=9e-4, chance=1e3)})
+    assert "The same" not in said({name: score(value=9e-4, chance=1.0)})
+    both = {"procrustes_angular": score(value=0.0), name: score(value=0.0)}
+    assert f"The same space up to {but}" in said(both)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +144,7 @@ def test_neighbours_are_held_to_chance_by_their_lower_end():
         )
 
 
-@pytest.mark.parametrize(("p", "warned"), [(0.005, True), (0.9, True), (0.0049, False)])
+@pytest.mark.parametrize(("p", "warned"), [(0.01, True), (0.9, True), (0.0099, False)])
 def test_axes_that_were_not_shown_to_be_the_same_are_warned_of(p, warned):
     assert ("not the same axes" in said({**SURE, "alignment": score(p=p)})) is warned
 

@@ -18,6 +18,13 @@ from isthmus.spaces.fingerprint import Fingerprint
 
 #: What the names of the familiarity's arrays begin with in a file.
 _FAMILIARITY = "familiarity."
+#: What becomes of source directions in which no two known pairs differ, where that is settled.
+_BEYOND = dict.fromkeys(
+    ("affine", "canonical", "low_rank"), "dropped, as if every vector were average there"
+) | dict.fromkeys(
+    ("givens", "householder", "orthogonal"),
+    "kept and turned, on the assumption that the map is a rotation",
+)
 
 
 class Bridge:
@@ -96,6 +103,13 @@ class Bridge:
             )  # fmt: skip
         return self.map.inverse_transform(Y)
 
+    def score(self, X: Array, Y: Array) -> float:
+        """Mean reciprocal rank of each row's true partner among all rows of Y, by cosine.
+
+        Row i of Y (m, dy) is the partner of row i of X (n, dx); further ones stand in its way.
+        """
+        return float(self.map.score(X, Y))
+
     def image(self) -> Fingerprint | None:
         """What its translations are recognised by, which are not quite vectors of the target.
 
@@ -111,7 +125,8 @@ class Bridge:
 
         The share of held-out source vectors at least as far from their nearest fitted ones: a
         conformal p-value in (0, 1]. Below α lie at most a share α of the vectors that are like
-        the held-out ones, so a small one marks a translation not to be trusted.
+        the held-out ones, so a small one marks a translation not to be trusted. ``isthmus.fit``
+        keeps the rows that tell; an estimator fitted by itself keeps none, and has no confidence.
         """
         if self.familiarity is None:
             raise InputError(
@@ -196,10 +211,20 @@ class Bridge:
             lines += [f"    {name:<8}{score}" for name, score in self.scores.items()]
         else:
             lines.append("  too few pairs to hold some out: nothing proves that it works")
+        beyond = self.source.dim - self.pairs + 1  # n points differ in n - 1 directions
+        if self.pairs and beyond > 0:
+            many = f"at least {beyond:,} of {self.source.dim:,} source directions"
+            lines.append(f"  {many} lie in no known pair:\n    these are {self._beyond}")
         trust = getattr(self.map, "confidence_", None)
         if trust is not None:
             lines.append(f"  confidence without pairs: {trust:.2f} (of 1)")
         return "\n".join(lines if self.choice is None else [*lines, "", str(self.choice)])
+
+    @property
+    def _beyond(self) -> str:
+        alone = type(self.map).card.pairs == "all"
+        others = "" if alone else "rows without a partner and "
+        return _BEYOND.get(self.name, f"left to {others}the method's own form and penalties")
 
     @cached_property
     def _shape(self) -> tuple[int]:
@@ -242,7 +267,7 @@ def load(path: str | Path) -> Bridge:
     description, arrays = file.read(path)
     try:
         found = find_method("bridges", description["method"])
-        if found.card.spaces != 2 and hasattr(found.call, "load"):
+        if "source" not in description and hasattr(found.call, "load"):
             name = found.call.__name__
             raise FormatError(
                 "load bridge", f"{path}, which holds a {name}", "a bridge between two spaces",

@@ -7,7 +7,13 @@ import numpy as np
 from isthmus.core.arrays import row_blocks
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
+from isthmus.spaces.sampling import spread_rows
+from isthmus.spaces.space import Space
 
+#: Confidence below which a translation is doubtful.
+DOUBTFUL = 0.05
+#: Rows of a whole space that are asked: enough to tell 5 % from 10 %, at next to no cost.
+_ASKED = 500
 #: Fitted rows kept for reference, and rows that distances are calibrated on, at most.
 _KEPT, _CALIBRATED = 2000, 2000
 #: Nearest reference rows whose mean distance counts.
@@ -86,6 +92,18 @@ class Familiarity:
         further = len(self.distances) - np.searchsorted(self.distances, self.distance(x))
         result: np.ndarray = (1 + further) / (1 + len(self.distances))
         return result
+
+    def doubtful(self, space: Space) -> tuple[int, int]:
+        """How many rows of ``space`` have a confidence below ``DOUBTFUL``, of how many asked.
+
+        500 spread evenly or, where reading such costs as much as reading all (Parquet), the last.
+        """
+        rows = spread_rows(len(space), _ASKED)
+        if not space.vector_column.scattered:
+            rows = np.arange(len(space))[-_ASKED:]
+        x = space.take(rows)
+        x = x[np.isfinite(x).all(axis=1)]
+        return int((self.confidence(x) < DOUBTFUL).sum()), len(x)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Its arrays by name, for a bridge file."""

@@ -1,5 +1,7 @@
 """What every bridge's estimator shares beyond fitting and translating."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,17 @@ class Map:
     ``STATE`` names every fitted attribute that a bridge file keeps, with the names of its dims:
     ``("dx", "dy")`` for a matrix from the source's to the target's, ``()`` for a number. Equal
     names mean equal sizes. The estimator gives ``_n_features_out``, the target's dim.
+
+    A fit that raises leaves the estimator as it was: not fitted, or with the map it had. How far a
+    row is like those fitted (``confidence``) is for a ``Bridge`` to say, which ``isthmus.fit``
+    calibrates on rows held out.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        for name in ("fit", "fit_moments"):
+            if hasattr(cls, name):
+                setattr(cls, name, _all_or_nothing(getattr(cls, name)))
+        super().__init_subclass__(**options)
 
     def score(self, X: Array, y: Array) -> float:
         """Mean reciprocal rank of each row's true partner among all rows of y, by cosine.
@@ -48,3 +60,17 @@ class Map:
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags  # type: ignore[no-any-return]
+
+
+def _all_or_nothing(fit: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(fit)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = dict(vars(self))
+        try:
+            return fit(self, *args, **kwargs)
+        except BaseException:  # Ctrl-C too may come halfway
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return guarded

@@ -1,5 +1,7 @@
 """``isthmus compare``: how do two spaces relate, or many, or all layers of two models?"""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,7 +70,24 @@ def compare(
     if report is not None:
         write_report(report, *results)
         note(f"report: {report}")
-    show(results[-1], as_json=json)
+    show(results[-1] if json else _unread(results[-1]), as_json=json)
+
+
+def _doubt(text: str) -> None:
+    from isthmus.measures.doubts import marked
+
+    note("\n".join(marked([text])))
+
+
+def _on_screen() -> bool:
+    return sys.stdout.isatty() and sys.stderr.isatty()
+
+
+def _unread(result: Any) -> Any:
+    """The result without its doubts, where stderr has just put them on the same screen."""
+    if not _on_screen():
+        return result
+    return replace(result, doubts=(), warnings=result.warnings[len(result.doubts) :])
 
 
 def _two(
@@ -80,7 +99,7 @@ def _two(
     note(f"{len(pairs):,} pairs; left over: {pairs.left_over[0]:,} and {pairs.left_over[1]:,}")
     result = isthmus.compare(
         pairs, measures=[measure] if measure else None, blind_to=blind_to,
-        groups=_groups(groups, pairs.ids), rows=rows, rng=seed,
+        groups=_groups(groups, pairs.ids), rows=rows, rng=seed, told=_doubt,
     )  # fmt: skip
     return pairs.source, pairs.target, result
 
@@ -103,6 +122,7 @@ def _grid(
         sides[0], sides[1] if len(sides) > 1 else None,
         measure=_chosen(measure, blind_to, "debiased_cka", metric=False),
         groups=_groups(groups, ids[some]), names=(names[0], names[-1]), rng=seed,
+        told=_doubt,
     )  # fmt: skip
 
 
@@ -131,7 +151,7 @@ def _map(
         names = [shown(path) for path in spaces]
     taken = {name: space.take(r[some]) for name, space, r in zip(names, opened, kept, strict=True)}
     chosen = _chosen(measure, blind_to, "procrustes_angular", metric=True)
-    return compare_many(taken, measure=chosen, rows=rows, rng=seed)
+    return compare_many(taken, measure=chosen, rows=rows, rng=seed, told=_doubt)
 
 
 def _sample(n: int, rows: int, seed: int, *, whole: bool) -> Any:
@@ -143,15 +163,19 @@ def _sample(n: int, rows: int, seed: int, *, whole: bool) -> Any:
 
 
 def _chosen(measure: str, blind_to: str, default: str, *, metric: bool) -> str:
-    """The measure named, or the first that is blind to what is asked, or the default."""
+    """The measure named, else the default if blind to what is asked, else the first that is."""
     from isthmus.core.errors import InputError
     from isthmus.core.registry import method
     from isthmus.measures.choice import blind_to as blind_measures
+    from isthmus.measures.choice import groups
 
     if measure and blind_to:
         raise InputError("compare", "both --measure and --blind-to", "one of the two")
-    if not blind_to:
+    if measure or not blind_to:
         return measure or default
+    card = method("measures", default).card
+    if all(card.declares(group) for group in groups(blind_to)):
+        return default
     found = [
         name
         for name in blind_measures(blind_to)
@@ -161,7 +185,7 @@ def _chosen(measure: str, blind_to: str, default: str, *, metric: bool) -> str:
         raise InputError(
             "compare", f"--blind-to {blind_to}", "changes to which some metric is blind"
         )
-    return default if default in found else found[0]
+    return found[0]
 
 
 def _groups(path: Path | None, ids: Any) -> Any:

@@ -67,17 +67,22 @@ def _check(q: Array, b: Array, k: int, metric: str, exclude_self: bool) -> None:
     namespace(q, b)
     if q.shape[1] != b.shape[1]:
         raise InputError(
-            "neighbors", f"queries {tuple(q.shape)} and base {tuple(b.shape)}", "equal dims"
-        )
+            "neighbors", f"queries {tuple(q.shape)} and base {tuple(b.shape)}", "equal dims",
+            "Translate one side with a bridge first.",
+        )  # fmt: skip
     if metric not in METRICS:
         raise InputError("neighbors", f"metric {metric!r}", f"one of {', '.join(METRICS)}")
     if exclude_self and q.shape[0] != b.shape[0]:
         raise InputError(
-            "neighbors", f"{q.shape[0]} queries, {b.shape[0]} base rows", "the same rows twice"
-        )
+            "neighbors", f"{q.shape[0]} queries, {b.shape[0]} base rows", "the same rows twice",
+            "Leave exclude_self out.",
+        )  # fmt: skip
     limit = b.shape[0] - exclude_self
     if not 1 <= k <= limit:
-        raise InputError("neighbors", f"k={k}", f"1 <= k <= {limit} ({b.shape[0]} base rows)")
+        raise InputError(
+            "neighbors", f"k={k}", f"1 <= k <= {limit} ({b.shape[0]} base rows)",
+            "Ask for fewer neighbours, or bring more rows.",
+        )  # fmt: skip
 
 
 def _moderate(q: np.ndarray, b: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray, float]:

@@ -39,7 +39,8 @@ def alignment(x: Array, y: Array | None = None, *, alpha: float = 2.0) -> Score:
     Both sides live in one space: they may be rotated together, not apart. Chance (α = 2 only) is
     the exact mean over all pairings of the rows, 2 - 2 ū·v̄; z = (chance - ℓ) / sd uses the exact
     permutation variance, positive where aligned. The interval is normal over rows. Pairs with a
-    zero vector are left out and counted in a warning.
+    zero vector are left out and counted in a warning. Collapsed spaces align perfectly, which is
+    why this goes with ``uniformity``: a side whose rows all point one way is named in a warning.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ def alignment(x: Array, y: Array | None = None, *, alpha: float = 2.0) -> Score:
     x, y = paired(_plain(x), _plain(y), operation="alignment")
     _check(x, y, alpha)
     xp = namespace(x, y)
-    found, sides = [], (Moments(), Moments())
+    found, sides = [], {"x": Moments(), "y": Moments()}
     for rows in row_blocks(int(x.shape[0]), BLOCK):
         (u, one), (v, two) = unit_rows(x[rows, :]), unit_rows(y[rows, :])
         kept = one & two
@@ -75,23 +76,29 @@ def alignment(x: Array, y: Array | None = None, *, alpha: float = 2.0) -> Score:
             place = xp.asarray(np.flatnonzero(kept), device=getattr(x, "device", None))
             u, v = xp.take(u, place, axis=0), xp.take(v, place, axis=0)
         found.append(squares(to_numpy(u - v)))
-        if alpha == 2:
-            sides[0].update(u)
-            sides[1].update(v)
+        sides["x"].update(u)
+        sides["y"].update(v)
     gaps = np.concatenate([*found, np.empty(0)]) ** (alpha / 2)
     n = len(gaps)
     if n < 2:
-        raise InputError("alignment", f"{n} pairs of nonzero vectors", "at least 2")
+        raise InputError(
+            "alignment", f"{n} pairs of nonzero vectors in x and y {tuple(x.shape)}", "at least 2",
+            "Bring more pairs, or look at why these vectors are zero.",
+        )  # fmt: skip
     value, half = float(gaps.mean()), Z95 * float(gaps.std(ddof=1)) / math.sqrt(n)
     chance = z = None
+    collapsed = [name for name, side in sides.items() if side.variance_x <= 1e-12 * n]
     if alpha == 2:
-        chance = 2 - 2 * float(sides[0].mean_x @ sides[1].mean_x)
+        chance = 2 - 2 * float(sides["x"].mean_x @ sides["y"].mean_x)
         # Σ_i u_i·v_π(i) has variance Σ_ij (ũ_i·ṽ_j)² / (n - 1) over permutations π.
-        shared = float(np.vdot(sides[0].scatter_xx, sides[1].scatter_xx))
+        shared = float(np.vdot(sides["x"].scatter_xx, sides["y"].scatter_xx))
         spread = 2 * math.sqrt(max(shared, 0.0) / (n - 1)) / n
-        z = (chance - value) / spread if spread > 1e-12 else None
+        z = (chance - value) / spread if spread > 1e-12 and not collapsed else None
     skipped = int(x.shape[0]) - n
-    warnings = (f"{skipped} pairs with a zero vector left out",) if skipped else ()
+    warnings: tuple[str, ...] = (f"{skipped} pairs with a zero vector left out",) if skipped else ()
+    if collapsed:
+        where = " and of ".join(collapsed)
+        warnings += (f"all rows of {where} point one way: collapsed, so any pairing reads this",)
     return Score(
         value=value, method="alignment", n=n, ci=(max(value - half, 0.0), value + half),
         chance=chance, z=z, p=None if z is None else upper_tail(z), warnings=warnings,
@@ -141,4 +148,4 @@ def _check(x: Array, y: Array, alpha: float) -> None:
             "Bridge one side into the other's space first.",
         )  # fmt: skip
     if not alpha > 0:
-        raise InputError("alignment", f"alpha={alpha}", "a positive number")
+        raise InputError("alignment", f"alpha={alpha}", "a positive number", "2 is the paper's.")

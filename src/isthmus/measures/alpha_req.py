@@ -2,7 +2,7 @@ r"""Alpha-ReQ: how fast the eigenvalues of a space's covariance fall, as a power
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, namespace
+from isthmus.core.arrays import Array, check_rows, matrix, namespace
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
@@ -71,8 +71,7 @@ def alpha_req(x: Array, *, ranks: tuple[int, int] | None = None) -> Score:
     """
     x = matrix("x", x, operation="alpha_req")
     n = int(x.shape[0])
-    if n < CARD.min_rows:
-        raise InputError("alpha_req", f"{n} rows", f"at least {CARD.min_rows} rows")
+    check_rows(CARD.min_rows, operation="alpha_req", x=x.shape)
     u, s = span("x", x, operation="alpha_req")
     r = len(s)
     first = min(11, 1 + r // 10)

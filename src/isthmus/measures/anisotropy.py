@@ -75,7 +75,7 @@ def anisotropy(x: Array) -> Score:
         total += to_numpy(namespace(u).sum(u, axis=0))
         gram += to_numpy(u.T @ u)
     if n < 3:
-        raise InputError("anisotropy", f"{n} nonzero rows", "at least 3")
+        raise InputError("anisotropy", f"{n} nonzero rows", "at least 3", "Bring more of them.")
     power = float(total @ total)
     value = (power - n) / (n * (n - 1))
     values = np.linalg.eigvalsh(gram)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.special import betainc
 
-from isthmus.core.arrays import Array, is_numpy, like, namespace, row_blocks, to_numpy
+from isthmus.core.arrays import Array, all_equal, is_numpy, like, namespace, row_blocks, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.measures.rows import BLOCK, along, squares, weighted_squares
 
@@ -45,8 +45,12 @@ def decomposed(
     noise = 8 * eps * far * math.sqrt(n * d) + max(2 * eps, max(n, d) * np.finfo(float).eps) * s[0]
     rank = int(np.sum(s > noise))
     if rank == 0:
-        what = "whose rows are all equal" if centre else "that is zero"
-        raise InputError(operation, f"{name} of shape {(n, d)} {what}", "rows that vary")
+        if centre:
+            raise all_equal(name, (n, d), operation=operation)
+        raise InputError(
+            operation, f"{name} of shape {(n, d)} that is zero", "rows that are not zero",
+            "Look at how these vectors were made.",
+        )  # fmt: skip
     return to_numpy(u)[:, :rank], s[:rank] / (peak / unit), axes[:rank]
 
 

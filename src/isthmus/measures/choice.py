@@ -18,7 +18,20 @@ WORDS = {
     "linear": "invertible_linear",
     "affine": "affine",
 }
-#: Of those that qualify, a panel names this many: cheapest first, each blind to little more.
+#: Measures of two paired spaces by what they look at, in the order of the default panel; of each
+#: kind a panel names one, the first where two are blind to equally much.
+KINDS = (
+    ("debiased_cka", "rsa", "distance_correlation", "cka", "rbf_cka", "minibatch_cka", "trsa"),
+    ("mutual_knn", "rank_biased_overlap", "jaccard_knn", "cknna", "cycle_knn"),
+    ("procrustes_angular", "procrustes_distance", "shape_distance", "bures_similarity",
+     "alpha_shape"),
+    ("ridge_r2", "pls_r2", "gulp"),
+    ("information_imbalance", "r_nx_auc", "trustworthiness", "continuity"),
+    ("permutation_procrustes", "soft_matching", "correlation_match", "mcc"),
+    ("cca", "eigenspace_overlap", "svcca", "pwcca"),
+    ("rtd", "ricci_compare"),
+)  # fmt: skip
+#: Of the kinds that qualify, a panel names this many.
 _PANEL = 6
 
 
@@ -45,8 +58,10 @@ def groups(words: str | Sequence[str]) -> tuple[str, ...]:
 def blind_to(words: str | Sequence[str]) -> tuple[str, ...]:
     """Names of measures of two paired spaces that no such change of either space moves.
 
-    Those that are blind to the least beyond what is asked come first, the cheaper before the
-    dearer; measures that need labels or the like, or both spaces moved at once, are left out.
+    Those that are blind to the least beyond what is asked come first, and of equals those of the
+    default panel; one of each kind (all distances, nearest neighbours, the best rotation, a linear
+    map, ...), so that they complement each other. Measures that need labels or the like, or both
+    spaces moved at once, are left out.
 
     Raises
     ------
@@ -62,8 +77,12 @@ def blind_to(words: str | Sequence[str]) -> tuple[str, ...]:
     fit = [m.card for m in methods("measures") if _qualifies(m.card, wanted)]
     if not fit:
         raise InputError("blind to", repr(words), "fewer words: no measure is blind to all of them")
-    fit.sort(key=lambda card: (_excess(card, wanted), "n^2" in card.cost, card.name))
-    return tuple(card.name for card in fit[:_PANEL])
+    place = {name: (i, j) for i, kind in enumerate(KINDS) for j, name in enumerate(kind)}
+    fit.sort(key=lambda card: (_excess(card, wanted), place.get(card.name, (len(KINDS), 0))))
+    first: dict[object, str] = {}
+    for card in fit:  # a measure of no kind, as of a plugin, is a kind of its own
+        first.setdefault(place.get(card.name, (card.name,))[0], card.name)
+    return tuple(first.values())[:_PANEL]
 
 
 def _qualifies(card: Card, wanted: tuple[str, ...]) -> bool:

@@ -79,8 +79,9 @@ def cknna(x: Array, y: Array | None = None, *, k: int = 10) -> Score:
         kernel = _centred(to_numpy(side), near)
         if not (kernel[:, :k] ** 2).sum() > n * k * (8 * np.finfo(np.float64).eps) ** 2:
             raise InputError(
-                "cknna", f"{name} whose {n} rows all have one direction", "directions that vary"
-            )
+                "cknna", f"{name} whose {n} rows all have one direction", "directions that vary",
+                "Look at how these vectors were made: the encoder may have collapsed.",
+            )  # fmt: skip
         kernels.append(kernel)
     own, gain = _terms(lists, *kernels)
     total = own.sum(axis=0)

@@ -20,18 +20,25 @@ def codes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels as class numbers 0..g-1 (rows,), and the g class sizes; at least 2 classes."""
     if rows < min_rows:
-        raise InputError(operation, f"{rows} rows", f"at least {min_rows} rows")
+        raise InputError(
+            operation, f"{rows} rows", f"at least {min_rows} rows", "Bring more labelled rows."
+        )
     known = is_numpy(labels) or hasattr(labels, "__array_namespace__") or hasattr(labels, "detach")
     host = to_numpy(labels) if known else np.asarray(labels)
     if host.shape != (rows,):
         raise InputError(
-            operation, f"labels of shape {host.shape} for {rows} rows", f"shape ({rows},)"
-        )
+            operation, f"labels of shape {host.shape} for {rows} rows", f"shape ({rows},)",
+            "Give one label a row.",
+        )  # fmt: skip
     if host.dtype.kind not in "iubUS":
-        raise InputError(operation, f"labels of dtype {host.dtype}", "integers or strings")
+        raise InputError(
+            operation, f"labels of dtype {host.dtype}", "integers or strings", "Name the classes."
+        )
     _, numbers, sizes = np.unique(host, return_inverse=True, return_counts=True)
     if len(sizes) < 2:
-        raise InputError(operation, "labels of one class", "at least 2 classes")
+        raise InputError(
+            operation, f"{rows} labels of one class", "at least 2 classes", "Bring rows of another."
+        )
     return numbers, sizes
 
 

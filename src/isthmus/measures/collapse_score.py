@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaincc
 
-from isthmus.core.arrays import Array, matrix
+from isthmus.core.arrays import Array, all_equal, matrix
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
@@ -87,7 +87,7 @@ def collapse_score(x: Array, labels: Any) -> Score:
     outside = float(np.outer(role, sizes).sum() - role @ sizes + sizes @ apart @ sizes / 2)
     within, between = sizes * (sizes - 1) / 2, (n**2 - int(sizes @ sizes)) / 2
     if not outside > 0:
-        raise InputError("collapse_score", f"x whose {n} rows are all equal", "rows that vary")
+        raise all_equal("x", x.shape, operation="collapse_score")
     typical = outside / between
     value = math.sqrt(inside.sum() / within.sum() / typical)
     # A row's sums of squared distances to its own role and to all rows.

@@ -1,6 +1,6 @@
 """Compare: the default panel of measures on two spaces, and what it means in words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from textwrap import wrap
@@ -12,12 +12,12 @@ from isthmus.core.arrays import Array, paired, take
 from isthmus.core.card import Card
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
-from isthmus.core.registry import ROUGH, Method, method
+from isthmus.core.registry import ROUGH, method
 from isthmus.core.score import Score
 from isthmus.measures.blocks import by_groups
 from isthmus.measures.choice import blind_to as blind_measures
 from isthmus.measures.disagreement import Disagreement, disagreement
-from isthmus.measures.doubts import doubts, shuffled
+from isthmus.measures.doubts import doubts, marked, shuffled, tell
 from isthmus.measures.inference import row_orders
 from isthmus.measures.verdict import BACKWARD, FORWARD, verdict
 
@@ -75,7 +75,7 @@ class Comparison:
         }
 
     def __str__(self) -> str:
-        lines = [line for doubt in self.doubts for line in _warned(doubt)]
+        lines = marked(self.doubts)
         lines += [""] * bool(lines)
         # Where rows come in groups there is no z, only a p.
         tested = "p" if all(score.z is None for _, score in self.scores) else "z"
@@ -95,8 +95,7 @@ class Comparison:
         lines += ["", *wrap(seen, 80), ""]
         for sentence in self.verdict:
             lines += wrap(sentence, 80, initial_indent="* ", subsequent_indent="  ")
-        for warning in self.warnings[len(self.doubts) :]:
-            lines += _warned(warning)
+        lines += marked(self.warnings[len(self.doubts) :])
         return "\n".join(lines)
 
 
@@ -109,6 +108,7 @@ def compare(
     groups: Any = None,
     rows: int = 10_000,
     rng: Seed = 0,
+    told: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Measure how two spaces relate, with intervals and chance levels, and say what it means.
 
@@ -124,6 +124,7 @@ def compare(
         groups, and a measure that has none loses its own; z is left out
     rows : with more pairs, measures whose cost grows with n² run on this many, drawn by ``rng``
     rng : seed or Generator
+    told : called with every doubt about the rows before anything is computed on them
 
     Raises
     ------
@@ -158,9 +159,12 @@ def compare(
         part = (take(x, chosen), take(y, chosen))
     if groups is not None:
         next(row_orders(n, 1, groups=groups))  # refuses what cannot be exchanged
+    about = doubts({"source": x, "target": y}) + shuffled([part[0]], [part[1]])
+    tell(about, told)
     warnings: list[str] = []
     names = blind_measures(blind_to) if blind_to else PANEL if measures is None else measures
     scores: list[tuple[str, Score]] = []
+    refused: list[InputError] = []
     for one in [method("measures", name) for name in names]:
         card = one.card
         a, b = part if "n^2" in card.cost else (x, y)
@@ -170,8 +174,16 @@ def compare(
         if measures is None and card.jointly and x.shape[1] != y.shape[1]:
             continue
         for label, sides in _calls(card, a, b):
-            score = _measure(one, label, sides, warnings)
-            if score is None:
+            try:
+                score = one.call(*sides)
+            except InputError as error:
+                # A side that one measure cannot describe is still a side to compare; what those of
+                # the default panel refuse is none.
+                spare = card.spaces == 1 or card.jointly or (blind_to and card.name not in PANEL)
+                if not spare:
+                    raise
+                warnings.append(f"{label}: left out. {error}")
+                refused.append(error)
                 continue
             if groups is not None:
                 whole = (y, x) if label.endswith(BACKWARD) else (x, y)
@@ -179,6 +191,8 @@ def compare(
             scores.append((label, score))
             # What many measures say alike is said once, for all of them.
             warnings += [f"{label}: {t}" for t in score.warnings if not t.endswith(ROUGH)]
+    if refused and not scores:
+        raise refused[0]
     warnings += _rough(scores)
     if groups is not None:
         warnings.append(
@@ -191,7 +205,6 @@ def compare(
     wanted = measures is None and part[0].shape[0] >= 12
     parting = disagreement(*part, names_of[chosen]) if wanted else None
     related, said = verdict(known, x, y, parting)
-    about = doubts({"source": x, "target": y}) + ([] if related else shuffled(*part))
     return Comparison(
         tuple(scores), tuple(said), related, (*about, *warnings), n, int(part[0].shape[0]),
         parting, tuple(about),
@@ -231,26 +244,6 @@ def _calls(card: Card, x: Array, y: Array) -> Iterator[tuple[str, tuple[Array, .
     else:
         yield f"{card.name} {FORWARD}", (x, y)
         yield f"{card.name} {BACKWARD}", (y, x)
-
-
-def _measure(
-    one: Method,
-    label: str,
-    sides: tuple[Array, ...],
-    warnings: list[str],
-) -> Score | None:
-    try:
-        return one.call(*sides)
-    except InputError as error:
-        # A side that one measure cannot describe is still a side to compare.
-        if one.card.spaces > 1 and not one.card.jointly:
-            raise
-        warnings.append(f"{label}: left out. {error}")
-        return None
-
-
-def _warned(text: str) -> list[str]:
-    return wrap(text, 80, initial_indent="! ", subsequent_indent="  ")
 
 
 def _short(value: float) -> str:

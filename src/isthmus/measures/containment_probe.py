@@ -94,22 +94,27 @@ def containment_probe(
     n, m = len(p), len(s)
     if p.shape[1] != s.shape[1]:
         raise InputError(
-            "containment_probe", f"p {p.shape} and s {s.shape}", "one width, of one encoder"
-        )
+            "containment_probe", f"p {p.shape} and s {s.shape}", "one width, of one encoder",
+            "Embed passages and sentences by the same encoder.",
+        )  # fmt: skip
     if of.shape != (m,) or of.dtype.kind not in "iu" or of.min() < 0 or of.max() >= n:
         raise InputError(
             "containment_probe", f"passage of shape {of.shape} and dtype {of.dtype}",
-            f"({m},) row numbers from 0 to {n - 1}",
+            f"({m},) row numbers from 0 to {n - 1}", "Give each sentence the row of its passage.",
         )  # fmt: skip
     used = np.unique(of)
     if folds < 2 or len(used) < 4 * folds:
         raise InputError(
-            "containment_probe", f"{folds} folds of {len(used)} passages with sentences",
-            "2 folds or more, of 4 passages each",
+            "containment_probe",
+            f"{folds} folds of {len(used)} passages with sentences: p {p.shape}, s {s.shape}",
+            "2 folds or more, of 4 passages each", "Bring more passages, or take fewer folds.",
         )  # fmt: skip
     place = np.arange(m) if position is None else np.asarray(position)
     if place.shape != (m,):
-        raise InputError("containment_probe", f"position of shape {place.shape}", f"shape ({m},)")
+        raise InputError(
+            "containment_probe", f"position of shape {place.shape}", f"shape ({m},)",
+            "Give one place for each sentence.",
+        )  # fmt: skip
     draw = generator(rng)
     fold = np.full(n, -1)
     fold[draw.permutation(used)] = np.arange(len(used)) % folds

@@ -86,7 +86,7 @@ def dataset_profile(
         if z.shape[0] != x.shape[0]:
             raise InputError(
                 "dataset_profile", f"x {tuple(x.shape)}, representation {tuple(z.shape)}",
-                "one representation a row",
+                "one representation a row", "Join them on their ids first: isthmus.pair(a, b).",
             )  # fmt: skip
         found = two_nn(z)
         parts["representation_dimension"] = found.value
@@ -98,8 +98,9 @@ def dataset_profile(
         sound = (sizes > 0) & (values > 0) & np.isfinite(values)
         if len(sizes) < 2 or not sound.all():
             raise InputError(
-                "dataset_profile", f"losses {dict(losses)}", "losses above 0 at 2 sizes or more"
-            )
+                "dataset_profile", f"losses {dict(losses)}", "losses above 0 at 2 sizes or more",
+                "Train on another number of rows too, or leave losses out.",
+            )  # fmt: skip
         parts["slope"] = float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
         parts["predicted_slope"] = -1 / dimension.value
     return Score(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from isthmus.core.arrays import Array, paired
+from isthmus.core.arrays import Array, check_rows, paired
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
@@ -103,13 +103,14 @@ def from_moments(moments: Moments) -> Score:
     1.0
     """
     n = moments.n
-    if n < 4:
-        raise InputError("debiased_cka", f"{n} rows", "at least 4 rows")
+    x, y = ((n, d) for d in moments.dims)
+    check_rows(4, operation="debiased_cka", x=x, y=y)
     hxx, hxy, hyy = moments.hsic_xx(), moments.hsic_xy(), moments.hsic_yy()
     if not (hxx > 0 and hyy > 0):
         raise InputError(
-            "debiased_cka", "a side whose rows do not vary", "rows that vary on both sides"
-        )
+            "debiased_cka", f"x {x} and y {y}, of which one side does not vary",
+            "rows that vary on both sides", "Look at how these vectors were made.",
+        )  # fmt: skip
     value = hxy / (np.sqrt(hxx) * np.sqrt(hyy))
     z = float(np.sqrt(n * (n - 3) / 2) * value)
     # Each in units of its own size, so that tr(S²) is one.

@@ -4,7 +4,9 @@ Few rows, more dimensions than rows, copies, and rows that may be out of order; 
 spaces, grids of layers and maps. Holds no method of its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from textwrap import wrap
 
 import numpy as np
 
@@ -19,7 +21,7 @@ FEW = 30
 #: A larger share of rows that stand twice makes neighbours and intervals wrong.
 _TWICE = 0.01
 #: At this level rows are told from shuffled ones, as in the verdict.
-_LEVEL = 0.005
+_LEVEL = 0.01
 #: Spectra that share so much of their variance may be of the same rows in another order.
 _ALIKE = 0.8
 
@@ -51,31 +53,57 @@ def doubts(spaces: Mapping[str, Array]) -> list[str]:
     return said
 
 
-def shuffled(x: Array, y: Array) -> list[str]:
-    """The doubt, if there is one, that rows of x (n, dx) and y (n, dy) are out of order.
+def shuffled(sources: Sequence[Array], targets: Sequence[Array]) -> list[str]:
+    """The doubt, if there is one, that sources and targets, (n, d_s) each, differ in row order.
 
-    Raised where debiased CKA, whose z is free, does not tell the pairs from chance although the
-    spectra Σ_i min(λ_i / Σλ, μ_i / Σμ) overlap, which no order of rows changes. It shows what may
-    be: unrelated spaces of one kind look the same.
+    Raised where debiased CKA, whose z is free, tells no source and target from chance although the
+    spectra Σ_i min(λ_i / Σλ, μ_i / Σμ) of two overlap, which no order of rows changes. It shows
+    what may be: unrelated spaces of one kind look the same.
     """
-    n = int(x.shape[0])
+    n = int(sources[0].shape[0])
     if n < FEW:
         return []
+    level, largest = _LEVEL / (len(sources) * len(targets)), -np.inf
     try:
-        score = debiased_cka(x, y, ci=False)
+        for one, other in product(sources, targets):  # of related ones mostly the first will do
+            score = debiased_cka(one, other, ci=False)
+            if score.p is None or score.z is None or score.p < level:
+                return []
+            largest = max(largest, score.z)
     except InputError:  # the measure asked for says it better
         return []
-    if score.p is None or score.p < _LEVEL:
-        return []
-    moments = Moments.of(compact(x), compact(y))
-    alike = _overlap(moments.scatter_xx, moments.scatter_yy)
+    left, right = ([_spectrum(side) for side in sides] for sides in (sources, targets))
+    alike = max(_overlap(one, other) for one, other in product(left, right))
     if alike < _ALIKE:
         return []
+    return [astray("source and target: not related", largest, f"spectra overlap by {alike:.0%}")]
+
+
+def astray(who: str, z: float, but: str = "") -> str:
+    """The doubt that ``who`` is beyond chance, of which ``z`` is the largest debiased CKA's.
+
+    >>> astray("a: not related to any other", 0.31)[:75]
+    'a: not related to any other beyond chance (largest z of debiased CKA 0.3); '
+    """
+    return (
+        f"{who} beyond chance (largest z of debiased CKA {z:.1f}){but and f', though {but}'}; rows "
+        "may be shuffled, or the ids may not mean the same items"
+    )
+
+
+def tell(found: Sequence[str], told: Callable[[str], None] | None) -> None:
+    """Every doubt found to ``told``, if somebody listens: before anything is computed on them."""
+    if told is not None:
+        for doubt in found:
+            told(doubt)
+
+
+def marked(warnings: Sequence[str]) -> list[str]:
+    """Lines of at most 80 columns, in which every warning begins with an exclamation mark."""
     return [
-        f"debiased CKA does not tell these {n:,} pairs from chance (z {score.z:.1f}), though the "
-        f"spectra of source and target overlap by {alike:.0%}: the rows of one side may be "
-        "shuffled, or the ids may not mean the same items"
-    ]
+        line for one in warnings
+        for line in wrap(one, 80, initial_indent="! ", subsequent_indent="  ")
+    ]  # fmt: skip
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
@@ -93,12 +121,16 @@ def _span(found: Mapping[str, float], form: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def _spectrum(x: Array) -> np.ndarray:
+    """Shares of variance along the principal axes, falling."""
+    values = np.maximum(np.linalg.eigvalsh(Moments.of(compact(x)).scatter_xx)[::-1], 0.0)
+    return np.asarray(values / values.sum())
+
+
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Shared part of the spectra of two scatters, each in shares of its variance: 1 if equal."""
-    parts = [np.maximum(np.linalg.eigvalsh(scatter)[::-1], 0.0) for scatter in (a, b)]
-    one, two = (part / part.sum() for part in parts)
-    common = min(len(one), len(two))
-    return float(np.minimum(one[:common], two[:common]).sum())
+    """Shared part of two spectra: 1 if equal."""
+    common = min(len(a), len(b))
+    return float(np.minimum(a[:common], b[:common]).sum())
 
 
 def _repeated(x: Array) -> float:

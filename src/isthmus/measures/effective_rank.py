@@ -2,9 +2,8 @@ r"""Effective rank: how many directions a space fills, by the entropy of its sin
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, namespace
+from isthmus.core.arrays import Array, check_rows, matrix, namespace
 from isthmus.core.card import ALWAYS, Card, Paper
-from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.canonical import span
@@ -67,8 +66,7 @@ def effective_rank(x: Array) -> Score:
     """
     x = matrix("x", x, operation="effective_rank")
     n, d = (int(size) for size in x.shape)
-    if n < 2:
-        raise InputError("effective_rank", f"{n} rows", "at least 2 rows")
+    check_rows(2, operation="effective_rank", x=x.shape)
     u, s = span("x", x, operation="effective_rank", centre=False)
     shares = s / s.sum()
     logs = np.log(shares)

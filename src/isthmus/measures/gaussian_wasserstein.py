@@ -49,7 +49,8 @@ def gaussian_wasserstein(x: Any, y: Any) -> Score:
     ``chance`` is the level (root of the mean square) that two samples of this size reach when they
     come from one Gaussian with the pooled covariance, to first order in 1/n. The interval is first
     order too: the influence of a row on W² is 2 (μx - μy)·u + uᵀ(1 - T)u, with u the centred row
-    and T the optimal map. ``parts`` holds both terms of W².
+    and T the optimal map. ``parts`` holds both terms of W². A sample of equal rows is a Gaussian
+    of no spread: W² is right, with a warning.
 
     Parameters
     ----------
@@ -81,6 +82,10 @@ def gaussian_wasserstein(x: Any, y: Any) -> Score:
             "two samples of one space: equal widths and at least 2 rows each",
             "Translate one side with a bridge first.",
         )
+    points = [name for name, a in (("x", x), ("y", y)) if bool(namespace(a).all(a == a[:1, :]))]
+    warnings = []
+    if points:
+        warnings.append(f"all rows of {' and of '.join(points)} are equal: a point has no spread")
     if n + m < d:
         both = compact(namespace(x, y).concat([x, y]))
         x, y = both[:n, :], both[n:, :]
@@ -103,7 +108,6 @@ def gaussian_wasserstein(x: Any, y: Any) -> Score:
     value = float(np.sqrt(square))
     pooled = (sides[0].scatter_xx + sides[1].scatter_xx) / (n + m - 2)
     chance = float(np.sqrt((1 / n + 1 / m) * _noise(pooled)))
-    warnings = []
     if min(n, m) <= 2 * d:
         warnings.append(f"{min(n, m)} rows in {d} dimensions hardly determine a covariance")
     if value < 3 * chance:

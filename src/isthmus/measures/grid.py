@@ -12,7 +12,7 @@ from isthmus.core.neighbors import neighbors
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import method
 from isthmus.core.score import Score
-from isthmus.measures.doubts import doubts
+from isthmus.measures.doubts import doubts, marked, shuffled, tell
 from isthmus.measures.inference import false_discovery, holm, row_orders
 from isthmus.measures.rows import compacted
 
@@ -32,7 +32,8 @@ class Grid:
     finding in the whole grid, ``p_share`` the expected share of false ones among the found. NaN
     where the measure has no test, or none by the groups given. ``best`` is the column most like
     each row, ``intervals`` (rows, columns, 2). With ``itself`` both sides are one model, and a
-    layer's best is another.
+    layer's best is another. The first of the ``warnings`` are ``doubts`` about the rows themselves,
+    which are printed before any number.
     """
 
     method: str
@@ -49,6 +50,7 @@ class Grid:
     corrected_by: str
     itself: bool
     warnings: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -63,9 +65,13 @@ class Grid:
 
     def sentences(self) -> list[str]:
         """What the grid says, in words."""
+        tested = np.isfinite(self.p_any).any()
+        sure = int(np.sum(self.p_any <= _LEVEL))  # 19 orders reach .05 and no less
         said = []
         depth = list(range(len(self.rows)))
-        if self.itself:
+        if tested and not sure and not self.itself:  # where the best cells lie then means nothing
+            said.append("NO RELATION FOUND: check that the rows of both models are paired.")
+        elif self.itself:
             beside = int(np.sum(np.abs(self.best - depth) == 1))
             said.append(f"{beside} of {len(self.rows)} layers are most like a layer beside them.")
         elif len(self.rows) == len(self.columns) > 1:
@@ -80,16 +86,13 @@ class Grid:
                 if (steps >= 0).all()
                 else "Depth does not order the matches."
             )
-        if np.isfinite(self.p_any).any():
-            sure = int(np.sum(self.p_any < _LEVEL))
+        if tested:
             likely = int(np.sum(self.p_share < _LEVEL))
             said.append(
                 f"Related beyond doubt: {sure} of {self.values.size} cells (one false finding in "
                 f"twenty such grids, {self.corrected_by}); {likely} cells at a false discovery "
                 "rate of 5 %."
             )
-            if not sure and not self.itself:
-                said.append("NO RELATION FOUND: check that the rows of both models are paired.")
         return said
 
     def __str__(self) -> str:
@@ -100,7 +103,9 @@ class Grid:
         label = max(min(max(map(len, self.rows)), 16), 5)
         width = max(4, min(9, (80 - label) // max(len(shown), 1)))
         head = "".join(self.columns[j][-(width - 1) :].rjust(width) for j in shown)
-        lines = [f"{self.method}, n={self.n:,}; * the best match of each row", ""]
+        lines = marked(self.doubts)
+        lines += [""] * bool(lines)
+        lines += [f"{self.method}, n={self.n:,}; * the best match of each row", ""]
         lines.append(" " * label + head)
         for i, name in enumerate(self.rows):
             cells = ""
@@ -113,8 +118,7 @@ class Grid:
         lines.append("")
         for sentence in self.sentences():
             lines += wrap(sentence, 80, initial_indent="* ", subsequent_indent="  ")
-        for warning in self.warnings:
-            lines += wrap(warning, 80, initial_indent="! ", subsequent_indent="  ")
+        lines += marked(self.warnings[len(self.doubts) :])
         return "\n".join(lines)
 
 
@@ -128,6 +132,7 @@ def compare_layers(
     groups: Any = None,
     names: tuple[Sequence[str], Sequence[str]] | None = None,
     rng: Seed = 0,
+    told: Callable[[str], None] | None = None,
 ) -> Grid:
     """Every layer of one model against every layer of another, on the same n items.
 
@@ -147,6 +152,7 @@ def compare_layers(
         then by orders of whole groups, and other measures than those two have none
     names : names of the layers of both sides; "0", "1", ... when None
     rng : seed or Generator
+    told : called with every doubt about the rows before anything is computed on them
 
     Raises
     ------
@@ -191,6 +197,9 @@ def compare_layers(
         sides = [[take(layer, chosen) for layer in side] for side in sides]
         groups = None if groups is None else np.asarray(groups)[chosen]
         n = len(chosen)
+    if target is not None:
+        doubted += shuffled(*sides)
+    tell(doubted, told)
     count = len(sides[0])
     call, layers, cautions = compacted(one, sides[0] + sides[1])
     sides = [layers[:count], layers[count:]]
@@ -225,7 +234,7 @@ def compare_layers(
     return Grid(
         method=one.name, rows=tuple(labels[0]), columns=tuple(labels[1]), values=values,
         intervals=intervals, z=z, p=p, p_any=p_any, p_share=share, best=like.argmax(axis=1), n=n,
-        corrected_by=by, itself=itself, warnings=tuple(warnings),
+        corrected_by=by, itself=itself, warnings=tuple(warnings), doubts=tuple(doubted),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, to_numpy
+from isthmus.core.arrays import Array, all_equal, matrix, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError, MissingExtra
 from isthmus.core.registry import register
@@ -75,7 +75,10 @@ def gromov_wasserstein(x: Array, y: Array) -> Score:
     x = matrix("x", x, operation="gromov_wasserstein")
     y = matrix("y", y, operation="gromov_wasserstein")
     if min(x.shape[0], y.shape[0]) < 3:
-        raise InputError("gromov_wasserstein", f"{x.shape[0]} and {y.shape[0]} rows", "3 or more")
+        raise InputError(
+            "gromov_wasserstein", f"x {tuple(x.shape)} and y {tuple(y.shape)}",
+            "3 rows or more of both", "Bring more rows.",
+        )  # fmt: skip
     a, b = _distances("x", x), _distances("y", y)
     masses = [np.full(len(side), 1 / len(side)) for side in (a, b)]
     starts = [np.outer(*masses), emd_1d(a.mean(axis=1), b.mean(axis=1), *masses)]
@@ -111,7 +114,7 @@ def _distances(name: str, x: Array) -> np.ndarray:
     apart = cdist(rows[order], rows[order])
     size = float(np.sqrt(np.mean(apart**2)))
     if not size > 0:
-        raise InputError("gromov_wasserstein", f"{name} whose rows are all equal", "varied rows")
+        raise all_equal(name, x.shape, operation="gromov_wasserstein")
     return np.asarray(apart / size)
 
 

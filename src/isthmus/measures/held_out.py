@@ -57,7 +57,10 @@ def predictions(
     """
     n = x.shape[0]
     if folds < 2 or n < 2 * folds:
-        raise InputError(operation, f"{folds} folds of {n} rows", "2 folds or more, of 2 rows each")
+        raise InputError(
+            operation, f"{folds} folds of {n} rows: x {tuple(x.shape)}, y {tuple(y.shape)}",
+            "2 folds or more, of 2 rows each", "Bring more rows, or take fewer folds.",
+        )  # fmt: skip
     spread = Spread.of(x, y)
     check_varied("x", x, np.diag([spread.variance_x]), spread.mean_x, operation=operation)
     check_varied("y", y, np.diag([spread.variance_y]), spread.mean_y, operation=operation)

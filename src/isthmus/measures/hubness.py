@@ -73,7 +73,10 @@ def hubness(x: Array, *, k: int = 10, metric: Metric = "cosine") -> Score:
     x = matrix("x", x, operation="hubness")
     n = int(x.shape[0])
     if k < 1 or n < k + 2:
-        raise InputError("hubness", f"k={k} at {n} rows", "1 <= k <= rows - 2")
+        raise InputError(
+            "hubness", f"k={k} at {n} rows: x {tuple(x.shape)}", "1 <= k <= rows - 2",
+            "Lower k, or bring more rows.",
+        )  # fmt: skip
     near, apart = (to_numpy(a) for a in neighbors(x, x, k, metric=metric, exclude_self=True))
     counts = np.bincount(near.ravel(), minlength=n).astype(np.float64)
     spread = float(np.sqrt(np.mean((counts - k) ** 2)))

@@ -76,7 +76,10 @@ def imd(x: Array, y: Array, *, k: int = 5, rng: Seed = 0) -> Score:
     x, y = matrix("x", x, operation="imd"), matrix("y", y, operation="imd")
     needed = max(2 * k + 2, CARD.min_rows)
     if k < 1 or min(x.shape[0], y.shape[0]) < needed:
-        raise InputError("imd", f"k={k} with {x.shape[0]} and {y.shape[0]} rows", "2 k + 2 rows")
+        raise InputError(
+            "imd", f"k={k} with x {tuple(x.shape)} and y {tuple(y.shape)}", "2 k + 2 rows",
+            "Lower k, or bring more rows.",
+        )  # fmt: skip
     seed = int(generator(rng).integers(2**63))
     traces, errors, noise = [], [], []
     for side in (x, y):

@@ -95,7 +95,7 @@ def input_feature_debiased_cka(x: Array, y: Array | None = None) -> Score:
         if side.shape[1] < 3:
             raise InputError(
                 "input_feature_debiased_cka",
-                f"{name} with {side.shape[1]} columns",
+                f"{name} with {side.shape[1]} columns: {tuple(side.shape)}",
                 "a sample of at least 3 features",
                 "Use debiased_cka, which takes the features as all there are.",
             )
@@ -112,7 +112,7 @@ def input_feature_debiased_cka(x: Array, y: Array | None = None) -> Score:
         if not left > 1e-12 * total:
             raise InputError(
                 "input_feature_debiased_cka",
-                f"{name} whose features share no geometry",
+                f"{name} whose features share no geometry: x {tuple(x.shape)}, y {tuple(y.shape)}",
                 "features that sample one space",
                 "Take more features or rows, or use debiased_cka.",
             )

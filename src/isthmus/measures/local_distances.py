@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isthmus.core.arrays import Array, to_numpy
+from isthmus.core.arrays import Array, check_rows, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import neighbors
 
@@ -45,16 +45,16 @@ def nearest(x: Array, k: int, *, operation: str, least: int) -> Nearest:
     given = int(x.shape[0])
     if k < 1:
         raise InputError(operation, f"k={k}", "k >= 1")
-    if given < least:
-        raise InputError(operation, f"{given} rows", f"at least {least}")
+    check_rows(least, operation=operation, x=x.shape)
     rows, inverse = to_numpy(x).astype(np.float64), np.arange(given)
     found, apart = (to_numpy(a) for a in neighbors(x, x, k, exclude_self=True))
     if not apart[:, 0].all():
         rows, inverse = np.unique(rows, axis=0, return_inverse=True)
         if len(rows) < least:
             raise InputError(
-                operation, f"{len(rows)} distinct rows of {given}", f"at least {least} distinct"
-            )
+                operation, f"{len(rows)} distinct rows of {given}", f"at least {least} distinct",
+                "Bring more rows that differ.",
+            )  # fmt: skip
         found, apart = neighbors(rows, rows, k, exclude_self=True)
     return Nearest(rows, apart, found, inverse.reshape(-1))
 

@@ -1,6 +1,6 @@
 """Many spaces on one map: pairwise distances, a plane, a tree, and who is near whom."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from textwrap import wrap
@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.arrays import Array, matrix, take
+from isthmus.core.card import Card
 from isthmus.core.errors import InputError
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import method, methods
 from isthmus.measures.debiased_cka import debiased_cka
-from isthmus.measures.doubts import FEW, doubts, listed
+from isthmus.measures.doubts import FEW, astray, doubts, listed, marked, tell
 from isthmus.measures.inference import holm
 from isthmus.measures.rows import compact, compacted
 
@@ -32,7 +33,8 @@ class SpaceMap:
     normalised stress-1 of that plane, 0 for a perfect one. ``tree`` (s - 1, 4) is SciPy's linkage
     by average distance, ``order`` (s,) its leaves. ``p_any`` (s, s), 0 on the diagonal, tests each
     pair by debiased CKA on up to 1,000 items, corrected by Holm's bound: where it is 0.05 or more
-    the two are not related beyond chance, whatever their distance.
+    the two are not related beyond chance, whatever their distance. The first of the ``warnings``
+    are ``doubts`` about the rows themselves, which are printed before any number.
     """
 
     method: str
@@ -45,6 +47,7 @@ class SpaceMap:
     p_any: np.ndarray
     n: int
     warnings: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -94,7 +97,9 @@ class SpaceMap:
         s = len(self.names)
         label = min(max(map(len, self.names)), 20)
         shown = min(s, (80 - label - 4) // 6)
-        lines = [f"{self.method}, distances, n={self.n:,}; in the order of the tree", ""]
+        lines = marked(self.doubts)
+        lines += [""] * bool(lines)
+        lines += [f"{self.method}, distances, n={self.n:,}; in the order of the tree", ""]
         lines.append(" " * (label + 4) + "".join(f"{k + 1:>6}" for k in range(shown)))
         for k, i in enumerate(self.order):
             cells = "".join(
@@ -106,8 +111,7 @@ class SpaceMap:
         lines.append("")
         for sentence in self.sentences():
             lines += wrap(sentence, 80, initial_indent="* ", subsequent_indent="  ")
-        for warning in self.warnings:
-            lines += wrap(warning, 80, initial_indent="! ", subsequent_indent="  ")
+        lines += marked(self.warnings[len(self.doubts) :])
         return "\n".join(lines)
 
 
@@ -117,6 +121,7 @@ def compare_many(
     measure: str = "procrustes_angular",
     rows: int = 10_000,
     rng: Seed = 0,
+    told: Callable[[str], None] | None = None,
 ) -> SpaceMap:
     r"""Every pair of several spaces of the same items under a true distance, mapped and clustered.
 
@@ -131,6 +136,7 @@ def compare_many(
     measure : a measure of two paired spaces that is a metric
     rows : with more items, so many are drawn by ``rng``
     rng : seed or Generator
+    told : called with every doubt about the rows before distances are computed
 
     Raises
     ------
@@ -145,11 +151,10 @@ def compare_many(
     'Nearest: a and rotated (0'
     """
     one = method("measures", measure)
-    if not one.card.metric or one.card.given or not one.card.paired:
-        known = [m.name for m in methods("measures")
-                 if m.card.metric and not m.card.given and m.card.paired]  # fmt: skip
+    if not _maps(one.card):
+        known = [m.name for m in methods("measures") if _maps(m.card)]
         raise InputError(
-            "compare many", f"measure {one.name!r}, which is no metric",
+            "compare many", f"measure {one.name!r}, which is no metric of two paired spaces",
             f"a true distance: {', '.join(known)}",
         )  # fmt: skip
     each = spaces.items() if isinstance(spaces, Mapping) else enumerate(spaces)
@@ -174,15 +179,18 @@ def compare_many(
     alone = _alone(p_any)
     if alone and n >= FEW:
         largest = max(z[i].max() for i in alone)
-        warned.append(
-            f"{listed([list(named)[i] for i in alone])}: related to none of the others beyond "
-            f"chance (largest z of debiased CKA {largest:.1f}); rows may be shuffled, or of other "
-            "items"
-        )
+        who = listed([list(named)[i] for i in alone])
+        warned.append(astray(f"{who}: not related to any other", largest))
+    tell(warned, told)
     distances = np.zeros((len(sides), len(sides)))
     call, sides, warnings = compacted(one, sides)
     for i, j in combinations(range(len(sides)), 2):
         score = call(sides[i], sides[j])
+        if score.length is None:  # as a permutation of unequally many columns
+            raise InputError(
+                "compare many", f"{one.name} of {'; '.join(score.warnings)}",
+                "spaces of equal width, or another measure",
+            )  # fmt: skip
         distances[i, j] = distances[j, i] = score.distance()
         warnings.update(score.warnings)
     from scipy.cluster.hierarchy import leaves_list, linkage
@@ -195,8 +203,12 @@ def compare_many(
     return SpaceMap(
         method=one.name, names=tuple(named), distances=distances, positions=positions,
         stress=stress, tree=tree, order=leaves_list(tree), p_any=p_any, n=n,
-        warnings=(*warned, *sorted(warnings)),
+        warnings=(*warned, *sorted(warnings)), doubts=tuple(warned),
     )  # fmt: skip
+
+
+def _maps(card: Card) -> bool:
+    return card.metric and card.spaces == 2 and card.paired and not card.given
 
 
 def _tested(sides: list[Array], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

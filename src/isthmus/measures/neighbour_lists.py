@@ -69,7 +69,10 @@ def neighbour_lists(
     x, y = paired(x, y, operation=operation)
     every = x.shape[0]
     if not 1 <= k <= every - 2 or every < 4:
-        raise InputError(operation, f"k={k} with {every} rows", "1 <= k <= rows - 2 and 4 rows")
+        raise InputError(
+            operation, f"k={k} with {every} rows: x {tuple(x.shape)}, y {tuple(y.shape)}",
+            "1 <= k <= rows - 2 and 4 rows", "Lower k, or bring more rows.",
+        )  # fmt: skip
     drawn = None
     if approximate is not None:
         if not _FEWEST <= approximate <= every:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from isthmus.core.arrays import Array, is_numpy, namespace, row_blocks, take, to_numpy
+from isthmus.core.arrays import Array, all_equal, is_numpy, namespace, row_blocks, take, to_numpy
 from isthmus.core.engine import map_on_cores
 from isthmus.core.errors import InputError
 from isthmus.measures.mantel import Sums, permutation_moments
@@ -57,9 +57,7 @@ class Dissimilarities:
         x -= xp.mean(x, axis=0, keepdims=True)
         spread = _largest(x)
         if not spread > 16 * eps:
-            raise InputError(
-                operation, f"{name} whose {x.shape[0]} rows are all equal", "rows that vary"
-            )
+            raise all_equal(name, x.shape, operation=operation)
         # Their products are the 2 x·y of |x - y|² = |x|² + |y|² - 2 x·y.
         x *= 2**0.5 / spread
         self.rows, self.squares = x, xp.vecdot(x, x) / 2.0
@@ -355,5 +353,6 @@ def check_spread(name: str, sums: np.ndarray, squares: np.ndarray, *, operation:
     mean = float(sums.sum()) / (n * (n - 1))
     if not float(squares.sum()) - n * (n - 1) * mean**2 > 1e-13 * float(squares.sum()):
         raise InputError(
-            operation, f"{name} whose rows are all equally far apart", "distances that vary"
-        )
+            operation, f"{name} whose rows are all equally far apart: {(n, n)} equal distances",
+            "distances that vary", "Bring more rows, or another distance.",
+        )  # fmt: skip

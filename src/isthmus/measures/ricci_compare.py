@@ -10,6 +10,7 @@ from isthmus.core.errors import InputError, MissingExtra
 from isthmus.core.neighbors import neighbors
 from isthmus.core.registry import register
 from isthmus.core.score import Score
+from isthmus.measures.rows import Spread, check_varied
 
 CARD = Card(
     name="ricci_compare",
@@ -64,7 +65,7 @@ def ricci_compare(x: Array, y: Array | None = None, *, k: int = 6, flow: int = 0
     ------
     InputError
         On fewer than k + 2 rows (8 at least) or more than 3000, unequal row counts, non-finite
-        values, or k outside 1 to 15.
+        values, rows that are all equal, or k outside 1 to 15.
     MissingExtra
         Without POT, which solves the transport problems.
 
@@ -90,9 +91,14 @@ def ricci_compare(x: Array, y: Array | None = None, *, k: int = 6, flow: int = 0
     if not 1 <= k <= min(15, n - 2) or n > _MOST or flow < 0:
         raise InputError(
             "ricci_compare",
-            f"k={k}, flow={flow} with {n} rows",
-            f"k of 1 to 15 and below rows - 1, at most {_MOST} rows",
+            f"k={k}, flow={flow} with {n} rows: x {tuple(x.shape)} and y {tuple(y.shape)}",
+            f"k of 1 to 15 and below rows - 1, at most {_MOST} rows, flow of 0 or more",
+            "Lower k, or draw fewer rows.",
         )
+    spread = Spread.of(x, y)
+    # Neighbours of equal rows would be the lowest row numbers: a graph of the order of rows.
+    check_varied("x", x, np.diag([spread.variance_x]), spread.mean_x, operation="ricci_compare")
+    check_varied("y", y, np.diag([spread.variance_y]), spread.mean_y, operation="ricci_compare")
     parts: dict[str, Any] = {}
     for name, side in (("x", x), ("y", y)):
         near = to_numpy(neighbors(side, side, k, exclude_self=True)[0])

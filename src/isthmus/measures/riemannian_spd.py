@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, namespace, to_numpy
+from isthmus.core.arrays import Array, check_rows, matrix, namespace, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import triangular_inverse
@@ -116,8 +116,7 @@ def riemannian_spd(
 def _covariance(name: str, x: Array, shrinkage: Shrinkage) -> np.ndarray:
     n, d = x.shape
     # Two rows always agree on their covariance, so nothing would be shrunk.
-    if n < 3:
-        raise InputError("riemannian_spd", f"{name} of {n} rows", "at least 3 rows")
+    check_rows(3, operation="riemannian_spd", **{name: x.shape})
     moments = Moments.of(x)
     check_varied(name, x, moments.scatter_xx, moments.mean_x, operation="riemannian_spd")
     sample = moments.scatter_xx / n

@@ -11,9 +11,8 @@ from typing import Self
 
 import numpy as np
 
-from isthmus.core.arrays import Array, is_numpy, namespace, row_blocks, to_numpy
+from isthmus.core.arrays import Array, all_equal, is_numpy, namespace, row_blocks, to_numpy
 from isthmus.core.card import Card
-from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.neighbors import directions
 from isthmus.core.random import Seed, generator
@@ -166,7 +165,7 @@ def check_varied(
     eps = float(np.finfo(to_numpy(array[:1, :]).dtype).eps)
     noise = n * d * (8 * eps * float(np.abs(mean).max())) ** 2
     if not float(np.trace(scatter)) > noise:
-        raise InputError(operation, f"{name} whose {n} rows are all equal", "rows that vary")
+        raise all_equal(name, (n, d), operation=operation)
 
 
 def upper_tail(z: float) -> float:

@@ -141,7 +141,10 @@ def from_rdms(a: Array, b: Array, *, comparison: Comparison = "pearson") -> Scor
     one, two = _entries("a", a), _entries("b", b)
     n = int(np.shape(a)[0])
     if len(one) != len(two):
-        raise InputError("rsa.from_rdms", f"{n} and {np.shape(b)[0]} rows", "equally many rows")
+        raise InputError(
+            "rsa.from_rdms", f"a {(n, n)} and b {tuple(np.shape(b))}", "equally many rows",
+            "Keep the rows and columns of the ids that both have.",
+        )  # fmt: skip
     if comparison in ("pearson", "cosine"):
         return _linear(RowSums.of_condensed(one, two, n), centre=comparison == "pearson")
     return _ranked(one, two, n, comparison)
@@ -157,14 +160,15 @@ def _entries(name: str, rdm: Array) -> np.ndarray:
     held = to_numpy(matrix(name, rdm, operation="rsa.from_rdms")).astype(np.float64)
     if held.shape[0] != held.shape[1] or len(held) < 4:
         raise InputError(
-            "rsa.from_rdms", f"{name} {held.shape}", "a square matrix of 4 or more rows"
-        )
+            "rsa.from_rdms", f"{name} {held.shape}", "a square matrix of 4 or more rows",
+            "Pass vectors to rsa, which takes their distances itself.",
+        )  # fmt: skip
     peak = float(np.abs(held).max()) or 1.0
     held = held / peak
     if np.abs(held - held.T).max() > 1e-6 or np.abs(np.diag(held)).max() > 1e-6:
         raise InputError(
             "rsa.from_rdms",
-            f"{name} that is not symmetric with zeros on its diagonal",
+            f"{name} {held.shape} that is not symmetric with zeros on its diagonal",
             "a distance matrix",
             "Average it with its transpose, or pass the vectors to rsa.",
         )
@@ -196,6 +200,7 @@ def _deconfounded(sides: dict[str, Array], distance: Distance, comparison: str) 
             "rsa",
             f"comparison {comparison!r} with a confound",
             "'pearson': distances are regressed, not ranks",
+            "Leave comparison out.",
         )
     confound = sides["confound"] = matrix("confound", sides["confound"], operation="rsa")
     xp, n = namespace(*sides.values()), sides["x"].shape[0]
@@ -204,6 +209,7 @@ def _deconfounded(sides: dict[str, Array], distance: Distance, comparison: str) 
             "rsa",
             f"confound {tuple(confound.shape)} beside x {tuple(sides['x'].shape)}",
             "equally many rows, paired by position",
+            "Join it on the ids of x and y first.",
         )
     a, b, c = (
         Dissimilarities(name, side, operation="rsa", distance=distance)
@@ -219,8 +225,9 @@ def _deconfounded(sides: dict[str, Array], distance: Distance, comparison: str) 
         if not 1 - shared**2 > max(_LEFT, 8 * eps):
             raise InputError(
                 "rsa",
-                f"{name} whose distances are the confound's own",
+                f"{name} whose distances are the confound's own, in {n} rows",
                 "a space that differs from the confound",
+                "Leave confound out: nothing is left when it is removed.",
             )
     value = float(np.clip(partial_correlation(r), -1, 1))
     left = partial_correlation(np.stack([one.left_out() for one in pairs], axis=-1))
@@ -246,8 +253,9 @@ def _ranked(a: np.ndarray, b: np.ndarray, n: int, comparison: str) -> Score:
     for name, side in (("x", a), ("y", b)):
         if side.min() == side.max():
             raise InputError(
-                "rsa", f"{name} whose rows are all equally far apart", "distances that vary"
-            )
+                "rsa", f"{name} whose rows are all equally far apart: {(n, n)} equal distances",
+                "distances that vary", "Bring more rows, or another distance.",
+            )  # fmt: skip
     if comparison == "kendall_tau_a":
         return Score(value=_tau_a(a, b), method="rsa (kendall_tau_a)", n=n, chance=0.0)
     from scipy.stats import rankdata

@@ -2,7 +2,7 @@ r"""T-REGS: length of the minimum spanning tree and a sphere term, with the grad
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, namespace, to_numpy
+from isthmus.core.arrays import Array, check_rows, matrix, namespace, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
@@ -109,8 +109,7 @@ def t_regs_gradient(x: np.ndarray, *, sphere: float = 1.0) -> tuple[float, np.nd
 
 def _checked(x: Array, sphere: float, *, operation: str) -> Array:
     x = matrix("x", x, operation=operation)
-    if x.shape[0] < 2:
-        raise InputError(operation, f"{x.shape[0]} rows", "at least 2 rows")
+    check_rows(2, operation=operation, x=x.shape)
     if not 0 <= sphere < np.inf:
         raise InputError(operation, f"sphere={sphere}", "a weight of 0 or more")
     xp = namespace(x)

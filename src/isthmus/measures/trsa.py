@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, namespace, paired, to_numpy
+from isthmus.core.arrays import Array, check_rows, matrix, namespace, paired, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.registry import register
@@ -131,8 +131,7 @@ def geo_topological_rdm(
     [0.0, 0.0, 1.0]
     """
     x = matrix("x", x, operation="trsa")
-    if x.shape[0] < 3:
-        raise InputError("trsa", f"{x.shape[0]} rows", "at least 3 rows")
+    check_rows(3, operation="trsa", x=x.shape)
     full = np.zeros((x.shape[0], x.shape[0]))
     d = Dissimilarities("x", x, operation="trsa", distance=distance)
     low, high = _ends("x", d, lower, upper)

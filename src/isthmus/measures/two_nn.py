@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from isthmus.core.arrays import Array, matrix, to_numpy
+from isthmus.core.arrays import Array, check_rows, matrix, to_numpy
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import neighbors
@@ -74,15 +74,14 @@ def two_nn(x: Array, *, discard: float = 0.1) -> Score:
         raise InputError("two_nn", f"discard={discard}", "0 <= discard < 0.9")
     x = matrix("x", x, operation="two_nn")
     given = int(x.shape[0])
-    if given < CARD.min_rows:
-        raise InputError("two_nn", f"{given} rows", f"at least {CARD.min_rows}")
+    check_rows(CARD.min_rows, operation="two_nn", x=x.shape)
     distances = to_numpy(neighbors(x, x, 2, exclude_self=True)[1])
     if not distances[:, 0].all():
         distinct = np.unique(to_numpy(x), axis=0)
         if len(distinct) < CARD.min_rows:
             raise InputError(
                 "two_nn", f"{len(distinct)} distinct rows of {given}",
-                f"at least {CARD.min_rows} distinct rows",
+                f"at least {CARD.min_rows} distinct rows", "Bring more rows that differ.",
             )  # fmt: skip
         distances = neighbors(distinct, distinct, 2, exclude_self=True)[1]
     n = len(distances)

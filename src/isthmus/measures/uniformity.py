@@ -42,7 +42,7 @@ def uniformity(x: Array, *, t: float = 2.0) -> Score:
 
     Between -4t (two antipodal points) and 0 (all rows in one direction); only distinct pairs count,
     so the value does not saturate at -log n. The interval is the exact delete-one jackknife. Zero
-    vectors are left out and counted in a warning.
+    vectors are left out and counted in a warning; so does one say that all rows point one way.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def uniformity(x: Array, *, t: float = 2.0) -> Score:
     u, total = _directions(xp, xp.astype(x, xp.float64)), int(x.shape[0])
     n = int(u.shape[0])
     if n < 2:
-        raise InputError("uniformity", f"{n} nonzero rows", "at least 2")
+        raise _few(n, x)
     block = _potentials(xp, u, t)
 
     def work(part: slice) -> np.ndarray:
@@ -84,7 +84,9 @@ def uniformity(x: Array, *, t: float = 2.0) -> Score:
     if n > 2:
         left = (energy - 2 * rows) / ((n - 1) * (n - 2))
         ci = jackknife(value, [np.log(left)]) if (left > 0).all() else None
-    warnings = (f"{total - n} zero vectors left out",) if total > n else ()
+    warnings: tuple[str, ...] = (f"{total - n} zero vectors left out",) if total > n else ()
+    if value >= -1e-12 * t:
+        warnings += ("all rows point one way: the space has collapsed, and 0 is the worst value",)
     return Score(value=value, method="uniformity", n=n, ci=ci, warnings=warnings)
 
 
@@ -104,7 +106,7 @@ def loss(x: Array, *, t: float = 2.0) -> Array:
     u = _directions(xp, x)
     n = int(u.shape[0])
     if n < 2:
-        raise InputError("uniformity", f"{n} nonzero rows", "at least 2")
+        raise _few(n, x)
     block = _potentials(xp, u, t)
     energy = xp.sum(xp.stack([xp.sum(block(part)) for part in _blocks(n)]))
     return xp.log(energy / (n * (n - 1)))
@@ -134,6 +136,13 @@ def _blocks(n: int) -> list[slice]:
     return list(row_blocks(n, max(1, _ENTRIES // n)))
 
 
+def _few(n: int, x: Array) -> InputError:
+    return InputError(
+        "uniformity", f"{n} nonzero rows in x {tuple(x.shape)}", "at least 2",
+        "Bring more rows, or look at why these vectors are zero.",
+    )  # fmt: skip
+
+
 def _check(t: float) -> None:
     if not 0 < t <= 150:
-        raise InputError("uniformity", f"t={t}", "0 < t <= 150")
+        raise InputError("uniformity", f"t={t}", "0 < t <= 150", "2 is the paper's.")

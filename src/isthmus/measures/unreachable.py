@@ -3,7 +3,15 @@ r"""Unreachable rows: keys or documents that no query can ever rank first by inn
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from isthmus.core.arrays import Array, matrix, namespace, row_blocks, to_numpy
+from isthmus.core.arrays import (
+    Array,
+    all_equal,
+    check_rows,
+    matrix,
+    namespace,
+    row_blocks,
+    to_numpy,
+)
 from isthmus.core.card import Card, Paper
 from isthmus.core.engine import map_on_cores
 from isthmus.core.errors import InputError
@@ -74,8 +82,7 @@ def unreachable(vectors: Array) -> Score:
     """
     vectors = matrix("vectors", vectors, operation="unreachable")
     given = to_numpy(vectors)
-    if len(given) < 2:
-        raise InputError("unreachable", f"{len(given)} rows", "at least 2 rows")
+    check_rows(2, operation="unreachable", vectors=given.shape)
     rows, back = np.unique(given, axis=0, return_inverse=True)
     rows, back = rows.astype(np.float64), back.reshape(-1)
     white, frame = _whitened(rows, float(namespace(vectors).finfo(vectors.dtype).eps))
@@ -143,7 +150,7 @@ def _whitened(rows: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
     middle = rows - rows.mean(axis=0)
     size = float(np.abs(middle).max())
     if not size > 1e-14 * float(np.abs(rows).max()):
-        raise InputError("unreachable", f"{len(rows)} rows that are all equal", "rows that vary")
+        raise all_equal("vectors", rows.shape, operation="unreachable")
     with threadpool_limits(1, user_api="blas"):  # panels so narrow that threads wait, not work
         _, s, vt = np.linalg.svd(np.linalg.qr(middle / size, mode="r"), full_matrices=False)
     rounding = max(2 * eps, max(rows.shape) * np.finfo(float).eps)

@@ -5,12 +5,19 @@ from collections.abc import Iterator
 import numpy as np
 
 from isthmus.core.arrays import Array, to_numpy
+from isthmus.core.registry import method
 from isthmus.core.score import Score
 from isthmus.measures.disagreement import Disagreement
 from isthmus.measures.findings import legible
 
-#: Two tests decide on "related"; at this level each, shuffled rows pass one in a hundred times.
-_LEVEL = 0.005
+#: All tests of a panel together call shuffled rows related one in a hundred times.
+_LEVEL = 0.01
+#: Distances that are 0 where one space is the other but for this, the least change first.
+_SAME = {
+    "permutation_procrustes": "the order of its dimensions and shift",
+    "procrustes_distance": "rotation and shift",
+    "procrustes_angular": "rotation, shift and scale",
+}
 
 FORWARD, BACKWARD = "source->target", "target->source"
 
@@ -21,33 +28,43 @@ def verdict(
     """Whether the spaces are related, and what the labelled scores say, in sentences."""
     if x.shape == y.shape and bool(np.array_equal(to_numpy(x), to_numpy(y))):
         return True, ["The same space, bit for bit."]
-    tests = [known[name] for name in ("debiased_cka", "mutual_knn") if name in known]
-    tests = [score for score in tests if score.p is not None]
-    related = any(score.p is not None and score.p < _LEVEL for score in tests)
+    tests = {
+        name: score.p for name, score in known.items()
+        if score.p is not None and _of_relation(name)
+    }  # fmt: skip
+    same = [but for name, but in _SAME.items() if name in known and _zero(known[name], x, y)]
+    related = bool(same) or _told_from_chance(list(tests.values()))
     said = []
-    angle = known.get("procrustes_angular")
-    if angle is not None and angle.value < _rounding(x, y):
-        related = True
-        said.append("The same space up to rotation, shift and scale.")
+    if same:
+        said.append(f"The same space up to {same[0]}.")
     elif not tests:
         said.append("Nothing measured here tests for a relation: no verdict on that.")
-    elif not related:
-        figures = ", ".join(f"{score.method} {_told(score)}" for score in tests)
-        chance = "" if any(score.z is None for score in tests) else "; chance is 0"  # of z alone
-        said.append(
-            f"NO RELATION FOUND: these rows look shuffled or unrelated ({figures}{chance}). "
-            "Check that the ids pair the right rows."
-        )
-        return False, said + [text for text in _ridge(known) if "predicts at least" in text]
     else:
-        strongest = min(tests, key=lambda score: (score.p, -(score.z or 0.0)))
-        said.append(f"The spaces are related ({strongest.method} {_told(strongest)}).")
+        best = min(tests, key=lambda name: (tests[name], -(known[name].z or 0.0)))
+        z = known[best].z
+        told = f"{best} p {tests[best]:.2g}" if z is None else f"{best} z {z:.1f}"
+        if not related:
+            told += "; chance is 0" if z is not None else ""
+            told = f"the strongest of {len(tests)} tests: {told}" if len(tests) > 1 else told
+            said.append(
+                f"NO RELATION FOUND: these rows look shuffled or unrelated ({told}). "
+                "Check that the ids pair the right rows."
+            )
+            return False, said + [text for text in _ridge(known) if "predicts at least" in text]
+        said.append(f"The spaces are related ({told}).")
     said += [*_geometry(known), *_ridge(known), *_direction(known), *_sizes(known)]
     return related, [*said, *_where(parts, y)]
 
 
-def _told(score: Score) -> str:
-    return f"p {score.p:.2g}" if score.z is None else f"z {score.z:.1f}"
+def _of_relation(label: str) -> bool:
+    """Whether the p of a measure is of paired rows, against the same rows in another order."""
+    card = method("measures", label.partition(" ")[0]).card
+    return card.spaces == 2 and card.paired
+
+
+def _told_from_chance(p: list[float]) -> bool:
+    """Simes 1986 on all p at once: unlike Bonferroni's bound it lets many p of 1/101 pass."""
+    return bool((np.sort(p) * len(p) < _LEVEL * np.arange(1, len(p) + 1)).any())
 
 
 def _where(parts: Disagreement | None, y: Array) -> Iterator[str]:
@@ -74,9 +91,10 @@ def _where(parts: Disagreement | None, y: Array) -> Iterator[str]:
         )
 
 
-def _rounding(x: Array, y: Array) -> float:
+def _zero(score: Score, x: Array, y: Array) -> bool:
+    """Whether a distance is 0 but for rounding, in units of what unrelated spaces have."""
     eps = max(float(np.finfo(to_numpy(side[:1, :]).dtype).eps) for side in (x, y))
-    return max(1e-6, 1e3 * eps)
+    return score.value < max(1e-6, 1e3 * eps) * (score.chance or 1.0)
 
 
 def _geometry(known: dict[str, Score]) -> Iterator[str]:

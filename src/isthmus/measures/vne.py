@@ -73,7 +73,7 @@ def vne(x: Array) -> Score:
         n += int(kept.sum())
         gram += u.T @ u
     if n < 2:
-        raise InputError("vne", f"{n} nonzero rows", "at least 2")
+        raise InputError("vne", f"{n} nonzero rows", "at least 2", "Bring more of them.")
     values, vectors, logs = _spectrum(gram / n)
     value = max(float(-values @ logs), 0.0)
     # Errors of an interval do with the digits that the rows came in.
@@ -113,7 +113,7 @@ def vne_gradient(x: np.ndarray) -> tuple[float, np.ndarray]:
     u, length = unit(x), np.linalg.norm(x, axis=1, keepdims=True)
     n = int(np.sum(length > 0))
     if n < 2:
-        raise InputError("vne_gradient", f"{n} nonzero rows", "at least 2")
+        raise InputError("vne_gradient", f"{n} nonzero rows", "at least 2", "Bring more of them.")
     values, vectors, logs = _spectrum(u.T @ u / n)
     pull = (u @ (vectors * logs)) @ vectors.T
     across = pull - np.sum(pull * u, axis=1, keepdims=True) * u

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 
 from isthmus.bridges.bridge import Bridge, load
 from isthmus.core.arrays import to_numpy
@@ -171,16 +172,22 @@ def check_cost(method: Method) -> None:
 
 
 def check_refusals(method: Method) -> None:
-    """NaN, too few rows, unpaired rows and a wrong width raise InputError."""
+    """NaN, too few rows, unpaired rows and a wrong width raise InputError; nothing is half-fitted.
+
+    After a refused fit a new estimator is not fitted, and one that was translates as before.
+    """
     x, y = _data(9)
     broken = y.copy()
     broken[3, 0] = np.nan
+    fitted = _new(method).fit(x, y)
+    before = fitted.transform(x)
     for what, rows in {
-        "NaN in the target": (x, broken), "NaN in the source": (broken, y),
+        "NaN in the target": (np.hstack([x, x]), broken), "NaN in the source": (broken, y),
         "unequal rows": (x, y[:-1]), "one row": (x[:1], y[:1]), "no rows": (x[:0], y[:0]),
     }.items():  # fmt: skip
-        _refuses(method, what, lambda rows=rows: _new(method).fit(*rows))
-    fitted = _new(method).fit(x, y)
+        for estimator, known in ((_new(method), None), (fitted, before)):
+            _refuses(method, what, lambda fit=estimator.fit, rows=rows: fit(*rows))
+            _unharmed(method, what, estimator, x, known)
     _refuses(method, "a wrong width", lambda: fitted.transform(x[:, :-1]))
     _refuses(method, "NaN to translate", lambda: fitted.transform(broken))
 
@@ -197,7 +204,8 @@ def check_pairs(method: Method) -> None:
     numbered = y.copy()
     numbered[j] = y[i]  # row j[k] is now the partner of row i[k]
     twice = (np.append(i, i[:5]), np.append(j, j[:5]))
-    given = _new(method).fit(x, numbered, pairs=twice).transform(x)
+    fitted = _new(method).fit(x, numbered, pairs=twice)
+    given = fitted.transform(x)
     assert np.isfinite(given).all(), f"{method.name} gives NaN"
     if method.card.pairs == "all":
         order = np.argsort(i)
@@ -210,10 +218,11 @@ def check_pairs(method: Method) -> None:
         "a row number beyond": ([0, _ROWS], [0, 1]), "two partners of one row": ([0, 0], [1, 2]),
         "lists of unequal length": ([0, 1], [0]), "fractions": ([0.5, 1.0], [0.0, 1.0]),
     }.items():  # fmt: skip
-        _refuses(method, what, lambda pairs=pairs: _new(method).fit(x, y, pairs=pairs))
+        _refuses(method, what, lambda pairs=pairs: fitted.fit(x, y, pairs=pairs))
     noise = np.random.default_rng(11).normal(size=(_ROWS + 7, _DIM))
     kind = NoReliableBridge if method.card.pairs == "none" else InputError
-    _refuses(method, "no pair, no relation", lambda: _new(method).fit(x, noise, pairs=()), kind)
+    _refuses(method, "no pair, no relation", lambda: fitted.fit(x, noise, pairs=()), kind)
+    _unharmed(method, "no relation", fitted, x, given)
 
 
 CHECKS = (
@@ -255,6 +264,17 @@ def _judge(method: Method, what: str, gaps: Iterable[float], *, declared: bool) 
         assert gap <= _SAME, f"{method.name} under {what}: off by {gap:.2g}, though declared"
     else:
         assert gap >= _MOVED, f"{method.name} under {what}: off by {gap:.2g}, yet not declared"
+
+
+def _unharmed(method: Method, what: str, estimator: Any, x: Any, before: Any) -> None:
+    """It still translates x into ``before``, or, where that is None, is not fitted."""
+    try:
+        after = estimator.transform(x)
+    except NotFittedError:
+        after = None
+    except (AttributeError, ValueError) as error:
+        after = error
+    assert np.array_equal(after, before), f"{method.name} is left half-fitted by {what}"
 
 
 def _refuses(method: Method, what: str, run: Any, kind: type[InputError] = InputError) -> None:
