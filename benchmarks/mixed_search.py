@@ -1,12 +1,14 @@
 """Recall of a half-migrated collection: MixedSearch against one query, and against raw scores.
 
-    python benchmarks/mixed_search.py [Cranfield] [Debian] [French] [--draw]
+    python benchmarks/mixed_search.py [Cranfield] [Debian] [French] [--draw | --told]
 
 Cranfield under LSA and MiniLM with human judgements; Debian's package descriptions, where a German
 description, under an encoder that is linear in its LSA vector, looks for its English original.
 French ones do the same, and had no part in choosing how scores are calibrated. Rows migrate in five
-random orders and, the harder case, topic by topic in two. ``--draw`` only draws
-docs/images/mixed_search.svg from the figures kept.
+random orders and, the harder case, topic by topic in two. ``told_apart`` is the share of rows that,
+half of them overwritten in place, are told old from new by their nearest reference row, where two
+encoders are of one width: Cranfield's, and Debian's LSA of two languages. ``--told`` measures only
+that; ``--draw`` only draws docs/images/mixed_search.svg from the figures kept.
 """
 
 import json
@@ -22,6 +24,7 @@ from isthmus.bridges import Affine
 from isthmus.core.neighbors import unit
 from isthmus.demo.encoders import lsa, minilm
 from isthmus.evidence.corpora import cranfield, debian
+from isthmus.upgrade.mixed_ends import in_new_space
 from isthmus.upgrade.mixed_search import MixedSearch
 
 FRACTIONS = np.arange(11) / 10
@@ -60,6 +63,29 @@ def from_debian(language):
     learnt = own[train][:8000]
     answers = [{i} for i in range(QUERIES)]
     return old[kept], new[kept], *asked, answers, (old[learnt], new[learnt])
+
+
+def told_apart(old, new):
+    """Share of rows told right by rows that the reference does not hold, a random half new."""
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(old))
+    known, asked = order[:REFERENCE], order[REFERENCE:]
+    if len(asked) < REFERENCE:  # a small collection is asked with its reference among it
+        asked = order
+    mask = rng.random(len(asked)) < 0.5
+    rows = np.where(mask[:, None], new[asked], old[asked])
+    told = in_new_space(isthmus.open(rows), isthmus.pair(old[known], new[known]))
+    return {"rows": len(asked), "right": round(float((told == mask).mean()), 4)}
+
+
+def of_one_width(corpus):
+    """Old and new vectors (n, d) of the same documents."""
+    if corpus == "Cranfield":
+        return from_cranfield()[:2]
+    ids, old = debian("en-lsa256")
+    others, new = debian(f"{'de' if corpus == 'Debian' else 'fr'}-lsa256")
+    _, one, two = np.intersect1d(ids, others, return_indices=True)
+    return unit(old[one]), unit(new[two])
 
 
 def recall(rows, answers):
@@ -140,11 +166,15 @@ def summary(found):
     return told
 
 
-def main(only):
+def main(only, *, told=False):
     made = RESULTS / "mixed_search.json"
-    kept = json.loads(made.read_text())["figures"]["cases"] if made.exists() else {}
+    figures = json.loads(made.read_text())["figures"] if made.exists() else {}
+    kept, right = figures.get("cases", {}), figures.get("told_apart", {})
     for corpus, bring in CORPORA.items():
         if only and corpus not in only:
+            continue
+        right[corpus] = told_apart(*of_one_width(corpus))
+        if told:
             continue
         old, new, q_old, q_new, answers, learnt = bring()
         for way in ("old queries", "query bridged", "corpus bridged"):
@@ -154,7 +184,7 @@ def main(only):
         kept[f"{corpus}, MiniLM to LSA, old queries"] = summary(found)
     record("mixed_search", {
         "k": K, "orders": ORDERS, "topic_orders": TOPICS, "reference": REFERENCE,
-        "fractions": {"values": FRACTIONS.tolist()}, "cases": kept,
+        "fractions": {"values": FRACTIONS.tolist()}, "cases": kept, "told_apart": right,
     }, whole=True)  # fmt: skip
 
 
@@ -203,5 +233,6 @@ def draw():
 
 if __name__ == "__main__":
     if "--draw" not in sys.argv:
-        main([name for name in sys.argv[1:] if name in CORPORA])
-    draw()
+        main([name for name in sys.argv[1:] if name in CORPORA], told="--told" in sys.argv)
+    if "--told" not in sys.argv:
+        draw()

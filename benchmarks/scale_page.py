@@ -1,5 +1,6 @@
 """docs/scale.md from the figures of ``scale.py``: what was measured, and what follows from it."""
 
+import json
 from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
@@ -18,8 +19,8 @@ PRICES = {
 
 def write_page(data: dict) -> None:
     figures = data["figures"]
-    parts = (_engines(), _measured(data, figures), _low_precision(figures["precision"]),
-             _billion(figures))  # fmt: skip
+    parts = (_engines(), _measured(data, figures), _postgres(),
+             _low_precision(figures["precision"]), _billion(figures))  # fmt: skip
     PAGE.write_text("\n\n".join(parts) + "\n")
 
 
@@ -53,11 +54,12 @@ if __name__ == "__main__":
 
 On the last two each worker opens source and bridge by path and writes its own shards: no vector
 passes through the driver. The source must therefore lie in a file or folder, on a cluster one that
-every node sees under the same path. A worker that is killed is replaced and its shard written anew;
-when the driver is killed, the same command goes on after the last finished shard, on any engine.
-What a fit needs besides moments (pairing, the check for NaN, the proof on held-out pairs) is done
-in the driver, streaming. Bytes are equal between machines of one kind; another processor's
-arithmetic may round a last bit differently."""
+every node sees under the same path: `isthmus upgrade`, between databases, is one process. A fit
+takes an engine from Python alone; the command `isthmus fit` has none. A worker that is killed is
+replaced and its shard written anew; when the driver is killed, the same command goes on after the
+last finished shard, on any engine. What a fit needs besides moments (pairing, the check for NaN,
+the proof on held-out pairs) is done in the driver, streaming. Bytes are equal between machines of
+one kind; another processor's arithmetic may round a last bit differently."""
 
 
 def _measured(data: dict, figures: dict) -> str:
@@ -85,7 +87,7 @@ def _measured(data: dict, figures: dict) -> str:
         f"Two processes run at **{_span(wide['processes_rate_of_copy'])} of the raw copy's rate**; "
         f"Ray takes **{_span(wide['ray_time_of_processes'])} times** as long as the processes, and "
         f"{wide['ray_start_s']:.1f} s to start.",
-        _memory(wide),
+        _memory(wide, figures["ids_in_the_driver"]["bytes_per_id"]),
         f"Fit: moments of {fit['rows']:,} pairs of 384 dimensions, one core in one pass "
         f"{_span(fit['one_pass_s'])} s, two workers {_span(fit['two_workers_s'])} s "
         f"({_span(fit['two_workers_times_one_pass'])} times as fast); the largest difference is "
@@ -94,7 +96,7 @@ def _measured(data: dict, figures: dict) -> str:
     return "\n\n".join(lines)
 
 
-def _memory(wide: dict) -> str:
+def _memory(wide: dict, ids: float) -> str:
     rows = wide["rows"]
     whole, part = wide["worker_peak_mb"], wide["worker_peak_mb_at_a_quarter_of_the_rows"]
     lines = [
@@ -102,9 +104,40 @@ def _memory(wide: dict) -> str:
         for name, key in (("a process", "processes"), ("a worker of Ray", "ray"))
     ]
     return (
-        "The most memory a worker held, in MB, does not depend on the number of rows:\n\n"
+        "The most memory a worker held, in MB, does not depend on the number of rows; that of the "
+        f"driver grows by ids of its own, {ids:.0f} bytes each:\n\n"
         f"| | {rows // 4:,} rows | {rows:,} rows |\n|---|---|---|\n" + "\n".join(lines)
     )
+
+
+def _postgres() -> str:
+    found = json.loads((Path(__file__).parent / "results" / "pgvector.json").read_text())["figures"]
+    narrow, wide = found["dim"], found["wider"]
+    rates = (
+        (f"gathered beside the table, where psql writes {narrow} back", "carry_ratio_to_psql"),
+        ("the same, with the move into a column of it", "carry_and_finish_ratio_to_psql"),
+        (f"gathered, where psql writes {wide} back too", "carry_ratio_to_psql_that_writes_512"),
+        (f"gathered, and psql in text, writing {narrow}", "carry_ratio_to_psql_text"),
+    )
+    table = "\n".join(f"| {what} | {_span(found[key])} |" for what, key in rates)
+    back, wider, carry, move = (
+        f"{found[key]['median']:.1f} s" for key in ("in_s", "in_wider_s", "carry_s", "finish_s")
+    )
+    return f"""## A table of PostgreSQL
+
+From [pgvector.json](../benchmarks/results/pgvector.json), another run: `benchmarks/pgvector.py`.
+{found["rows"]:,} rows of {narrow} dimensions are read, mapped to {wide} and written, against psql's
+binary COPY of the same rows out and in.
+
+| | rate of psql |
+|---|---|
+{table}
+
+Asked was 0.6 of psql's rate on the same rows; the first two rows miss it. Three things stand in the
+way. Vectors of {wide} dimensions are more than PostgreSQL keeps within a row: psql itself takes
+{wider} to write them, and {back} those of {narrow}. They are mapped in float64, so that a row's
+bits do not depend on its neighbours. And the move is an UPDATE of every row: {move}, after {carry}
+for all before it."""
 
 
 def _low_precision(found: dict) -> str:

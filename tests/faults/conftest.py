@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from ground import postgres, secret  # noqa: F401
+from ground import postgres, secret, small_disk  # noqa: F401

@@ -1,6 +1,7 @@
 """Collections to disturb: in files, and on a PostgreSQL of our own."""
 
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -54,6 +55,22 @@ def postgres():
     yield ground
     server.cleanup()
     shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 1 MiB, for results that are larger."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no mount here")
+    if done.returncode:
+        pytest.skip(f"a tmpfs may not be mounted here: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
 
 
 @pytest.fixture

@@ -1,4 +1,8 @@
-"""Hostile files, 11,000 of them: read right or refused, in a second, in ten times their size."""
+"""Hostile files, 11,000 of them: read right or refused, in a second, in ten times their size.
+
+Of memory 128 KiB come on top, whatever the size: what a reader needs besides. Sound and mutated
+files of 8 kB took up to 64 kB beyond the ten times, smaller ones up to 6 kB in all.
+"""
 
 import contextlib
 import json
@@ -19,7 +23,7 @@ from isthmus.core.errors import FormatError, IsthmusError
 from isthmus.spaces.directory import write_space
 
 BRIDGES, MANIFESTS, SHARDS, PARTS = 5000, 5000, 1000, 4
-SECONDS, TIMES, FREE = 1.0, 10, 1 << 20
+SECONDS, TIMES, FREE = 1.0, 10, 1 << 17
 #: Seconds on the wall, where other work on the machine counts too: for what waits and burns none.
 PATIENCE = 10.0
 ROWS = np.random.default_rng(0).normal(size=(240, 6)) * np.linspace(3, 0.5, 6)

@@ -6,6 +6,7 @@ After the rerun, ids, vectors and other columns are those of a run that was neve
     ISTHMUS_SEED=7 pytest tests/faults       other moments
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -243,6 +244,36 @@ def test_rows_come_go_and_change_while_it_is_scanned(ground, bridge, tmp_path, f
     np.testing.assert_allclose(got.fetch(ids).vectors, want, rtol=1e-4, atol=1e-4)
     got.close()
     now.close()
+
+
+@pytest.mark.parametrize("full", ["the store", "the job"])
+def test_a_disk_that_runs_full(bridge, small_disk, tmp_path, faults, full):
+    """The old vectors serve on, and with more room the same job ends as if nothing had been."""
+    faults("full disks")
+    folder, job = (small_disk, tmp_path) if full == "the store" else (tmp_path, small_disk)
+    place = Ground("FAISS", f"faiss://{folder}/{{name}}.faiss", "int").collection()
+    # Small batches, so that what is still to be noted is more than a page of memory has left.
+    job = Job.start(place, bridge, batch=5, job=job / "job")
+    before, ballast = content(place), small_disk / "ballast"
+
+    def fill(done):
+        if done == 100:
+            with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+                while file.write(bytes(512)):
+                    pass
+
+    with pytest.raises(StorageError, match="No space left on device"):
+        job.run(progress=fill)
+    assert content(place) == before
+    assert job.status().state == "unfinished"
+    assert 100 <= job.status().done < N
+    ballast.unlink()
+    assert job.run().state == "ready"
+    moved = np.frombuffer(shadow(place, job)[1], np.float32).reshape(N, 8)
+    assert np.allclose(moved, bridge.transform(vectors()), rtol=1e-4, atol=1e-4)
+    assert job.cutover().state == "live"
+    assert job.rollback().state == "rolled back"
+    assert content(place) == before
 
 
 # -- what only a server can do -------------------------------------------------------------------

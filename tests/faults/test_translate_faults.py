@@ -63,22 +63,6 @@ def unfinished(ends, path, shards=4):
     return path / "writing"
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 1 MiB for a result of 1.6 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("no mount here")
-    if done.returncode:
-        pytest.skip(f"a tmpfs may not be mounted here: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
-
-
 @pytest.mark.parametrize("engine", [None, Processes(2)], ids=str)
 def test_a_disk_that_runs_full(ends, small_disk, tmp_path, calm, engine, faults):
     faults("full disks")

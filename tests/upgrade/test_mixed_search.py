@@ -97,7 +97,7 @@ def test_recall_stays_near_the_worse_end_at_every_fraction(world, way, order):
         if len(step):
             found.migrate(ids(step), world.new[step])
         curve.append(recall(found.search(world.new_queries, 10, **asked(world, old))))
-    assert min(curve) > min(curve[0], curve[-1]) - 0.03, curve
+    assert min(curve) > min(curve[0], curve[-1]) - 0.02, curve
 
 
 def test_merging_raw_scores_would_not_pass(world):

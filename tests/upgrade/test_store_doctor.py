@@ -153,13 +153,16 @@ def test_an_index_that_lost_its_recall_is_seen_before_and_after_rewriting(tmp_pa
     assert look(address).leftovers == ()
 
 
-def test_gaps_and_an_undeclared_metric_are_told(tmp_path, monkeypatch):
+def test_gaps_indexes_and_an_undeclared_metric_are_told(tmp_path, monkeypatch):
     address = filled(tmp_path)
     whole = Faiss.facts
-    monkeypatch.setattr(Faiss, "facts", lambda self: replace(whole(self), metric=None, missing=7))
+    told = {"metric": None, "missing": 7, "rows": 10_000, "invalid": ("one", "two")}
+    monkeypatch.setattr(Faiss, "facts", lambda self: replace(whole(self), **told))
     found = look(address)
-    assert names(found) == {"no_metric": "notable", "no_vector": "notable"}
+    gaps = {"no_metric": "notable", "no_vector": "notable", "no_index": "notable"}
+    assert names(found) == gaps | {"invalid_index": "harmful"}
     assert "7 rows have no vector" in str(found)
+    assert "No search uses the index one, two" in str(found)
     assert found.recall is None
 
 

@@ -38,7 +38,8 @@ def doctor(
 
     Each finding says how bad it is, at which ids, and what helps: a few lines of NumPy, or a
     bridge. Of a store also: which encoder made its vectors, whether its metric fits their lengths,
-    whether its index still finds what exact search finds, rows without vectors, what jobs left.
+    whether it has an index that is valid and still finds what exact search finds, rows without
+    vectors, what jobs left.
     Findings do not change the exit code.
     """
     import isthmus

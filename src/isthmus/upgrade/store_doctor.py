@@ -27,6 +27,8 @@ from isthmus.upgrade.index_recall import K, index_recall
 _SAMPLE = 5000
 #: Recall that an index is seen to stay below: what costs answers, and what is good to know.
 _POOR, _FAIR = 0.9, 0.97
+#: Rows that an exact search goes through in some milliseconds: below, an index gains little.
+_MANY = 10_000
 #: Longest over shortest (99 % over 1 %) of lengths that count as one: every metric ranks alike.
 _EQUAL = 1.01
 
@@ -37,6 +39,10 @@ REMEDIES = {
     "no_metric": "Declare the metric that the encoder was made for, in the index or collection.",
     "other_metric": "Search by the metric that the encoder was made for, or scale the vectors to "
     "unit length, on which all metrics rank alike.",
+    "no_index": "Build one where searches take too long (HNSW or IVF; in PostgreSQL: CREATE INDEX "
+    "CONCURRENTLY ON table USING hnsw (column vector_cosine_ops)), or keep exact search.",
+    "invalid_index": "Wait where it is being built (in PostgreSQL: pg_stat_progress_create_index), "
+    "else build it anew: REINDEX INDEX CONCURRENTLY name. Each write pays for it already.",
     "lost_recall": "Search wider (efSearch, ef_search, nprobe, probes), or build the index anew: "
     "an IVF keeps the cells of the vectors it was trained on.",
     "no_vector": "Embed these rows, or remove them: no search finds them, and no job moves them.",
@@ -215,6 +221,7 @@ def store_doctor(
     encoder, metric = _encoder(some, known or {}, findings)
     lengths, agreement = _metric(some, facts, metric, health, queries, rng, findings)
     recall = index_recall(space, store, queries=queries, rng=rng)
+    _judge_index(facts, findings)
     _judge_recall(recall, facts, "The index", findings)
     if facts.missing:
         findings.append(
@@ -300,6 +307,24 @@ def _metric(
             )
         )  # fmt: skip
     return words, agreement
+
+
+def _judge_index(facts: Facts, findings: list[StoreFinding]) -> None:
+    if facts.invalid:
+        findings.append(
+            StoreFinding(
+                name="invalid_index", severity="harmful",
+                says=f"No search uses the index {', '.join(facts.invalid)}: its build failed, or "
+                "goes on",
+            )
+        )  # fmt: skip
+    if facts.index is None and facts.rows >= _MANY:
+        findings.append(
+            StoreFinding(
+                name="no_index", severity="notable",
+                says=f"No index of the vectors: each search reads all {facts.rows:,}",
+            )
+        )  # fmt: skip
 
 
 def _judge_recall(

@@ -40,13 +40,9 @@ def server(in_memory):
     base.close()
 
 
-@pytest.mark.parametrize(
-    "check",
-    [suite.check_round_trip, suite.check_shadow, suite.check_secrets],
-    ids=lambda check: check.__name__,
-)
+@pytest.mark.parametrize("check", suite.CHECKS, ids=lambda c: c.__name__)
 def test_contract_over_the_network(check, server):
-    check(suite.Bench(Milvus, server))
+    check(suite.Bench(Milvus, server, lambda address: address.elsewhere(filter="even == 1")))
 
 
 def raw(store):

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+import isthmus
 from isthmus.core.errors import InputError, StorageError
 from isthmus.spaces.stores import Address, connect, create
 from isthmus.spaces.stores.pgvector import PgVector
 from isthmus.spaces.stores.store import Rows
 from isthmus.testing import stores as suite
+from isthmus.upgrade import store_doctor as doctor_module
+from isthmus.upgrade.store_doctor import store_doctor
 
 from .postgres_tables import filled, vectors
 
@@ -51,6 +54,45 @@ def test_the_stamp_is_about_ids_and_vectors_alone(admin, table_at):
             "UPDATE docs a SET embedding = b.embedding FROM docs b WHERE a.doc_id + b.doc_id = 1"
         )
         assert store.stamp() != before
+
+
+def test_the_doctor_sees_an_index_that_is_missing_invalid_or_poor(admin, table_at, monkeypatch):
+    address = table_at("docs")
+    with create(address, dim=12, metric="cosine", id_kind="int") as store:
+        store.upsert(Rows(np.arange(800), vectors(800, 12)))
+    # So small a table has no need of an index, and PostgreSQL would not use one.
+    monkeypatch.setattr(doctor_module, "_MANY", 800)
+    monkeypatch.setenv("PGOPTIONS", "-c enable_seqscan=off")
+
+    def look():
+        space = isthmus.open(address)
+        with space.vector_column.store:
+            found = store_doctor(space, rows=100, queries=50)
+        return {one.name: one.severity for one in found.findings}, found
+
+    seen, found = look()
+    assert seen == {"no_index": "notable"}
+    assert "each search reads all 800" in str(found)
+    assert found.recall.value == 1.0
+    admin.execute(
+        "CREATE INDEX near ON docs USING hnsw (embedding vector_cosine_ops) "
+        "WITH (m = 2, ef_construction = 4)"
+    )
+    seen, found = look()
+    assert found.facts.index.startswith("hnsw")
+    assert seen == {"lost_recall": "harmful"}
+    assert found.recall.value < 0.9
+    # As a CREATE INDEX CONCURRENTLY leaves it that fails.
+    admin.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'near'::regclass")
+    seen, found = look()
+    assert seen == {"no_index": "notable", "invalid_index": "harmful"}
+    assert "the index near: its build failed" in str(found)
+    assert (found.facts.index, found.recall.value) == (None, 1.0)
+    admin.execute("ALTER INDEX near SET (m = 24, ef_construction = 100)")
+    admin.execute("REINDEX INDEX near")
+    seen, found = look()
+    assert seen == {}
+    assert found.recall.value > 0.97
 
 
 def test_names_are_quoted(admin, table_at):

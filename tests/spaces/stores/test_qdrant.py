@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isthmus.core.errors import InputError, MissingExtra, StorageError
+import isthmus
+from isthmus.core.errors import InputError, MissingExtra, SpaceMismatch, StorageError
 from isthmus.spaces.stores import Address, connect, create
 from isthmus.spaces.stores import qdrant_connection as connection_module
 from isthmus.spaces.stores.store import Rows
 from isthmus.testing import stores as suite
+from isthmus.upgrade.job import Job
 
 pytest.importorskip("qdrant_client", reason="the client of Qdrant is not installed")
 
@@ -45,6 +47,21 @@ def test_contract(check, bench):
 
 def raw(store):
     return store._at._client
+
+
+def test_under_cosine_a_map_that_depends_on_lengths_is_refused_and_nothing_written(in_memory):
+    place = f"qdrant://{in_memory}/base/docs"
+    x = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32) + 0.5
+    with create(place, dim=6, metric="cosine", id_kind="int") as store:
+        store.upsert(Rows(np.arange(200), x, [{}] * 200))
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    # The store gave the lengths up, and this intercept turns a short vector more than a long one.
+    bridge, on_unit = (isthmus.fit(side, x @ x[:6] + 2, method="affine") for side in (x, unit))
+    with pytest.raises(SpaceMismatch, match="scaled to unit length.*depends on their length"):
+        Job.start(place, bridge, job=in_memory / "job")
+    with connect(place) as store:
+        assert (store.jobs(), store._at.names()) == ((), {"docs_1"})
+    assert Job.start(place, on_unit, job=in_memory / "job").run().state == "ready"
 
 
 def test_creation_makes_an_alias_and_steps_over_one_that_was_cut_short(place, monkeypatch):

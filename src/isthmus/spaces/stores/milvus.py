@@ -6,8 +6,8 @@ in one step only if it is an alias: so the address of a collection to be upgrade
 once. Milvus reads loaded collections only: one that is not loaded is loaded when it is opened. The
 file of Milvus Lite belongs to one process at a time; the handles of one process share it.
 
-All of this is tested with Milvus Lite, which speaks the protocol of a server; a server itself was
-not available.
+All of this is tested with Milvus Lite, in a file and, the whole contract again, over gRPC as a
+server is asked; a server of Milvus itself was not available.
 """
 
 import itertools

@@ -120,6 +120,7 @@ class PgVector(Store):
             metric=self._metric(table, texts),
             id_kind=table.kind,
             index=next((text for text in texts if text.startswith(("hnsw", "ivfflat"))), None),
+            invalid=tuple(name for name, _ in definitions(self._link.run, table, valid=False)),
             missing=missing,
         )
 

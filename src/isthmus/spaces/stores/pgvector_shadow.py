@@ -36,14 +36,17 @@ _PAGES = 4096
 _WIDEST = 2000
 
 
-def definitions(run: Run, table: Table, column: Column | None = None) -> list[tuple[str, str]]:
-    """The valid indexes of the vector column: name, and what follows USING."""
+def definitions(
+    run: Run, table: Table, column: Column | None = None, *, valid: bool = True
+) -> list[tuple[str, str]]:
+    """The indexes of the vector column that are ``valid`` or not: name, and what follows USING."""
     found = run(
         "SELECT c.relname, pg_get_indexdef(c.oid) FROM pg_index i "
-        "JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1 AND i.indisvalid "
+        "JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1 AND i.indisvalid = $3 "
         "AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass "
         "AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 "
-        "AND d.refobjsubid = $2) ORDER BY c.oid", table.oid, (column or table.vector).number,
+        "AND d.refobjsubid = $2) ORDER BY c.oid",
+        table.oid, (column or table.vector).number, valid,
     )  # fmt: skip
     return [(name, text.split(" USING ", 1)[1]) for name, text in found]
 

@@ -27,6 +27,7 @@ class Facts:
     ``rows`` that have a vector (after the filter); ``dim``; ``metric`` it is searched by
     (``"cosine"``, ``"euclidean"``, ``"inner"``, or None where nothing declares one); ``id_kind``
     ``"int"`` or ``"string"``; ``index`` the ANN index in words, None where search is exact;
+    ``invalid`` the names of those whose build failed or goes on, which no search uses;
     ``normalised`` whether the store scaled the vectors to unit length on the way in;
     ``missing`` rows without a vector.
     """
@@ -36,6 +37,7 @@ class Facts:
     metric: str | None
     id_kind: str
     index: str | None = None
+    invalid: tuple[str, ...] = ()
     normalised: bool = False
     missing: int = 0
 
