@@ -63,6 +63,7 @@ faults: setup
 
 evidence: setup
 	$(RUN)/isthmus reproduce --all --save docs/results
+	$(RUN)/python -m pytest -m slow
 
 clean:
 	rm -rf $(VENV) $(COMPARE) demo-out build dist

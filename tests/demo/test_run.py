@@ -15,7 +15,7 @@ def small(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         texts = demo.corpora.docstrings().documents[:800]
         patch.setattr(demo, "minilm", lambda: demo.lsa(texts, dim=96, seed=1))
-        few = [part[:700] for part in demo.corpora.digits()]
+        few = [part[:400] for part in demo.corpora.digits()]
         patch.setattr(demo.corpora, "digits", lambda: few)
         return demo.run(out, documents=400, say=said.append), out, said
 

@@ -13,6 +13,7 @@ def figures():
     return relrep.experiment(SEEDS)
 
 
+@pytest.mark.slow
 def test_the_claim_holds_on_other_seeds(figures):
     for figure in figures.values():
         assert figure.met, str(figure)

@@ -12,6 +12,7 @@ def figures():
     return ricci_alignment.experiment(SEEDS)
 
 
+@pytest.mark.slow
 def test_what_is_measured_on_other_seeds(figures):
     assert sum(figure.claimed for figure in figures.values()) == 3
     assert figures["same"].value < figures["other"].value
@@ -19,6 +20,7 @@ def test_what_is_measured_on_other_seeds(figures):
     assert figures["crossing"].value > 0
 
 
+@pytest.mark.slow
 def test_a_copy_without_the_structure_does_not_meet_the_claim():
     control = ricci_alignment.experiment(SEEDS[:2], copy=ricci_alignment.structureless)
     assert not control["ratio"].met

@@ -1,3 +1,5 @@
+import pytest
+
 from isthmus.core.score import Score
 from isthmus.evidence import stochastic_shape_metrics as evidence
 from isthmus.evidence.experiment import seeds_from
@@ -6,6 +8,7 @@ from isthmus.measures import stochastic_shape_distance
 SEEDS = seeds_from(123, 2)
 
 
+@pytest.mark.slow
 def test_the_claim_holds_on_other_seeds():
     figures = evidence.experiment(SEEDS[:1])
     for figure in figures.values():
