@@ -82,6 +82,14 @@ def test_the_doctor_sees_an_index_that_is_missing_invalid_or_poor(admin, table_a
     assert found.facts.index.startswith("hnsw")
     assert seen == {"lost_recall": "harmful"}
     assert found.recall.value < 0.9
+    # Worse still: the index looks at fewer rows than are asked for, and the last is told again.
+    monkeypatch.setenv("PGOPTIONS", "-c enable_seqscan=off -c hnsw.ef_search=3")
+    with connect(address) as store:
+        few = store.search(vectors(2, 12), 11)
+    assert few.shape == (2, 11)
+    assert all(len(set(row)) < 11 for row in few.tolist())
+    assert look()[1].recall.value < 0.5
+    monkeypatch.setenv("PGOPTIONS", "-c enable_seqscan=off")
     # As a CREATE INDEX CONCURRENTLY leaves it that fails.
     admin.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'near'::regclass")
     seen, found = look()

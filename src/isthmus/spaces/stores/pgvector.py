@@ -183,7 +183,7 @@ class PgVector(Store):
         return f"{rows}:{total}"
 
     def search(self, queries: np.ndarray, k: int) -> np.ndarray:
-        """The server's own answer, by its index where it has one and uses it."""
+        """The server's own answer, by its index where it uses one; fewer than k: the last again."""
         table = self._table()
         texts = [text for _, text in definitions(self._link.run, table)]
         metric = self._metric(table, texts)
@@ -202,9 +202,11 @@ class PgVector(Store):
                 self._link.run(f"SET LOCAL hnsw.ef_search = {min(int(k), 1000)}")
             for query in queries.tolist():
                 found.append([row[0] for row in self._link.run(nearest, query)])
-        if any(len(row) < k for row in found):
-            raise StorageError(where, f"{min(map(len, found))} of {k} rows", f"{k} for each query")
-        return np.array(found).reshape(len(queries), k)
+        if not all(found):
+            raise StorageError(where, "no row for a query", "the rows there are")
+        return np.array([i for row in found for i in row + row[-1:] * (k - len(row))]).reshape(
+            -1, k
+        )
 
     def upsert(self, rows: Rows) -> None:
         """One transaction a call: COPY, then for a table's own column one INSERT of all."""
