@@ -93,7 +93,6 @@ OF_A_POINT = {
     "knn_probe": "z = 0", "mig": "0, its least", "t_regs": "a loss, high where rows are equal",
     "energy_distance": "a point is a population too", "mmd": "a point is a population too",
     "modality_geometry": "modalities apart, each a point or not",
-    "imd": "a gap in search of a word: neighbours of equal rows are the first ones",
 }  # fmt: skip
 
 #: How the measures that take more than plain spaces are called, by name.
@@ -174,6 +173,99 @@ def test_one_pair_is_refused_with_its_shapes_and_a_cure(m):
     assert caught.value.cure
 
 
+def first(one, n):
+    """The first n rows of all that has rows."""
+    if isinstance(one, np.ndarray):
+        return one[:n] if one.ndim == 1 else one[..., :n, :]
+    return [first(part, n) for part in one] if isinstance(one, list) else one
+
+
+def with_nan(x):
+    x = x.copy()
+    x[..., 1, 0] = np.nan
+    return x
+
+
+#: What may be wrong with the rows (..., n, d) of a side.
+SPOILED = {
+    "equal": lambda x: np.repeat(x[..., :1, :], x.shape[-2], axis=-2),
+    "nan": with_nan,
+    "short": lambda x: x[..., :-1, :],
+}
+#: Those whose least rows are not those of the arrays that ``first`` cuts.
+COUNTS_OTHERS = {
+    "encoder_benchmark": "the tasks bring the rows", "layer_report": "sequences, not tokens",
+}  # fmt: skip
+
+
+def bad_calls(m):
+    """What is wrong with a call of the measure, and the call."""
+    if m.name in ADAPTERS:
+        adapter, few = ADAPTERS[m.name], m.card.min_rows - 1
+
+        def spoiled(spoil, call=m.call):
+            spaces, numbers = adapter(call, np.random.default_rng(0))
+            return numbers(*map(spoil, spaces))
+
+        for what, spoil in SPOILED.items():
+            yield what, partial(spoiled, spoil)
+        if few and m.name not in COUNTS_OTHERS:
+
+            def call(*given, **options):
+                return m.call(*(first(one, few) for one in given), **options)
+
+            yield "few", partial(spoiled, lambda x: x, call)
+        return
+    both, more, few = sides(m, *views()), given(m), m.card.min_rows - 1
+    for what, spoil in SPOILED.items():
+        yield what, partial(m.call, *map(spoil, both), **more)
+        yield what, partial(m.call, spoil(both[0]), *both[1:], **more)
+        yield what, partial(m.call, both[0], *map(spoil, both[1:]), **more)
+    if few:
+        fewer = {key: first(value, few) for key, value in more.items()}
+        yield "few", partial(m.call, *(first(x, few) for x in both), **fewer)
+
+
+def check_refusals(m):
+    """NaN and too few rows are refused, the rest perhaps, with a count or shape and a cure."""
+    refused = []
+    for what, call in bad_calls(m):
+        try:
+            call()
+        except InputError as error:
+            refused.append((what, error))
+    for _, error in refused:
+        assert str(error).startswith(f"{m.name}: "), error
+        assert re.search(r"\(\d+,|\d+ [a-z]", error.given), f"no shape in: {error}"
+        assert error.cure, f"no cure in: {error}"
+    taken = {what for what, _ in bad_calls(m)} - {what for what, _ in refused}
+    assert not taken & {"nan", "few"}, f"{m.name} takes {taken}"
+
+
+@pytest.mark.parametrize("m", [*ROOM, *map(OTHERS["OTHERS"].get, ADAPTERS)], ids=lambda m: m.name)
+def test_refusals_name_the_measure_the_shapes_and_a_cure(m):
+    check_refusals(m)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (("cka", "1 rows", "more", "Bring more."), "cka: got"),
+        (("wrong", "rows all equal", "rows that vary", "Look at them."), "no shape in"),
+        (("wrong", "1 rows", "more"), "no cure in"),
+        ((), "wrong takes"),
+    ],
+)
+def test_a_refusal_without_one_of_them_is_rejected(said, words):
+    def call(x):
+        if said:
+            raise InputError(*said)
+
+    wrong = Method("measures", replace(ROOM[0].card, name="wrong", spaces=1, given=()), call)
+    with pytest.raises(AssertionError, match=words):
+        check_refusals(wrong)
+
+
 @pytest.mark.parametrize("m", ROOM, ids=lambda m: m.name)
 def test_a_space_of_one_point_is_refused_or_said(m):
     x, _ = views()
@@ -185,6 +277,20 @@ def test_a_space_of_one_point_is_refused_or_said(m):
     else:
         said = any("nominal level" not in warning for warning in score.warnings)
     assert said != (m.name in OF_A_POINT)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("cosine_audit", "rank 1"), ("reconstruction_map", "point one way")]
+)
+def test_a_point_beside_other_things_is_said(name, words):
+    spaces, numbers = ADAPTERS[name](warned(OTHERS["OTHERS"][name].call), np.random.default_rng(0))
+    assert words not in str(numbers(*spaces))
+    assert words in str(numbers(*map(SPOILED["equal"], spaces)))
+
+
+def warned(call):
+    """``call`` with its warnings where adapters take the value."""
+    return lambda *given: replace(call(*given), value=call(*given).warnings)
 
 
 @pytest.mark.parametrize("m", PAIRED, ids=lambda m: m.name)

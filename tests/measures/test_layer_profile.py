@@ -85,7 +85,7 @@ def test_rows_behind_the_dimension_are_drawn_once():
         ([np.eye(20), np.eye(21)], "alike but for d"),
         (np.random.default_rng(0).normal(size=(2, 11, 3)), "at least 12"),
         (np.full((1, 20, 3), np.nan), "NaN"),
-        (np.ones((1, 20, 3)), "equal rows"),
+        (np.ones((1, 20, 3)), "rows are all equal"),
         ({}, "0 checkpoints"),
         ([], "layer"),
         ({1: np.random.default_rng(0).normal(size=(1, 20, 3)),

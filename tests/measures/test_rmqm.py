@@ -80,7 +80,7 @@ def test_torch_gives_the_same_and_seeds_decide(x):
         (wave, LEVELS, {"attack": "fire"}, "noise, pgd"),
         (wave, LEVELS, {"attack": "pgd"}, "a torch tensor"),
         (lambda x: x[:3], LEVELS, {}, "one vector an input"),
-        (lambda x: 0 * x + 1, LEVELS, {}, "vectors that vary"),
+        (lambda x: 0 * x + 1, LEVELS, {}, "rows are all equal"),
         (lambda x: x * np.nan, LEVELS, {}, "NaN"),
     ],
 )

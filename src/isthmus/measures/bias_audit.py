@@ -95,7 +95,12 @@ def bias_audit(x: Array, factors: Any, *, other: Array | None = None, rng: Seed 
     found = [_share(rows, each, numbers) for numbers in features]
     shares = np.array([share for share, _ in found])
     if not shares.sum() > 0:
-        raise InputError("bias_audit", "features that explain nothing", "class means that differ")
+        raise InputError(
+            "bias_audit",
+            f"x {tuple(x.shape)} in which no feature explains anything",
+            "class means that differ",
+            "Bring factors that the vectors hold, or more rows.",
+        )
     value = float(shares.max() / shares.sum())
     with np.errstate(divide="ignore", invalid="ignore"):
         left_out = np.stack([left for _, left in found])
@@ -135,7 +140,10 @@ def _features(factors: Any, n: int) -> list[np.ndarray]:
     table = to_numpy(factors) if known else np.asarray(factors)
     if table.ndim != 2 or table.shape[0] != n or table.shape[1] < 2:
         raise InputError(
-            "bias_audit", f"factors of shape {table.shape} for {n} rows", f"({n}, 2 or more)"
+            "bias_audit",
+            f"factors of shape {table.shape} for {n} rows",
+            f"({n}, 2 or more)",
+            "Give one column for each of 2 factors or more.",
         )
     return [codes(column, n, operation="bias_audit", min_rows=10)[0] for column in table.T]
 
@@ -173,6 +181,7 @@ def _reflected(
             "bias_audit",
             f"x {tuple(x.shape)} and other {tuple(y.shape)}",
             "equally many rows, paired by position",
+            "Join them on their ids first: isthmus.pair(a, b).",
         )
     whole = float(debiased_cka(x, y))
     without = np.array(

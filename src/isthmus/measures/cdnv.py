@@ -90,7 +90,10 @@ def cdnv(x: Array, labels: Any, *, shots: int | None = None) -> Score:
     np.fill_diagonal(apart, np.inf)
     if not (apart > 1e-24 * scale).all():
         raise InputError(
-            "cdnv", f"{len(sizes)} classes of which two have one mean", "classes with means apart"
+            "cdnv",
+            f"x {tuple(x.shape)} with {len(sizes)} classes of which two have one mean",
+            "classes with means apart",
+            "Merge these classes, or look whether the encoder collapsed.",
         )
     pairs = (spread[:, None] + spread) / (2 * apart)
     count = len(sizes) * (len(sizes) - 1) / 2

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import betaincinv
 
-from isthmus.core.arrays import is_numpy, to_numpy
+from isthmus.core.arrays import check_rows, is_numpy, to_numpy
 from isthmus.core.errors import InputError
 from isthmus.core.score import Score
 from isthmus.measures.rows import upper_tail
@@ -19,10 +19,6 @@ def codes(
     labels: Any, rows: int, *, operation: str, min_rows: int = 4
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels as class numbers 0..g-1 (rows,), and the g class sizes; at least 2 classes."""
-    if rows < min_rows:
-        raise InputError(
-            operation, f"{rows} rows", f"at least {min_rows} rows", "Bring more labelled rows."
-        )
     known = is_numpy(labels) or hasattr(labels, "__array_namespace__") or hasattr(labels, "detach")
     host = to_numpy(labels) if known else np.asarray(labels)
     if host.shape != (rows,):
@@ -30,6 +26,7 @@ def codes(
             operation, f"labels of shape {host.shape} for {rows} rows", f"shape ({rows},)",
             "Give one label a row.",
         )  # fmt: skip
+    check_rows(min_rows, operation=operation, labels=host.shape)
     if host.dtype.kind not in "iubUS":
         raise InputError(
             operation, f"labels of dtype {host.dtype}", "integers or strings", "Name the classes."

@@ -72,7 +72,12 @@ def collapse_score(x: Array, labels: Any) -> Score:
     x = matrix("x", x, operation="collapse_score")
     numbers, sizes = codes(labels, x.shape[0], operation="collapse_score")
     if sizes.max() < 2:
-        raise InputError("collapse_score", "roles of one row each", "a role with 2 rows or more")
+        raise InputError(
+            "collapse_score",
+            f"{len(sizes)} roles of one row each",
+            "a role with 2 rows or more",
+            "Bring more rows of each role.",
+        )
     seen, n = Classes.of(x, numbers, sizes), len(numbers)
     means, own, a = seen.means, np.empty(n), np.empty(n)
     for rows, rest in seen.rests():

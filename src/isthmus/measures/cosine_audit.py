@@ -83,7 +83,12 @@ def cosine_audit(a: Array, b: Array, *, k: int = 10, rng: Seed = 0) -> Score:
     rows = to_numpy(matrix("b", b, operation="cosine_audit")).astype(np.float64)
     m = len(rows)
     if not 1 <= k <= m - 2:
-        raise InputError("cosine_audit", f"k={k} with {m} rows of b", "1 <= k <= rows - 2")
+        raise InputError(
+            "cosine_audit",
+            f"k={k} with b {rows.shape}",
+            "1 <= k <= rows - 2",
+            "Lower k, or bring more rows of b.",
+        )
     pairs = _pairs(m, rng)
     cosines = np.stack([_cosines(right * values**t, pairs) for t in POWERS])
     low, high = cosines.min(axis=0), cosines.max(axis=0)
@@ -98,6 +103,8 @@ def cosine_audit(a: Array, b: Array, *, k: int = 10, rng: Seed = 0) -> Score:
             f"predictions leave cosines open by {value:.2g} on average and {lost:.0%} of the "
             f"{k} nearest rows: rank by a·b, or by the cosines of rescaled(a, b, power=0.5)",
         )
+    if len(values) == 1:
+        warnings += ("predictions of rank 1 leave each row of b one axis: every cosine is 1 or -1",)
     empty = int((~rows.any(axis=1)).sum())
     if empty:
         warnings += (f"{empty} zero rows of b have no direction; their cosine counts as 0",)
@@ -146,13 +153,17 @@ def _axes(a: Array, b: Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             "cosine_audit",
             f"a {one.shape} and b {two.shape}",
             "factors of one model, of equal width",
+            "Pass both factors as the model multiplies them.",
         )
     (q, r), (p, s) = np.linalg.qr(one), np.linalg.qr(two)
     u, values, vt = np.linalg.svd(r @ s.T, full_matrices=False)
     kept = values > values[0] * max(len(one), len(two)) * np.finfo(np.float64).eps
     if not kept.any():
         raise InputError(
-            "cosine_audit", "predictions a·b that are all zero", "a model that predicts"
+            "cosine_audit",
+            f"predictions a·b that are all zero: a {one.shape}, b {two.shape}",
+            "a model that predicts",
+            "Look at how these factors were made: one may be zero.",
         )
     return q @ u[:, kept], p @ vt[kept].T, values[kept]
 

@@ -148,7 +148,10 @@ def cells(
     names, group = _codes("groups", groups, n, operation)
     if len(classes) < 2 or len(names) < 2:
         raise InputError(
-            operation, f"{len(classes)} classes in {len(names)} groups", "2 or more of each"
+            operation,
+            f"{len(classes)} classes in {len(names)} groups: {name} {tuple(x.shape)}",
+            "2 or more of each",
+            "Bring rows of other classes and groups.",
         )
     if n - len(classes) <= d:
         raise InputError(
@@ -211,9 +214,19 @@ def cells(
 def _codes(name: str, values: Array, n: int, operation: str) -> tuple[np.ndarray, np.ndarray]:
     held = to_numpy(values) if hasattr(values, "shape") else np.asarray(values)
     if held.shape != (n,):
-        raise InputError(operation, f"{name} of shape {held.shape}", f"one for each of {n} rows")
+        raise InputError(
+            operation,
+            f"{name} of shape {held.shape} for {n} rows",
+            f"one for each of {n} rows",
+            "Give one entry a row.",
+        )
     if held.dtype.kind == "f" and not np.isfinite(held).all():
-        raise InputError(operation, f"{name} with NaN or infinity", "a name for each row")
+        raise InputError(
+            operation,
+            f"{name} of shape {held.shape} with NaN or infinity",
+            "a name for each row",
+            "Name these rows, or leave them out.",
+        )
     found, codes = np.unique(held, return_inverse=True)
     return found, codes
 
@@ -242,6 +255,7 @@ def _distances(
                 operation,
                 f"classes {classes[k]} and {classes[l]} together in {g} groups",
                 "2 or more groups that hold both",
+                "Bring more groups of both, or leave one class out.",
             )
         fewest = min(fewest, g)
         total, own = apart.sum(axis=0, dtype=np.float64), squares(apart)

@@ -11,7 +11,7 @@ from isthmus.core.neighbors import unit
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import jackknife
+from isthmus.measures.rows import called, check_varied, jackknife, squares
 from isthmus.measures.rsa import rsa
 
 CARD = Card(
@@ -57,8 +57,8 @@ def curation_fit(vecs: Array, losses: Any, *, clusters: int = 0, rng: Seed = 0) 
     Raises
     ------
     InputError
-        On non-finite values, zero rows, losses of other length or all equal, fewer than 10 rows or
-        a number of clusters out of range.
+        On non-finite values, zero rows, rows of one direction, losses of other length or all equal,
+        fewer than 10 rows or a number of clusters out of range.
 
     References
     ----------
@@ -80,15 +80,24 @@ def curation_fit(vecs: Array, losses: Any, *, clusters: int = 0, rng: Seed = 0) 
     loss = _losses(losses, n)
     count = clusters or max(2, round(n**0.5))
     if not 2 <= count <= n // 2:
-        raise InputError("curation_fit", f"{count} clusters of {n} rows", f"2 to {n // 2}")
+        raise InputError(
+            "curation_fit",
+            f"{count} clusters of {n} rows",
+            f"2 to {n // 2}",
+            "Bring more rows, or choose clusters within this range.",
+        )
     rows = unit(x)
     if not rows.any(axis=1).all():
         raise InputError("curation_fit", "zero rows", "rows with a direction", "Drop them first.")
+    mean = rows.mean(axis=0)
+    scatter = np.diag([squares(rows - mean).sum()])
+    check_varied("vecs", rows, scatter, mean, operation="curation_fit")
     seed = int(generator(rng).integers(2**31))
     with threadpool_limits(limits=1):  # sums in another order could tip a row into another cluster
         found = KMeans(count, n_init=3, random_state=seed).fit(rows).labels_
     value, left_out, size = _explained(loss, found)
-    pairs = rsa(rows, loss[:, None])
+    with called("curation_fit"):
+        pairs = rsa(rows, loss[:, None])
     warnings: tuple[str, ...] = ()
     if pairs.ci is None or pairs.ci[0] <= 0:
         warnings = ("over pairs, distance and difference in loss are not clearly related",)
@@ -116,11 +125,12 @@ def _losses(losses: Any, n: int) -> np.ndarray:
             "curation_fit",
             f"losses {host.dtype} of shape {host.shape} for {n} rows",
             f"{n} finite numbers",
+            "Give one finite loss a row.",
         )
     if n < 10 or host.min() == host.max():
         raise InputError(
-            "curation_fit", f"{n} rows, losses from {host.min()} to {host.max()}",
-            "at least 10 rows whose losses differ",
+            "curation_fit", f"losses {host.shape} from {host.min():.3g} to {host.max():.3g}",
+            "at least 10 rows whose losses differ", "Bring more rows, of other losses too.",
         )  # fmt: skip
     return host.astype(np.float64)
 

@@ -11,6 +11,7 @@ from isthmus.core.errors import InputError
 from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.label_sharpness import label_sharpness
+from isthmus.measures.rows import called
 from isthmus.measures.two_nn import two_nn
 
 CARD = Card(
@@ -78,8 +79,9 @@ def dataset_profile(
     (True, -0.5)
     """
     x = matrix("x", x, operation="dataset_profile")
-    dimension = two_nn(x)
-    parts: dict[str, Any] = {"label_sharpness": label_sharpness(x, labels).value}
+    with called("dataset_profile"):
+        dimension = two_nn(x)
+        parts: dict[str, Any] = {"label_sharpness": label_sharpness(x, labels).value}
     warnings = list(dimension.warnings)
     if representation is not None:
         z = matrix("representation", representation, operation="dataset_profile")
@@ -88,7 +90,8 @@ def dataset_profile(
                 "dataset_profile", f"x {tuple(x.shape)}, representation {tuple(z.shape)}",
                 "one representation a row", "Join them on their ids first: isthmus.pair(a, b).",
             )  # fmt: skip
-        found = two_nn(z)
+        with called("dataset_profile"):
+            found = two_nn(z)
         parts["representation_dimension"] = found.value
         parts["compression"] = found.value / dimension.value
         warnings += [f"representation: {warning}" for warning in found.warnings]

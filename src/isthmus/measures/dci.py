@@ -97,7 +97,12 @@ def dci(
     x = to_numpy(matrix("x", x, operation="dci")).astype(np.float64)
     known = table(factors, len(x), operation="dci")
     if len(x) < CARD.min_rows or min(x.shape[1], known.shape[1]) < 2:
-        raise InputError("dci", f"x {x.shape}, factors {known.shape}", "20 rows, 2 columns of both")
+        raise InputError(
+            "dci",
+            f"x {x.shape}, factors {known.shape}",
+            "20 rows, 2 columns of both",
+            "Bring more rows, columns or factors.",
+        )
     draw = generator(rng)
     a = _standard(x)
     # Folds and shuffles start from an order that no change of the columns' units alters.

@@ -99,6 +99,7 @@ def deconfounded_cka(x: Array, y: Array | None = None, *, confound: Array) -> Sc
             "deconfounded_cka",
             f"confound {tuple(c.shape)} beside x {tuple(x.shape)}",
             "equally many rows, paired by position",
+            "Join them on their ids first: isthmus.pair(a, b).",
         )
     n = x.shape[0]
     found, left = _hsics({"x": x, "y": y, "confound": c})
@@ -109,8 +110,9 @@ def deconfounded_cka(x: Array, y: Array | None = None, *, confound: Array) -> Sc
         if not 1.0 - shared**2 > max(_LEFT, 8 * eps):
             raise InputError(
                 "deconfounded_cka",
-                f"{name} whose geometry is the confound's own",
+                f"{name} whose geometry is the confound's own, over {n} rows",
                 "a space that differs from the confound",
+                "Bring rows that the confound does not settle, or leave it out.",
             )
     value = float(partial_correlation(r))
     ci = None if left is None else jackknife(value, [partial_correlation(_correlations(left))])
@@ -161,7 +163,10 @@ def _check(name: str, x: Array, scatter: np.ndarray, mean: np.ndarray, own: floa
     # What rounding leaves of a Gram matrix that centring empties.
     if not own > 64 * np.finfo(float).eps * float(np.vdot(scatter, scatter)) / (n * (n - 3)):
         raise InputError(
-            CARD.name, f"{name} whose rows are all equally far apart", "varied distances"
+            CARD.name,
+            f"{name} whose rows are all equally far apart, of shape {tuple(x.shape)}",
+            "varied distances",
+            "Bring more rows than dimensions, or other ones.",
         )
 
 

@@ -106,6 +106,7 @@ def encoder_benchmark(
             "encoder_benchmark",
             f"{len(encoders)} encoders and tasks of categories {categories}",
             f"3 encoders or more, 2 categories or more of {', '.join(CATEGORIES)}",
+            "Bring more encoders, or tasks of other categories.",
         )
     seeds = [int(s) for s in generator(rng).integers(2**31, size=len(tasks))]
     scores = np.array(
@@ -157,7 +158,10 @@ def _scored(task: Task, name: str, encode: Callable[[Any], Array], seed: int) ->
         )
         if len(held) != len(inputs):
             raise InputError(
-                "encoder_benchmark", f"{len(held)} vectors of {name!r}", f"{len(inputs)}, one a row"
+                "encoder_benchmark",
+                f"{len(held)} vectors of {name!r}",
+                f"{len(inputs)}, one a row",
+                "Return one vector for each input.",
             )
         return held.astype(np.float64)
 
@@ -171,6 +175,7 @@ def _scored(task: Task, name: str, encode: Callable[[Any], Array], seed: int) ->
             f"{0 if task.prompts is None else len(task.prompts)} prompts for "
             f"{numbers.max() + 1} classes",
             "one prompt a class, in the order of the sorted labels",
+            "Give the task one prompt for each class.",
         )
     # Towards the rows' own mean: what all inputs share says nothing about their class.
     return _zero_shot(rows - rows.mean(axis=0), numbers, vectors(task.prompts) - rows.mean(axis=0))
@@ -187,7 +192,12 @@ def _probe(rows: np.ndarray, numbers: np.ndarray, draw: np.random.Generator) -> 
 
     folds = min(3, int(np.bincount(numbers).min()))
     if folds < 2:
-        raise InputError("encoder_benchmark", "a class of one row", "2 rows or more of each class")
+        raise InputError(
+            "encoder_benchmark",
+            f"{len(rows)} rows with a class of one row",
+            "2 rows or more of each class",
+            "Bring more rows of it, or leave the class out.",
+        )
     cut = StratifiedKFold(folds, shuffle=True, random_state=int(draw.integers(2**31)))
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200))
     with warnings.catch_warnings():
@@ -219,7 +229,12 @@ def _pairs(rows: np.ndarray, numbers: np.ndarray, draw: np.random.Generator) -> 
     apart = numbers[first] != numbers[second]
     kept = [np.flatnonzero(one)[: _PAIRS // 2] for one in (alike, apart)]
     if not all(len(one) for one in kept):
-        raise InputError("encoder_benchmark", "no two rows of one class", "classes of 2 rows")
+        raise InputError(
+            "encoder_benchmark",
+            f"{n} rows, no two of one class",
+            "classes of 2 rows",
+            "Bring more rows of each class.",
+        )
     both = np.concatenate(kept)
     ranks = rankdata(np.einsum("ij,ij->i", rows[first[both]], rows[second[both]]))
     a, b = len(kept[0]), len(kept[1])
@@ -246,7 +261,10 @@ def _agreement(table: np.ndarray, categories: Sequence[str]) -> np.ndarray:
     flat = [c for c, row in zip(categories, table, strict=True) if row.min() == row.max()]
     if flat:
         raise InputError(
-            "encoder_benchmark", f"the same score of all encoders on {flat}", "scores that differ"
+            "encoder_benchmark",
+            f"the same score of all {table.shape[1]} encoders on {flat}",
+            "scores that differ",
+            "Bring a task on which they differ, or look whether they collapsed.",
         )
     return np.array([[float(kendalltau(a, b).statistic) for b in table] for a in table])
 

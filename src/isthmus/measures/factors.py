@@ -31,12 +31,16 @@ def table(factors: Any, rows: int, *, operation: str) -> np.ndarray:
         )  # fmt: skip
     if host.dtype.kind not in "iubUSf" or (host.dtype.kind == "f" and not np.isfinite(host).all()):
         raise InputError(
-            operation, f"factors of dtype {host.dtype}", "integers, strings or finite numbers"
+            operation,
+            f"factors of shape {host.shape} and dtype {host.dtype}",
+            "integers, strings or finite numbers",
+            "Name the levels of each factor, and drop rows without.",
         )
     still = np.flatnonzero((host == host[0]).all(axis=0))
     if len(still):
         raise InputError(
-            operation, f"factors that never vary: columns {', '.join(map(str, still[:5]))}",
+            operation,
+            f"factors {host.shape} that never vary: columns {', '.join(map(str, still[:5]))}",
             "factors of 2 values or more", "Leave them out.",
         )  # fmt: skip
     return host

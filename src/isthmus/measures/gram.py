@@ -76,7 +76,10 @@ def _all_rows(sums: np.ndarray, shared: np.ndarray, *, operation: str) -> np.nda
         # What rounding leaves of a matrix that centring empties.
         if not values[i, i] > 64 * np.finfo(float).eps * trace[i, i] / (n * (n - 3)):
             raise InputError(
-                operation, f"{name} whose rows are all equally far apart", "varied distances"
+                operation,
+                f"{name} whose rows are all equally far apart, {n} of them",
+                "varied distances",
+                "Bring more rows than dimensions, or other ones.",
             )
     return values
 

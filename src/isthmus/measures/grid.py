@@ -177,13 +177,16 @@ def compare_layers(
     counts = {int(layer.shape[0]) for side in sides for layer in side}
     if len(counts) != 1:
         raise InputError(
-            "compare layers", f"layers of {sorted(counts)} rows", "the same items in every layer"
+            "compare layers",
+            f"layers of {sorted(counts)} rows",
+            "the same items in every layer",
+            "Join them on their ids first: isthmus.pair(a, b).",
         )
     labels = names or tuple([str(i) for i in range(len(side))] for side in sides)
     if [len(side) for side in labels] != [len(side) for side in sides]:
         raise InputError(
             "compare layers", f"names {[len(side) for side in labels]}",
-            f"one for each of the {[len(side) for side in sides]} layers",
+            f"one for each of the {[len(side) for side in sides]} layers", "Give one name a layer.",
         )  # fmt: skip
     n = counts.pop()
     named = list(zip(("source", "target"), labels, sides, strict=True))[
@@ -241,7 +244,12 @@ def compare_layers(
 def _layers(name: str, stack: Any) -> list[Array]:
     layers = [stack[i] for i in range(len(stack))]
     if not layers:
-        raise InputError("compare layers", f"{name} without layers", "one (n, d) matrix a layer")
+        raise InputError(
+            "compare layers",
+            f"{name} without layers",
+            "one (n, d) matrix a layer",
+            "Pass a list with one matrix a layer.",
+        )
     return [
         matrix(f"{name} layer {i}", layer, operation="compare layers")
         for i, layer in enumerate(layers)

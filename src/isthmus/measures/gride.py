@@ -87,7 +87,10 @@ def gride(x: Array, *, near: int = 2, far: int = 4) -> Score:
     logs = np.log(found.distances[:, far - 1] / found.distances[:, near - 1])
     if not logs.sum() > 0:
         raise InputError(
-            "gride", "rows on a regular grid: all neighbours equally far", "ratios > 1"
+            "gride",
+            f"{n} rows on a regular grid: all neighbours equally far",
+            "ratios > 1",
+            "Bring rows at varied distances.",
         )
     value = _maximum(logs, near, far)
     # A composite likelihood: information H, variance J of the score with neighbours' covariances.

@@ -11,6 +11,7 @@ from isthmus.core.neighbors import neighbors
 from isthmus.core.random import Seed, generator
 from isthmus.core.registry import register
 from isthmus.core.score import Score
+from isthmus.measures.rows import Spread, check_varied
 
 CARD = Card(
     name="imd",
@@ -60,7 +61,8 @@ def imd(x: Array, y: Array, *, k: int = 5, rng: Seed = 0) -> Score:
     Raises
     ------
     InputError
-        On fewer than 2 k + 2 rows on a side (7 at least) or non-finite values.
+        On fewer than 2 k + 2 rows on a side (7 at least), non-finite values, or a side whose rows
+        are all equal.
 
     References
     ----------
@@ -80,6 +82,10 @@ def imd(x: Array, y: Array, *, k: int = 5, rng: Seed = 0) -> Score:
             "imd", f"k={k} with x {tuple(x.shape)} and y {tuple(y.shape)}", "2 k + 2 rows",
             "Lower k, or bring more rows.",
         )  # fmt: skip
+    spread = Spread.of(x, y)
+    # Neighbours of equal rows would be the lowest row numbers: a graph of the order of rows.
+    check_varied("x", x, np.diag([spread.variance_x]), spread.mean_x, operation="imd")
+    check_varied("y", y, np.diag([spread.variance_y]), spread.mean_y, operation="imd")
     seed = int(generator(rng).integers(2**63))
     traces, errors, noise = [], [], []
     for side in (x, y):

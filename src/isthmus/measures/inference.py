@@ -72,7 +72,12 @@ def _blocks(groups: np.ndarray, n: int) -> list[np.ndarray]:
     """For every size, the rows of the groups of that size, (groups, size)."""
     groups = np.asarray(groups)
     if groups.shape != (n,):
-        raise InputError("groups", f"an array {groups.shape}", f"one group id for each of {n} rows")
+        raise InputError(
+            "groups",
+            f"an array {groups.shape}",
+            f"one group id for each of {n} rows",
+            "Give one group id a row.",
+        )
     _, place = np.unique(groups, return_inverse=True)
     sizes = np.bincount(place)
     rows = np.split(np.argsort(place, kind="stable"), np.cumsum(sizes)[:-1])

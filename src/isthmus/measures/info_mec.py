@@ -77,13 +77,18 @@ def info_mec(x: Array, factors: Any, *, bins: int = 20, rng: Seed = 0) -> Score:
     """
     x = to_numpy(matrix("x", x, operation="info_mec")).astype(np.float64)
     if len(x) < CARD.min_rows or bins < 2:
-        raise InputError("info_mec", f"{len(x)} rows, bins={bins}", "20 rows and 2 bins or more")
+        raise InputError(
+            "info_mec",
+            f"x {x.shape}, bins={bins}",
+            "20 rows and 2 bins or more",
+            "Bring more rows, or choose 2 bins or more.",
+        )
     known = table(factors, len(x), operation="info_mec")
     ranges = np.ptp(x, axis=0)
     active = ranges > _ACTIVE * ranges.max()
     if active.sum() < 2 or known.shape[1] < 2:
         raise InputError(
-            "info_mec", f"{active.sum()} active columns and {known.shape[1]} factors",
+            "info_mec", f"x {x.shape} with {active.sum()} active columns, {known.shape[1]} factors",
             "2 or more of both", "Standardise columns of unlike units.",
         )  # fmt: skip
     shared = Information(x[:, active], known, bins)

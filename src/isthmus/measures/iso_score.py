@@ -60,7 +60,10 @@ def iso_score(x: Array, *, debias: bool = False) -> Score:
     n, d = (int(size) for size in x.shape)
     if d < 2 or n < 2 + 2 * debias:
         raise InputError(
-            "iso_score", f"x of shape {(n, d)}", f"{2 + 2 * debias} rows or more, a width above 1"
+            "iso_score",
+            f"x of shape {(n, d)}",
+            f"{2 + 2 * debias} rows or more, a width above 1",
+            "Bring more rows, of 2 columns or more.",
         )
     found = spread(x, debias=debias, operation="iso_score")
     ci = None

@@ -84,7 +84,10 @@ def layer_geometry(hidden: Any, *, shuffled: Any = None, losses: Any = None, k: 
     prompts, tokens = layers[0].shape[:2]
     if tokens < LEAST or not 1 <= k < tokens - 1:
         raise InputError(
-            operation, f"{tokens} tokens, k={k}", f"{LEAST} tokens, 1 <= k < tokens - 1"
+            operation,
+            f"{tokens} tokens, k={k}: layers {layers[0].shape}",
+            f"{LEAST} tokens, 1 <= k < tokens - 1",
+            "Bring longer prompts, or lower k.",
         )
     dimension, overlap = _clouds(layers, max(k, 2), k)
     parts: dict[str, Any] = {
@@ -100,6 +103,7 @@ def layer_geometry(hidden: Any, *, shuffled: Any = None, losses: Any = None, k: 
                 operation,
                 f"shuffled {len(control)} x {control[0].shape}",
                 f"{len(layers)} x {layers[0].shape} like the prompts",
+                "Shuffle the same prompts and run all layers on them.",
             )
         parts |= _against(dimension, _clouds(control, 2, 0)[0])
     if losses is not None:
@@ -168,9 +172,15 @@ def _with_losses(dimension: np.ndarray, losses: Any) -> dict[str, np.ndarray]:
             "layer_geometry",
             f"losses of shape {values.shape} for {prompts} prompts",
             f"({prompts},) finite losses of at least 5 prompts",
+            "Give one finite loss a prompt, of 5 prompts or more.",
         )
     if not np.ptp(values) > 0:
-        raise InputError("layer_geometry", "losses that are all equal", "losses that vary")
+        raise InputError(
+            "layer_geometry",
+            f"{prompts} losses that are all equal",
+            "losses that vary",
+            "Bring prompts of other losses, or leave losses out.",
+        )
     from scipy.stats import rankdata
 
     ranks = rankdata(values) - (prompts + 1) / 2

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.core.arrays import all_equal, check_rows
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
 from isthmus.core.linalg import symmetric_eigen
@@ -93,8 +94,7 @@ def layer_profile(hidden_states: Any, *, most: int = 2000, rng: Seed = 0) -> Sco
     for one in stacks:
         layers = rows_of(one, operation="layer_profile")
         n = len(layers[0])
-        if n < LEAST:
-            raise InputError("layer_profile", f"{n} rows", f"at least {LEAST}")
+        check_rows(LEAST, operation="layer_profile", layers=layers[0].shape)
         if picked is None:
             picked = np.sort(draw.choice(n, min(n, most), replace=False))
             shape = (n, len(layers))
@@ -103,6 +103,7 @@ def layer_profile(hidden_states: Any, *, most: int = 2000, rng: Seed = 0) -> Sco
                 "layer_profile",
                 f"{(n, len(layers))} rows and layers after {shape}",
                 "equally many at every checkpoint",
+                "Run the same rows through the same layers of every checkpoint.",
             )
         found.append([_layer(rows, picked, i) for i, rows in enumerate(layers)])
     parts = {key: np.array([[layer[key] for layer in one] for one in found]) for key in found[0][0]}
@@ -129,7 +130,7 @@ def layer_profile(hidden_states: Any, *, most: int = 2000, rng: Seed = 0) -> Sco
 def _layer(rows: np.ndarray, picked: np.ndarray, number: int) -> dict[str, Any]:
     middle = rows - rows.mean(axis=0)
     if not np.abs(middle).max() > 1e-12 * np.abs(rows).max():
-        raise InputError("layer_profile", f"layer {number} of equal rows", "rows that vary")
+        raise all_equal(f"layer {number}", rows.shape, operation="layer_profile")
     raw = anisotropy(rows)
     values, _ = symmetric_eigen(middle.T @ middle)
     _, dimension = nearest(rows[picked], 2, what=f"layer {number}", operation="layer_profile")

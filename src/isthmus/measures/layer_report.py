@@ -93,8 +93,9 @@ def layer_report(hidden_by_layer: Any, views: Sequence[Any], *, rng: Seed = 0) -
     if not copies or count < CARD.min_rows or tokens < 3:
         raise InputError(
             operation,
-            f"{len(copies)} views, {count} sequences of {tokens} tokens",
+            f"{len(copies)} views, {count} sequences of {tokens} tokens: layers {layers[0].shape}",
             f"at least 1 view, {CARD.min_rows} sequences and 3 tokens",
+            "Bring longer or more sequences, and a view of each.",
         )
     for one in copies:
         same = [(len(layer), layer.shape[-1]) for layer in one]
@@ -103,6 +104,7 @@ def layer_report(hidden_by_layer: Any, views: Sequence[Any], *, rng: Seed = 0) -
                 operation,
                 f"a view of {len(one)} layers and {len(one[0])} sequences",
                 f"{len(layers)} layers and {count} sequences like the original, of equal widths",
+                "Run the altered sequences through the same layers.",
             )
     draw = generator(rng)
     picked = np.sort(draw.choice(count, min(count, _MOST), replace=False))
@@ -111,7 +113,12 @@ def layer_report(hidden_by_layer: Any, views: Sequence[Any], *, rng: Seed = 0) -
     for number, layer in enumerate(layers):
         pooled = np.stack([layer.mean(axis=1), *(one[number].mean(axis=1) for one in copies)])
         if not np.ptp(pooled[0], axis=0).any():
-            raise InputError(operation, f"layer {number} of equal vectors", "vectors that vary")
+            raise InputError(
+                operation,
+                f"layer {number}, whose {count} sequences have one mean, of shape {layer.shape}",
+                "vectors that vary",
+                "Look at how these vectors were made: the encoder may have collapsed.",
+            )
         middle = pooled.mean(axis=0)
         if np.ptp(middle, axis=0).max() <= 8 * np.finfo(float).eps * np.abs(pooled).max():
             raise InputError(

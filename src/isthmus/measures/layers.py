@@ -30,6 +30,7 @@ def stack(hidden: Any, *, operation: str, axes: int, name: str = "hidden") -> li
             operation,
             f"{name} with layers of shapes {sorted(set(shapes))}",
             f"at least one layer, each ({wanted}, d), alike but for d",
+            "Stack one array of the same rows a layer.",
         )
     for number, layer in enumerate(layers):
         flat = layer.reshape(-1, layer.shape[-1])
@@ -55,13 +56,23 @@ def nearest(rows: np.ndarray, k: int, *, what: str, operation: str) -> tuple[np.
     if not distances[:, 0].all():
         rows = np.unique(rows, axis=0)
         if len(rows) < LEAST:
-            raise InputError(operation, f"{len(rows)} distinct rows in {what}", f"at least {LEAST}")
+            raise InputError(
+                operation,
+                f"{len(rows)} distinct rows in {what}",
+                f"at least {LEAST}",
+                "Bring more rows that differ.",
+            )
         distances = neighbors(rows, rows, 2, exclude_self=True)[1]
     logs = np.sort(np.log(distances[:, 1] / distances[:, 0]))
     kept = len(logs) - len(logs) // 10
     exposure = float(logs[:kept].sum() + (len(logs) - kept) * logs[kept - 1])
     if not exposure > 0:
-        raise InputError(operation, f"rows on a regular grid in {what}", "ratios > 1")
+        raise InputError(
+            operation,
+            f"rows on a regular grid in {what}: {rows.shape}",
+            "ratios > 1",
+            "Bring rows at varied distances.",
+        )
     return indices[:, :k], (kept - 1) / exposure
 
 
@@ -87,7 +98,12 @@ def entropy(values: np.ndarray) -> np.ndarray:
 def _hosted(hidden: Any, *, operation: str, name: str) -> list[np.ndarray]:
     """Each layer as float64, of whatever axes; raises InputError on what is no stack of numbers."""
     if not isinstance(hidden, Sequence) and not (_is_array(hidden) and hidden.ndim):
-        raise InputError(operation, f"{name} of {type(hidden).__name__}", "a stack of layers")
+        raise InputError(
+            operation,
+            f"{name} of {type(hidden).__name__}",
+            "a stack of layers",
+            "Pass one array a layer, in a list.",
+        )
     layers = []
     for i, one in enumerate(hidden):
         try:
@@ -101,7 +117,12 @@ def _hosted(hidden: Any, *, operation: str, name: str) -> list[np.ndarray]:
             layers.append(layer.astype(np.float64, copy=False))
         except (TypeError, ValueError) as error:
             wrong = f"layer {i} of {name}: {str(error).rstrip('.')}"
-            raise InputError(operation, wrong, "real numbers, as many in every row") from None
+            raise InputError(
+                operation,
+                wrong,
+                "real numbers, as many in every row",
+                "Pad, fill or convert them first.",
+            ) from None
     return layers
 
 

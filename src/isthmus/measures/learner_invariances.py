@@ -82,7 +82,10 @@ def learner_invariances(
     y = to_numpy(y) if hasattr(y, "detach") else np.asarray(y)
     if len(x) < CARD.min_rows or y.shape[:1] != x.shape[:1]:
         raise InputError(
-            "learner_invariances", f"x {x.shape} and y {y.shape}", "4 rows or more, paired"
+            "learner_invariances",
+            f"x {x.shape} and y {y.shape}",
+            "4 rows or more, paired",
+            "Bring more rows, each with its target.",
         )
     draw = generator(rng)
     order = draw.permutation(len(x))
@@ -93,8 +96,8 @@ def learner_invariances(
         spread = float(np.std(before, axis=0).max())
     if (before == before[0]).all() or not spread > 0:
         raise InputError(
-            "learner_invariances", "predictions that are all equal", "a learner that tells rows "
-            "apart", "An invariance of a constant says nothing.",
+            "learner_invariances", f"{len(new)} predictions that are all equal",
+            "a learner that tells rows apart", "An invariance of a constant says nothing.",
         )  # fmt: skip
     again = _change(before, _predictions(fit_predict, x[old], y[old], x[new]), spread)
     if again > tol:
@@ -144,10 +147,15 @@ def _predictions(fit_predict: Learner, x: np.ndarray, y: np.ndarray, new: np.nda
     if found.shape[:1] != (len(new),):
         raise InputError(
             "learner_invariances", f"predictions of shape {found.shape} for {len(new)} rows",
-            "one prediction a row",
+            "one prediction a row", "Return one prediction for each new row.",
         )  # fmt: skip
     if found.dtype.kind == "f" and not np.isfinite(found).all():
-        raise InputError("learner_invariances", "predictions with NaN or infinity", "finite ones")
+        raise InputError(
+            "learner_invariances",
+            f"predictions of shape {found.shape} with NaN or infinity",
+            "finite ones",
+            "Look at the learner: it may have diverged.",
+        )
     return found
 
 

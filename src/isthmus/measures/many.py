@@ -167,7 +167,12 @@ def compare_many(
     sides = [matrix(name, space, operation="compare many") for name, space in named.items()]
     counts = {name: int(side.shape[0]) for name, side in zip(named, sides, strict=True)}
     if len(set(counts.values())) != 1:
-        raise InputError("compare many", f"rows {counts}", "the same items in every space")
+        raise InputError(
+            "compare many",
+            f"rows {counts}",
+            "the same items in every space",
+            "Join them on their ids first: isthmus.pair(a, b).",
+        )
     n = next(iter(counts.values()))
     warned = doubts(dict(zip(named, sides, strict=True)))
     draw = generator(rng)

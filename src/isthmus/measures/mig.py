@@ -103,7 +103,10 @@ def _inputs(x: Array, factors: Any, bins: int) -> tuple[np.ndarray, np.ndarray]:
     x = to_numpy(matrix("x", x, operation="mig")).astype(np.float64)
     if len(x) < CARD.min_rows or x.shape[1] < 2 or bins < 2:
         raise InputError(
-            "mig", f"x {x.shape}, bins={bins}", "10 rows, 2 columns and 2 bins or more"
+            "mig",
+            f"x {x.shape}, bins={bins}",
+            "10 rows, 2 columns and 2 bins or more",
+            "Bring more rows or columns, or choose 2 bins or more.",
         )
     return x, table(factors, len(x), operation="mig")
 

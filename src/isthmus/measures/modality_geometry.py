@@ -126,7 +126,12 @@ def _separable(x: Array, y: Array, moments: tuple[Moments, Moments]) -> list[np.
     values, vectors = symmetric_eigen(scatter / np.outer(scale, scale))
     used = values > 1e-12 * values[0]
     if not used.any():
-        raise InputError("modality_geometry", "x and y whose rows are all equal", "rows that vary")
+        raise InputError(
+            "modality_geometry",
+            f"x {tuple(x.shape)} and y {tuple(y.shape)} whose rows are all equal",
+            "rows that vary",
+            "Look at how these vectors were made: the encoder may have collapsed.",
+        )
     root = vectors[:, used] / np.sqrt(values[used]) / scale[:, None]
     if int(used.sum()) >= sum(m.n for m in moments) - 2:
         raise InputError(

@@ -85,7 +85,12 @@ def ped_transform(
     radius = np.sqrt(np.bincount(numbers, seen.squares()) / sizes)
     unit = math.sqrt(float(np.mean(radius**2)))
     if not unit > 1e-12 * float(np.abs(seen.means).max()):
-        raise InputError("ped_transform", "classes that do not vary", "rows that vary in a class")
+        raise InputError(
+            "ped_transform",
+            f"x {tuple(x.shape)} with {len(sizes)} classes that do not vary",
+            "rows that vary in a class",
+            "Look at how these vectors were made: the classes may have collapsed.",
+        )
     means, balls = seen.means / unit, reach * radius / unit
     energies, first = [], 0.0
     for _ in range(steps):

@@ -74,7 +74,10 @@ def position_context(hidden: Any) -> Score:
     contexts, tokens, d = layer.shape
     if contexts < 2 or tokens < 2:
         raise InputError(
-            "position_context", f"{contexts} contexts of {tokens} tokens", "at least 2 of each"
+            "position_context",
+            f"{contexts} contexts of {tokens} tokens: hidden {layer.shape}",
+            "at least 2 of each",
+            "Bring more contexts, or longer ones.",
         )
     mean = layer.mean(axis=(0, 1))
     position, context = layer.mean(axis=0) - mean, layer.mean(axis=1) - mean
@@ -86,7 +89,10 @@ def position_context(hidden: Any) -> Score:
     for name, size in (("position", power[0]), ("context", power[1])):
         if not size > least:
             raise InputError(
-                "position_context", f"{name} parts that are all zero", "hidden states that vary"
+                "position_context",
+                f"{name} parts that are all zero: hidden {layer.shape}",
+                "hidden states that vary",
+                "Look at how these vectors were made: the encoder may have collapsed.",
             )
     value = _angle(position, context)
     ci = None

@@ -133,11 +133,12 @@ def _values(values: Any, n: int) -> np.ndarray:
             "rank_axis",
             f"values {host.dtype} of shape {host.shape} for {n} rows",
             f"{n} finite numbers",
+            "Give one finite value a row.",
         )
     if n < 10 or host.min() == host.max():
         raise InputError(
-            "rank_axis", f"{n} rows, values from {host.min()} to {host.max()}",
-            "at least 10 rows whose values differ",
+            "rank_axis", f"values {host.shape} from {host.min():.3g} to {host.max():.3g}",
+            "at least 10 rows whose values differ", "Bring more rows, of other values too.",
         )  # fmt: skip
     return host.astype(np.float64)
 
@@ -145,7 +146,12 @@ def _values(values: Any, n: int) -> np.ndarray:
 def _direction(axis: Any, width: int) -> np.ndarray:
     w = np.asarray(to_numpy(axis) if hasattr(axis, "shape") else axis, dtype=np.float64)
     if w.shape != (width,) or not np.isfinite(w).all() or not w.any():
-        raise InputError("rank_axis", f"an axis of shape {w.shape}", f"({width},), not zero")
+        raise InputError(
+            "rank_axis",
+            f"an axis of shape {w.shape}",
+            f"({width},), not zero",
+            "Pass one number for each column of the vectors.",
+        )
     return w
 
 
@@ -154,15 +160,28 @@ def _ends(rows: np.ndarray, y: np.ndarray, extremes: int) -> tuple[np.ndarray, n
     n = len(y)
     if not 1 <= extremes <= (n - 8) // 2:
         raise InputError(
-            "rank_axis", f"extremes={extremes} of {n} rows", "1 or more, with 8 rows left to judge"
+            "rank_axis",
+            f"extremes={extremes} of {n} rows",
+            "1 or more, with 8 rows left to judge",
+            "Lower extremes, or bring more rows.",
         )
     order = np.argsort(y, kind="stable")
     w = rows[order[-extremes:]].mean(axis=0) - rows[order[:extremes]].mean(axis=0)
     if not w.any():
-        raise InputError("rank_axis", "two ends with the same mean", "ends that differ")
+        raise InputError(
+            "rank_axis",
+            f"two ends of {extremes} rows with the same mean: vecs {rows.shape}",
+            "ends that differ",
+            "Raise extremes, or fit the axis without them.",
+        )
     between = np.sort(order[extremes:-extremes])
     if y[between].min() == y[between].max():
-        raise InputError("rank_axis", "equal values between the ends", "fewer extremes")
+        raise InputError(
+            "rank_axis",
+            f"{len(between)} equal values between the ends",
+            "fewer extremes",
+            "Lower extremes, or bring rows of other values.",
+        )
     return between, w
 
 
@@ -172,5 +191,10 @@ def _spearman(score: np.ndarray, y: np.ndarray) -> float:
     a, b = (rankdata(one) - (len(one) + 1) / 2 for one in (score, y))
     size = math.sqrt(float(a @ a) * float(b @ b))
     if not size > 0:
-        raise InputError("rank_axis", "projections that are all equal", "rows that vary")
+        raise InputError(
+            "rank_axis",
+            f"{len(y)} projections that are all equal",
+            "rows that vary",
+            "Look at how these vectors were made: the encoder may have collapsed.",
+        )
     return max(-1.0, min(float(a @ b) / size, 1.0))

@@ -41,10 +41,10 @@ def reconstruction_map(
 
     R_i are the nodes 1 to ``hops`` links away from i, r_ij the rank of j among all other nodes by
     the distance of their vectors from that of i. Equal distances are ranked worst first, so that
-    vectors which are all equal gain nothing. Nodes without neighbours are left out; ``n`` counts
-    the others. Chance is exact: with N - 1 others and R of them near, the mean over all orders is
-    (H + (R - 1)(N - 1 - H) / (N - 2)) / (N - 1), H the harmonic number of N - 1. Part
-    ``precision`` is AP(i), NaN-free: -1 for nodes left out.
+    vectors which are all equal gain nothing, and a warning says so. Nodes without neighbours are
+    left out; ``n`` counts the others. Chance is exact: with N - 1 others and R of them near, the
+    mean over all orders is (H + (R - 1)(N - 1 - H) / (N - 2)) / (N - 1), H the harmonic number of
+    N - 1. Part ``precision`` is AP(i), NaN-free: -1 for nodes left out.
 
     Parameters
     ----------
@@ -78,8 +78,9 @@ def reconstruction_map(
     if n < 3 or hops < 1 or metric not in METRICS:
         raise InputError(
             "reconstruction_map",
-            f"{n} nodes, hops={hops}, metric {metric!r}",
+            f"{n} nodes, hops={hops}, metric {metric!r}: vectors {rows.shape}",
             f"3 nodes, 1 hop or more, one of {', '.join(METRICS)}",
+            "Bring more nodes, or choose among these options.",
         )
     near = _reach(_adjacency(graph, n), hops)
     rows = unit(rows) if metric == "cosine" else rows
@@ -96,6 +97,13 @@ def reconstruction_map(
     value = float(found.mean())
     half = Z95 * float(found.std(ddof=1)) / np.sqrt(len(found))
     left = n - len(found)
+    warnings: tuple[str, ...] = ()
+    if left:
+        warnings = (f"{left} of {n} nodes have no neighbour and are left out",)
+    eps = np.finfo(to_numpy(vectors).dtype).eps
+    if not np.ptp(rows, axis=0).max() > 16 * eps * np.abs(rows).max():
+        alike = "point one way" if metric == "cosine" else "are equal"
+        warnings += (f"all {n} vectors {alike}: a collapsed space, whose order says nothing",)
     return Score(
         value=value,
         method="reconstruction_map",
@@ -103,7 +111,7 @@ def reconstruction_map(
         ci=(max(value - half, 0.0), min(value + half, 1.0)),
         chance=float(chance.mean()),
         parts={"precision": precision},
-        warnings=(f"{left} of {n} nodes have no neighbour and are left out",) if left else (),
+        warnings=warnings,
     )
 
 
@@ -115,17 +123,30 @@ def _adjacency(graph: Any, n: int) -> Any:
         graph = np.asarray(graph)
         if graph.ndim == 2 and graph.shape[1] == 2 and graph.dtype.kind in "iu" and n != 2:
             if graph.size and not (graph.min() >= 0 and graph.max() < n):
-                raise InputError("reconstruction_map", "links to nodes without vectors", f"0..{n}")
+                raise InputError(
+                    "reconstruction_map",
+                    f"links up to node {graph.max()} of {n} vectors",
+                    f"nodes of 0..{n - 1}",
+                    "Bring their vectors, or leave these links out.",
+                )
             graph = coo_array((np.ones(len(graph)), graph.T), shape=(n, n))
     if graph.shape != (n, n):
         raise InputError(
-            "reconstruction_map", f"a graph {graph.shape}", f"({n}, {n}) like the vectors, or pairs"
+            "reconstruction_map",
+            f"a graph {graph.shape}",
+            f"({n}, {n}) like the vectors, or pairs",
+            "Pass one vector for each node, in the order of the graph.",
         )
     one, two = coo_array(graph).coords
     keep = (np.asarray(coo_array(graph).data) != 0) & (one != two)
     one, two = one[keep], two[keep]
     if not len(one):
-        raise InputError("reconstruction_map", "a graph without links", "links between nodes")
+        raise InputError(
+            "reconstruction_map",
+            f"a graph {graph.shape} without links",
+            "links between nodes",
+            "Look at how this graph was made.",
+        )
     ends = np.concatenate([one, two]), np.concatenate([two, one])
     return coo_array((np.ones(2 * len(one), dtype=bool), ends), shape=(n, n)).tocsr()
 

@@ -84,7 +84,12 @@ def riemannian_spd(
         raise InputError("riemannian_spd", f"shrinkage {shrinkage!r}", "'ledoit_wolf' or 'none'")
     if y is None:
         if not (hasattr(x, "x") and hasattr(x, "y")):
-            raise InputError("riemannian_spd", "one matrix", "two matrices, or a Pairs")
+            raise InputError(
+                "riemannian_spd",
+                "one matrix",
+                "two matrices, or a Pairs",
+                "Pass the other side too.",
+            )
         x, y = x.x, x.y
     x, y = (matrix(name, side, operation="riemannian_spd") for name, side in (("x", x), ("y", y)))
     namespace(x, y)
@@ -93,6 +98,7 @@ def riemannian_spd(
             "riemannian_spd",
             f"x {tuple(x.shape)} and y {tuple(y.shape)}",
             "both in one space, of equal width",
+            "Translate one side with a bridge first.",
         )
     x, y = in_range(x, y)
     a, b = (_covariance(name, side, shrinkage) for name, side in (("x", x), ("y", y)))
@@ -144,6 +150,7 @@ def _covariance(name: str, x: Array, shrinkage: Shrinkage) -> np.ndarray:
             "riemannian_spd",
             f"{name} {tuple(x.shape)} that calls for too little shrinkage to have an inverse",
             "more rows, or columns that do not depend on each other",
+            "Drop columns that repeat others (PCA), or bring more rows.",
         )
     sample *= 1 - share
     sample.flat[:: d + 1] += share * mean

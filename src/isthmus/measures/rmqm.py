@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from isthmus.core.arrays import Array, like, matrix, to_numpy
+from isthmus.core.arrays import Array, all_equal, like, matrix, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError, MissingExtra
 from isthmus.core.random import Seed, generator
@@ -94,12 +94,15 @@ def rmqm(
         raise InputError("rmqm", f"levels {levels}", "two or more rising positive numbers")
     if attack not in ATTACKS or n < 2:
         raise InputError(
-            "rmqm", f"attack {attack!r}, {n} rows", f"one of {', '.join(ATTACKS)}, 2 rows or more"
+            "rmqm",
+            f"attack {attack!r}, {n} rows: inputs {tuple(inputs.shape)}",
+            f"one of {', '.join(ATTACKS)}, 2 rows or more",
+            "Bring more inputs, or choose among the attacks.",
         )
     clean = _vectors(encoder(inputs), n)
     spread = float(np.sqrt(np.mean(np.sum((clean - clean.mean(axis=0)) ** 2, axis=1))))
     if not spread > 1e-12 * float(np.abs(clean).max()):
-        raise InputError("rmqm", "an encoder that gives one vector to all", "vectors that vary")
+        raise all_equal("vectors of the encoder", clean.shape, operation="rmqm")
     if attack == "pgd":
         moved = _ascent(encoder, inputs, rise, generator(rng))
     else:
@@ -127,7 +130,12 @@ def rmqm(
 def _vectors(vectors: Array, n: int) -> np.ndarray:
     held = to_numpy(matrix("vectors of the encoder", vectors, operation="rmqm"))
     if len(held) != n:
-        raise InputError("rmqm", f"{len(held)} vectors of {n} inputs", "one vector an input")
+        raise InputError(
+            "rmqm",
+            f"{len(held)} vectors of {n} inputs",
+            "one vector an input",
+            "Return one vector for each input.",
+        )
     return held.astype(np.float64)
 
 
@@ -140,7 +148,12 @@ def _ascent(
     except ImportError as error:
         raise MissingExtra("rmqm, attack='pgd'", "torch", "torch") from error
     if not isinstance(inputs, torch.Tensor):
-        raise InputError("rmqm", "inputs without gradients for attack='pgd'", "a torch tensor")
+        raise InputError(
+            "rmqm",
+            "inputs without gradients for attack='pgd'",
+            "a torch tensor",
+            "Write the encoder and its inputs in torch, or take attack='noise'.",
+        )
     start = encoder(inputs).detach()
     delta = like(rise[0] * draw.uniform(-0.5, 0.5, tuple(inputs.shape)), inputs)
     moved = []

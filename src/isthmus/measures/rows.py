@@ -5,6 +5,7 @@ Shared by the measures of this room; holds no method of its own.
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
@@ -13,6 +14,7 @@ import numpy as np
 
 from isthmus.core.arrays import Array, all_equal, is_numpy, namespace, row_blocks, to_numpy
 from isthmus.core.card import Card
+from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.neighbors import directions
 from isthmus.core.random import Seed, generator
@@ -166,6 +168,15 @@ def check_varied(
     noise = n * d * (8 * eps * float(np.abs(mean).max())) ** 2
     if not float(np.trace(scatter)) > noise:
         raise all_equal(name, (n, d), operation=operation)
+
+
+@contextmanager
+def called(operation: str) -> Iterator[None]:
+    """Within, what a measure refuses is refused in the name of ``operation``, that builds on it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(operation, error.given, error.expected, error.cure) from error
 
 
 def upper_tail(z: float) -> float:

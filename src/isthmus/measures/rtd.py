@@ -119,7 +119,12 @@ def _distances(rows: np.ndarray) -> np.ndarray:
     apart = pdist(rows)
     unit = float(np.quantile(apart, 0.9))
     if not unit > 0:
-        raise InputError("rtd", "a batch in which nine of ten pairs are equal", "distinct rows")
+        raise InputError(
+            "rtd",
+            f"a batch {rows.shape} in which nine of ten pairs are equal",
+            "distinct rows",
+            "Drop duplicates first.",
+        )
     return np.asarray(squareform(apart / unit))
 
 

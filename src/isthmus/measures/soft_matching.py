@@ -143,6 +143,7 @@ def _plan(emd: Any, cross: np.ndarray, size_x: np.ndarray, size_y: np.ndarray) -
             "soft_matching",
             f"a program of {cost.shape} columns unsolved: {log['warning']}",
             "finite columns of like size",
+            "Bring the columns to like size first.",
         )
     rows, columns = np.nonzero(plan)
     return rows, columns, np.asarray(plan[rows, columns])

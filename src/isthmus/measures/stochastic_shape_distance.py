@@ -89,6 +89,7 @@ def stochastic_shape_distance(x: Array, y: Array, *, alpha: float = 1.0, rng: Se
             "stochastic_shape_distance",
             f"{len(sides[0][0])} and {len(sides[1][0])} items",
             "the same items on both sides",
+            "Keep the items that both sides have, in one order.",
         )
     width = max(side[0].shape[1] for side in sides)
     (mu, s), (nu, r) = (_padded(*side, width) for side in sides)
@@ -127,6 +128,7 @@ def _moments(name: str, samples: Array) -> tuple[np.ndarray, np.ndarray]:
             "stochastic_shape_distance",
             f"{name} of shape {shape}",
             "(items, repeats, d) with 2 or more items and repeats",
+            "Bring more items, and each of them more than once.",
         )
     xp = namespace(samples)
     flat = matrix(name, xp.reshape(samples, (-1, shape[2])), operation="stochastic_shape_distance")

@@ -79,7 +79,10 @@ def tmi(x: Array, labels: Any, *, k: int = 3) -> Score:
     numbers, sizes = codes(labels, x.shape[0], operation="tmi", min_rows=CARD.min_rows)
     if k < 1 or sizes.min() <= k:
         raise InputError(
-            "tmi", f"k={k}, the smallest class of {sizes.min()} rows", "1 <= k < rows of a class"
+            "tmi",
+            f"k={k}, the smallest class of {sizes.min()} rows",
+            "1 <= k < rows of a class",
+            "Lower k, or bring more rows of that class.",
         )
     xp, d = namespace(x), int(x.shape[1])
     # Equal numbers must stay equal, so the offset goes in float64 and before anything is rounded.

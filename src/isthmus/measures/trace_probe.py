@@ -13,6 +13,7 @@ from isthmus.core.registry import register
 from isthmus.core.score import Score
 from isthmus.measures.classes import codes
 from isthmus.measures.linear_probe import linear_probe
+from isthmus.measures.rows import called
 
 CARD = Card(
     name="trace_probe",
@@ -65,8 +66,8 @@ def trace_probe(
     Raises
     ------
     InputError
-        On non-finite values, metadata or labels of other length or one kind, k out of range, or
-        where no row has others of its class with and without its trace.
+        On non-finite values, rows that are all equal, metadata or labels of other length or one
+        kind, k out of range, or where no row has others of its class with and without its trace.
 
     References
     ----------
@@ -86,9 +87,15 @@ def trace_probe(
     n = x.shape[0]
     traces, sizes = codes(metadata, n, operation="trace_probe", min_rows=12)
     if not 1 <= k < n:
-        raise InputError("trace_probe", f"k={k} with {n} rows", "1 <= k < rows")
+        raise InputError(
+            "trace_probe",
+            f"k={k} with vecs {tuple(x.shape)}",
+            "1 <= k < rows",
+            "Lower k, or bring more rows.",
+        )
     draw = generator(rng)
-    probe = linear_probe(x, traces, rng=draw)
+    with called("trace_probe"):
+        probe = linear_probe(x, traces, rng=draw)
     near = to_numpy(neighbors(x, x, k, exclude_self=True)[0])
     parts = {
         "neighbours_alike": float((traces[near] == traces[:, None]).mean()),
@@ -102,8 +109,9 @@ def trace_probe(
         if not asked.any():
             raise InputError(
                 "trace_probe",
-                "no row with others of its class, and of other classes, with and without its trace",
+                f"{n} rows, none with others of its class, and of others, of both traces",
                 "metadata that vary within classes",
+                "Bring rows of each class with other metadata, or leave labels out.",
             )
         parts |= {
             name: float(hits[asked].mean()) for name, hits in zip(_SCENES, found, strict=True)

@@ -76,7 +76,12 @@ def kept_close(x: Array, y: Array, k: int | None, *, method: str) -> Score:
     n = x.shape[0]
     k = min(5, (n - 2) // 2) if k is None else k
     if not 1 <= k < n / 2 or k > n - 2:
-        raise InputError(method, f"k={k} with {n} rows", "1 <= k < rows / 2")
+        raise InputError(
+            method,
+            f"k={k} with x {tuple(x.shape)} and y {tuple(y.shape)}",
+            "1 <= k < rows / 2",
+            "Lower k, or bring more rows.",
+        )
     near, distances = (to_numpy(one) for one in neighbors(y, y, k + 1, exclude_self=True))
     points, norms = centred_points(x)
     own, change = _excess(points, norms, near, k)

@@ -88,7 +88,10 @@ def two_nn(x: Array, *, discard: float = 0.1) -> Score:
     total, m = _censored(np.log(distances[:, 1] / distances[:, 0]), discard)
     if not total > 0:
         raise InputError(
-            "two_nn", "rows on a regular grid: all neighbours equally far", "ratios > 1"
+            "two_nn",
+            f"x {tuple(x.shape)} with rows on a regular grid: all neighbours equally far",
+            "ratios > 1",
+            "Bring rows at varied distances.",
         )
     from scipy.stats import chi2
 

@@ -62,7 +62,12 @@ def samples(x: Any, y: Any, *, operation: str) -> tuple[np.ndarray, int]:
     both = given - given.mean(axis=0, dtype=np.float64)
     peak = float(np.abs(both).max())
     if not np.ptp(both, axis=0).any():
-        raise InputError(operation, f"{len(both)} rows that are all equal", "rows that vary")
+        raise InputError(
+            operation,
+            f"x {tuple(x.shape)} and y {tuple(y.shape)} whose rows are all equal",
+            "rows that vary",
+            "Look at how these vectors were made: the encoder may have collapsed.",
+        )
     return both.astype(given.dtype, copy=False) if 1e-12 < peak < 1e12 else both, x.shape[0]
 
 

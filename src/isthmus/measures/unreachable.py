@@ -137,6 +137,7 @@ def layernorm_project(vectors: Array) -> Array:
             "layernorm_project",
             f"{int(flat.sum())} rows of equal entries (first: row {int(np.flatnonzero(flat)[0])})",
             "entries that differ within a row",
+            "Drop these rows first: LayerNorm makes them zero.",
         )
     return middle / length
 
@@ -198,5 +199,10 @@ def _program(row: np.ndarray, corners: np.ndarray) -> np.ndarray | None:
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
     if not answer.success:
-        raise InputError("unreachable", f"a program that ends in {answer.message}", "an optimum")
+        raise InputError(
+            "unreachable",
+            f"a program that ends in {answer.message}",
+            "an optimum",
+            "Bring the vectors to like size first.",
+        )
     return np.asarray(answer.x[:width]) if answer.x[width] > _MARGIN else None

@@ -79,7 +79,12 @@ def utilized_rank(weights: Any, x: Any, *, tol: float = 1e-6) -> Score:
     # Of n rows or more, only the triangle of X's QR matters; it has the same products.
     values, right = _spectrum(np.linalg.qr(x, mode="r") @ w)
     if not values[0] > 0:
-        raise InputError("utilized_rank", "outputs that are all zero", "inputs the map acts on")
+        raise InputError(
+            "utilized_rank",
+            f"outputs that are all zero: x {x.shape}, weights {w.shape}",
+            "inputs the map acts on",
+            "Look at the inputs: the map sends all of them to zero.",
+        )
     rank, most = _rank(values, tol), min(w.shape)
     kept = right[:rank]
     error = float(np.sqrt(np.sum(values[rank:] ** 2) / np.sum(values**2)))

@@ -72,13 +72,23 @@ def whitened_cosine(x: Array, y: Array | None = None, *, labels: Array, groups: 
     for name, side in (("x", x), ("y", y)):
         _, rdm, _, _ = distances(name, side, labels, groups, operation="whitened_cosine")
         if len(rdm) < 3:
-            raise InputError("whitened_cosine", f"{len(rdm)} classes", "3 or more")
+            raise InputError(
+                "whitened_cosine",
+                f"{len(rdm)} classes: x {tuple(x.shape)}, y {tuple(y.shape)}",
+                "3 or more",
+                "Bring rows of more classes.",
+            )
         rows = rdm - rdm.mean(axis=0)
         centred.append((rows.mean(axis=1, keepdims=True) - rows) / 2)
     a, b = centred
     size = float(np.linalg.norm(a) * np.linalg.norm(b))
     if not size > 0:
-        raise InputError("whitened_cosine", "distances that are all zero", "classes that differ")
+        raise InputError(
+            "whitened_cosine",
+            f"distances that are all zero: x {tuple(x.shape)}, y {tuple(y.shape)}",
+            "classes that differ",
+            "Bring classes that differ, or more rows of them.",
+        )
     return Score(
         value=float(np.sum(a * b)) / size,
         method=CARD.name,
