@@ -125,6 +125,8 @@ def transforms(n, d):
     x, y = data(n, d)
     few, runs = slice(0, 2000), {}
     for found in methods("bridges"):
+        if found.card.spaces != 2 and found.name != "origin_map":
+            continue
         if "coef_" not in getattr(found.call, "STATE", {}):
             continue
         fitted = found.call(**dict(found.card.quick)).fit(x[few], y[few])
@@ -151,10 +153,11 @@ def relative(n, d, anchors=1024):
         fitted = method("bridges", "relative").call(anchors=anchors, similarity=similarity)
         fitted.fit(x[:4000], y[:4000])
         a = fitted.source_anchors_.astype(np.float32)
+        rows = x[:2000] if similarity in APART else x
         ours, bare, product = best(
-            partial(fitted.encode_source, x),
-            partial(_similarity, x, a, similarity),
-            partial(np.matmul, x, a.T),
+            partial(fitted.encode_source, rows),
+            partial(_similarity, rows, a, similarity),
+            partial(np.matmul, rows, a.T),
             turns=1 if similarity in APART else SHORT_TURNS,
         )
         figures[similarity] = {

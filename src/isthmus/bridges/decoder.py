@@ -40,10 +40,16 @@ def chosen_pairs(
             operation, f"sampler {sampler!r}, which takes more than one space's rows",
             f"one of {', '.join(known)}",
         )  # fmt: skip
+    usable = np.flatnonzero(source.any(axis=1) & target.any(axis=1))
+    # Copies have equal sums, which few others share: those alone are compared byte by byte.
+    sums = source[usable].sum(axis=1)
+    _, place, counts = np.unique(sums, return_inverse=True, return_counts=True)
+    alone = counts[place] == 1
     first: dict[bytes, int] = {}
-    for row in np.flatnonzero(source.any(axis=1) & target.any(axis=1)).tolist():
+    for row in usable[~alone].tolist():
         first.setdefault((source[row] + 0.0).tobytes(), row)  # of zeros the sign does not count
-    usable = np.fromiter(first.values(), np.int64, len(first))
+    copied = np.fromiter(first.values(), np.int64, len(first))
+    usable = np.sort(np.concatenate([usable[alone], copied]))
     if not len(usable):
         raise InputError(operation, "only zero vectors", "rows with a direction")
     picked: np.ndarray = usable[found.call(source[usable], min(count, len(usable)), rng=rng)]
@@ -59,7 +65,7 @@ def ridge_decoder(
     codes. The penalty is the one under which decoded codes of the partners ``source`` (n, dx) point
     closest to the target's rows, over at most ``LOO_ROWS`` pairs spread evenly.
     """
-    path = RidgePath(Moments.of(encode_target(target), unit(target)))
+    path = RidgePath(Moments.of(encode_target(target), unit(target), keeps="source"))
     rows = np.linspace(0, len(target) - 1, min(LOO_ROWS, len(target))).astype(int)
     codes, truth = encode_source(source[rows]), unit(target[rows])
     errors = []

@@ -115,7 +115,7 @@ class OriginMap(Stored, LinearMap, Map, TransformerMixin, BaseEstimator):
         self.alpha_ = 1.0 if self.alpha is None else float(self.alpha)
         if self.alpha is None and x is not None and y is not None and len(x) >= _FEW:
             self.alpha_ = _best_alpha(x, y)
-        coef = _shrinking(moved, self.alpha_)
+        coef = _shrinking(symmetric_eigen(moved), self.alpha_)
         return coef, -moments.mean_y @ coef
 
     def score(self, X: Array, y: Array) -> float:
@@ -128,8 +128,9 @@ class OriginMap(Stored, LinearMap, Map, TransformerMixin, BaseEstimator):
         self.transform(np.ones((1, self.n_features_in_)))
 
 
-def _shrinking(moved: np.ndarray, alpha: float) -> np.ndarray:
-    values, vectors = symmetric_eigen(moved)
+def _shrinking(moved: tuple[np.ndarray, np.ndarray], alpha: float) -> np.ndarray:
+    """W from eigenvalues and eigenvectors of D."""
+    values, vectors = moved
     relative = values / values.mean()
     factor = np.sqrt((1 + alpha) / (relative + alpha))
     return np.asarray((vectors * factor) @ vectors.T)
@@ -140,9 +141,9 @@ def _best_alpha(x: np.ndarray, y: np.ndarray) -> float:
     found = dict.fromkeys(ALPHAS, 0.0)
     for one in range(2):
         rest = x[one::2] - y[one::2]
-        mean = y[one::2].mean(axis=0)
+        mean, moved = y[one::2].mean(axis=0), symmetric_eigen(rest.T @ rest)
         for alpha in ALPHAS:
-            w = _shrinking(rest.T @ rest, alpha) if rest.any() else np.eye(x.shape[1])
+            w = _shrinking(moved, alpha) if rest.any() else np.eye(x.shape[1])
             ranks = partner_ranks((x[1 - one :: 2] - mean) @ w, (y[1 - one :: 2] - mean) @ w)
             found[alpha] += float(np.mean(1 / ranks))
     return max(ALPHAS, key=lambda alpha: (found[alpha], alpha))

@@ -17,6 +17,7 @@ from isthmus.core.arrays import (
     row_blocks,
     to_numpy,
 )
+from isthmus.core.engine import map_on_cores
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import directions
 
@@ -256,8 +257,12 @@ def _by_anchor(xp: Any, x: Array, a: Array, metric: str, norm: Callable[[Array],
     # Blocks of rows, so that memory stays small; SciPy walks without keeping any difference.
     if is_numpy(x):
         found = np.empty((len(x), len(a)), dtype=x.dtype)
-        for block in row_blocks(len(x), _BLOCK):
+
+        def fill(block: slice) -> None:
             np.negative(cdist(x[block], a, metric), out=found[block], casting="same_kind")
+
+        for _ in map_on_cores(fill, list(row_blocks(len(x), _BLOCK)), x):
+            pass
         return found
     size = max(1, _CELLS // (a.shape[0] * a.shape[1]))
     parts = [
