@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import calibration_page as calibration
 import claims
+import speed
 from disagreements import compared
 from pictures import PICTURES
 
@@ -279,6 +280,7 @@ def main() -> None:
     claims.EVIDENCE.write_text(claims.evidence(), encoding="utf-8")
     for name, text in claims.tables().items():
         (claims.RESULTS / name).write_text(text, encoding="utf-8")
+    speed.PAGE.write_text(speed.page(), encoding="utf-8")
     STORES_PAGE.write_text(stores(), encoding="utf-8")
     written = pages()
     for old in FOLDER.rglob("*.md"):

@@ -43,6 +43,16 @@ def test_the_page_of_evidence_is_current(generator):
         assert (claims.RESULTS / name).read_text("utf-8") == text, "run `make docs`"
 
 
+def test_the_page_of_speeds_is_current_and_gives_a_reason_for_each_that_is_slow(generator):
+    speed = generator.speed
+    text = speed.page()
+    assert speed.PAGE.read_text("utf-8") == text, "run `make docs`"
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| [")]
+    reasons = [row[-1].strip() for row in rows if not row[-2].strip() or float(row[-2]) > 1.45]
+    assert len(reasons) > 5
+    assert all(reasons)
+
+
 def test_links_in_the_guides_lead_somewhere():
     root = DOCS.parent
     for path in [root / "README.md", root / "CONTRIBUTING.md", *PAGES]:

@@ -15,7 +15,7 @@ from isthmus.core.arrays import (
 from isthmus.core.card import Card, Paper
 from isthmus.core.engine import map_on_cores
 from isthmus.core.errors import InputError
-from isthmus.core.linalg import pair_products
+from isthmus.core.linalg import pair_products, symmetric_eigen
 from isthmus.core.neighbors import unit
 from isthmus.core.registry import register
 from isthmus.core.score import Score
@@ -83,7 +83,9 @@ def unreachable(vectors: Array) -> Score:
     vectors = matrix("vectors", vectors, operation="unreachable")
     given = to_numpy(vectors)
     check_rows(2, operation="unreachable", vectors=given.shape)
-    rows, back = np.unique(given, axis=0, return_inverse=True)
+    rows, back = given, np.arange(len(given))
+    if len(np.unique(given.sum(axis=1))) < len(given):  # equal rows have equal sums
+        rows, back = np.unique(given, axis=0, return_inverse=True)
     rows, back = rows.astype(np.float64), back.reshape(-1)
     white, frame = _whitened(rows, float(namespace(vectors).finfo(vectors.dtype).eps))
     queries = np.zeros_like(white)
@@ -152,12 +154,17 @@ def _whitened(rows: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
     size = float(np.abs(middle).max())
     if not size > 1e-14 * float(np.abs(rows).max()):
         raise all_equal("vectors", rows.shape, operation="unreachable")
-    with threadpool_limits(1, user_api="blas"):  # panels so narrow that threads wait, not work
-        _, s, vt = np.linalg.svd(np.linalg.qr(middle / size, mode="r"), full_matrices=False)
+    middle /= size
+    # Any full frame serves, so squares will do where they leave no direction in doubt.
+    squares, vectors = symmetric_eigen(middle.T @ middle)
+    s, vt = np.sqrt(squares), vectors.T
+    if not squares[-1] > 1e-8 * squares[0]:
+        with threadpool_limits(1, user_api="blas"):  # panels so narrow that threads wait, not work
+            _, s, vt = np.linalg.svd(np.linalg.qr(middle, mode="r"), full_matrices=False)
     rounding = max(2 * eps, max(rows.shape) * np.finfo(float).eps)
     kept = s > rounding * float(s[0]) * max(1.0, float(np.abs(rows).max()) / size)
-    frame = vt[kept].T / s[kept] * np.sqrt(len(rows)) / size
-    return middle @ frame, frame
+    frame = vt[kept].T / s[kept] * np.sqrt(len(rows))
+    return middle @ frame, frame / size
 
 
 def _winners(white: np.ndarray, queries: np.ndarray) -> np.ndarray:
