@@ -4,6 +4,7 @@ import gc
 import json
 import logging
 import re
+import shutil
 import sys
 
 import numpy as np
@@ -23,6 +24,7 @@ def said(monkeypatch, capsys, caplog, tmp_path):
     """All that the verb wrote: to the screen, the log and into files."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.chdir(tmp_path)
+    gc.freeze()  # what all tests before have left need not be looked through after each verb
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["isthmus", *map(str, words)])
@@ -34,7 +36,15 @@ def said(monkeypatch, capsys, caplog, tmp_path):
         texts = {name: data.decode(errors="replace") for name, data in files.items()}
         return {"out": told.out, "err": told.err, "log": caplog.text, **texts}
 
-    return run
+    yield run
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """A bridge's file, for verbs that want one."""
+    bridge = isthmus.fit(vectors(), vectors() + 1, method="affine")
+    return bridge.save(tmp_path_factory.mktemp("bridge") / "b.isthmus")
 
 
 @pytest.fixture
@@ -111,11 +121,11 @@ def test_verbs_that_write(secret, said, new, faults, words):
      ("demo", "-o", "{0}"), ("methods", "--room", "{0}"), ("reproduce", "{0}"),
      ("reproduce", "relrep", "--save", "{0}")],
 )  # fmt: skip
-def test_what_other_verbs_refuse(said, tmp_path, faults, words):
+def test_what_other_verbs_refuse(said, fitted, tmp_path, faults, words):
     """No server is wanted: where these do reach for one, there is none."""
     np.savez(tmp_path / "new.npz", vectors=vectors())
     np.savez(tmp_path / "others.npz", vectors=vectors())
-    isthmus.fit(vectors(), vectors() + 1, method="affine").save(tmp_path / "b.isthmus")
+    shutil.copy(fitted, tmp_path / "b.isthmus")
     place = f"pgvector://me:{SECRET}@127.0.0.1:1/base/docs"
     found = said(*(word.format(place) for word in words))
     assert "Error" in found["err"]
