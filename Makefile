@@ -7,9 +7,6 @@ RUN := $(VENV)/bin
 
 COMPARE := .venv-compare
 
-# Of what is installed only what is used is compiled, once, at its first import.
-export PYTHONDONTWRITEBYTECODE :=
-
 .PHONY: help setup demo test check docs bench compare evidence faults clean
 
 help:
@@ -19,20 +16,18 @@ setup: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt "torch==2.13.0"
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable ".[demo,dev]"
 	touch $@
 
 demo: setup
 	$(RUN)/isthmus demo --out demo-out
 
-# A worker a core, and one more for the tests that wait for processes. One BLAS thread a worker: more
-# threads than cores only wait for each other.
-WORKERS = $$($(RUN)/python -c 'from joblib import cpu_count; print(cpu_count() + 1)')
+# One worker a core, one BLAS thread a worker: more threads than cores only wait for each other.
 test: setup
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m pytest -n $(WORKERS) --dist worksteal
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m pytest -n logical --dist worksteal
 
 check: setup
 	$(RUN)/ruff check .
