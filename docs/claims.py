@@ -164,7 +164,7 @@ def _again(result: dict[str, Any]) -> list[str]:
     what = "bounds are met" if result["holds"] else "bounds that were met are met again"
     missed = [_figure(f) for f in bound if not f["met"]]
     said = f"On a fresh seed {len(bound) - len(missed)} of {len(bound)} {what}"
-    lines = [f"{said}{':' if missed else '.'}", ""]
+    lines = [f"{said}{':' if missed else '.'}", ""] if bound else ["On a fresh seed:", ""]
     if missed:
         lines += ["| figure | value | bound | |", "|---|---|---|---|", *missed, ""]
     if not result["holds"]:
