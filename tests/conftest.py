@@ -39,11 +39,6 @@ def faults(record_property):
     return count
 
 
-def pytest_collection_modifyitems(items):
-    """Tests of faults wait for processes: begun first, no core waits for them at the end."""
-    items.sort(key=lambda item: "faults" not in item.path.parts)
-
-
 def pytest_terminal_summary(terminalreporter):
     """One line: how many faults of each kind were survived. Workers of xdist send theirs along."""
     survived = Counter()
