@@ -68,6 +68,7 @@ class Affine(LinearMap, Map, TransformerMixin, BaseEstimator):
     True
     """
 
+    BEYOND = "dropped, as if every vector were average there"
     STATE: ClassVar[dict[str, tuple[str, ...]]] = {**LinearMap.STATE, "alpha_": ()}
 
     alpha_: float

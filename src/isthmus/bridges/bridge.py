@@ -9,6 +9,7 @@ import numpy as np
 from isthmus.bridges import file
 from isthmus.bridges.choice import Choice
 from isthmus.bridges.familiarity import Familiarity
+from isthmus.bridges.map import Map
 from isthmus.bridges.stored import plain, restore, state
 from isthmus.core.arrays import Array, matrix, to_numpy
 from isthmus.core.errors import FormatError, InputError, SpaceMismatch
@@ -18,13 +19,6 @@ from isthmus.spaces.fingerprint import Fingerprint
 
 #: What the names of the familiarity's arrays begin with in a file.
 _FAMILIARITY = "familiarity."
-#: What becomes of source directions in which no two known pairs differ, where that is settled.
-_BEYOND = dict.fromkeys(
-    ("affine", "canonical", "low_rank"), "dropped, as if every vector were average there"
-) | dict.fromkeys(
-    ("givens", "householder", "orthogonal"),
-    "kept and turned, on the assumption that the map is a rotation",
-)
 
 
 class Bridge:
@@ -214,17 +208,12 @@ class Bridge:
         beyond = self.source.dim - self.pairs + 1  # n points differ in n - 1 directions
         if self.pairs and beyond > 0:
             many = f"at least {beyond:,} of {self.source.dim:,} source directions"
-            lines.append(f"  {many} lie in no known pair:\n    these are {self._beyond}")
+            filled = getattr(self.map, "BEYOND", Map.BEYOND)
+            lines.append(f"  {many} lie in no known pair:\n    these are {filled}")
         trust = getattr(self.map, "confidence_", None)
         if trust is not None:
             lines.append(f"  confidence without pairs: {trust:.2f} (of 1)")
         return "\n".join(lines if self.choice is None else [*lines, "", str(self.choice)])
-
-    @property
-    def _beyond(self) -> str:
-        alone = type(self.map).card.pairs == "all"
-        others = "" if alone else "rows without a partner and "
-        return _BEYOND.get(self.name, f"left to {others}the method's own form and penalties")
 
     @cached_property
     def _shape(self) -> tuple[int]:

@@ -83,6 +83,7 @@ class Canonical(LinearMap, Map, TransformerMixin, BaseEstimator):
     True
     """
 
+    BEYOND = "dropped, as if every vector were average there"
     STATE: ClassVar[dict[str, tuple[str, ...]]] = {
         **LinearMap.STATE, "correlations_": ("rank",), "rank_": (),
         "shrinkage_x_": (), "shrinkage_y_": (),

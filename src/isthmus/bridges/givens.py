@@ -86,6 +86,7 @@ class Givens(LinearMap, Map, TransformerMixin, BaseEstimator):
     True
     """
 
+    BEYOND = "kept and turned, on the assumption that the map is a rotation"
     STATE: ClassVar[dict[str, tuple[str, ...]]] = {
         **LinearMap.STATE, "angles_": ("passes", "planes"), "norms_": ("width",),
     }  # fmt: skip

@@ -88,6 +88,7 @@ class Householder(LinearMap, Map, TransformerMixin, BaseEstimator):
     True
     """
 
+    BEYOND = "kept and turned, on the assumption that the map is a rotation"
     STATE: ClassVar[dict[str, tuple[str, ...]]] = {**LinearMap.STATE, "vectors_": ("k", "width")}
     keeps: ClassVar[Keeps] = "source"
 

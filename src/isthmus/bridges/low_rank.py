@@ -67,6 +67,7 @@ class LowRank(LinearMap, Map, TransformerMixin, BaseEstimator):
     1
     """
 
+    BEYOND = "dropped, as if every vector were average there"
     STATE: ClassVar[dict[str, tuple[str, ...]]] = {**LinearMap.STATE, "rank_": (), "alpha_": ()}
 
     rank_: int

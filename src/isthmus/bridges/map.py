@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils import Tags
@@ -18,12 +18,15 @@ class Map:
 
     ``STATE`` names every fitted attribute that a bridge file keeps, with the names of its dims:
     ``("dx", "dy")`` for a matrix from the source's to the target's, ``()`` for a number. Equal
-    names mean equal sizes. The estimator gives ``_n_features_out``, the target's dim.
+    names mean equal sizes. The estimator gives ``_n_features_out``, the target's dim. ``BEYOND``
+    says what becomes of source directions in which no two pairs differ.
 
     A fit that raises leaves the estimator as it was: not fitted, or with the map it had. How far a
     row is like those fitted (``confidence``) is for a ``Bridge`` to say, which ``isthmus.fit``
     calibrates on rows held out.
     """
+
+    BEYOND: ClassVar[str] = "left to the method's own form and penalties"
 
     def __init_subclass__(cls, **options: Any) -> None:
         for name in ("fit", "fit_moments"):

@@ -69,6 +69,7 @@ class Orthogonal(LinearMap, Map, TransformerMixin, BaseEstimator):
     True
     """
 
+    BEYOND = "kept and turned, on the assumption that the map is a rotation"
     STATE: ClassVar[dict[str, tuple[str, ...]]] = {**LinearMap.STATE, "rank_": ()}
 
     keeps: ClassVar[Keeps] = "cross"

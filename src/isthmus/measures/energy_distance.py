@@ -8,8 +8,7 @@ from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.mmd import blockwise
-from isthmus.measures.two_sample import compared, samples
+from isthmus.measures.two_sample import blockwise, compared, samples
 
 CARD = Card(
     name="energy_distance",

@@ -1,18 +1,15 @@
 r"""MMD: how far apart two samples of one space are in the feature space of a kernel."""
 
-from collections.abc import Callable
-from itertools import product
 from typing import Any, Literal
 
 import numpy as np
 
 from isthmus.core.card import ALWAYS, Card, Paper
 from isthmus.core.errors import InputError
-from isthmus.core.random import Seed, generator
+from isthmus.core.random import Seed
 from isthmus.core.registry import register
 from isthmus.core.score import Score
-from isthmus.measures.rows import Z95, upper_tail
-from isthmus.measures.two_sample import SquaredDistances, compared, samples
+from isthmus.measures.two_sample import SquaredDistances, blockwise, compared, samples
 
 CARD = Card(
     name="mmd",
@@ -35,8 +32,6 @@ CARD = Card(
 
 #: Rows whose distances the median is taken of.
 _SAMPLE = 1000
-#: Blocks from which the mean of their values is normal enough for its interval.
-_BLOCKS = 30
 
 
 @register(CARD)
@@ -113,53 +108,6 @@ def mmd(
     return Score(
         value=found.unbiased, method="mmd", n=first, ci=found.ci, chance=0.0, z=found.z, p=found.p,
         length=float(np.sqrt(found.biased)) if fixed else None,
-    )  # fmt: skip
-
-
-def blockwise(
-    both: np.ndarray,
-    first: int,
-    dissimilarity: Callable[[np.ndarray], np.ndarray],
-    size: int,
-    rng: Seed,
-    *,
-    operation: str,
-) -> Score:
-    """2 mean D_xy - mean D_xx - mean D_yy of ``compared``, averaged over blocks of rows.
-
-    A block takes ``size`` rows of either side and no row twice, so that values of blocks are
-    independent; rows of the larger side that are left over are not read. Raises InputError on
-    fewer than 2 rows or 30 blocks.
-    """
-    sides, draws = (both[:first], both[first:]), generator(rng)
-    fewest = min(map(len, sides))
-    if not 2 <= size <= fewest // _BLOCKS:
-        raise InputError(
-            operation, f"approximate={size} of {fewest} rows",
-            f"blocks of at least 2 rows, and at least {_BLOCKS} blocks",
-            "Take smaller blocks, or leave approximate out.",
-        )  # fmt: skip
-    count = fewest // size
-    x, y = (
-        side[draws.permutation(len(side))[: count * size]].reshape(size, count, -1)
-        for side in sides
-    )
-
-    def between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        rest = a - b
-        return dissimilarity(np.einsum("ij,ij->i", rest, rest, dtype=np.float64))
-
-    values = np.zeros(count)
-    for i, j in product(range(size), repeat=2):
-        values += 2 / size**2 * between(x[i], y[j])
-        if i < j:
-            values -= 2 / (size * (size - 1)) * (between(x[i], x[j]) + between(y[i], y[j]))
-    value, error = float(values.mean()), float(values.std(ddof=1)) / count**0.5
-    z = value / error if error > 0 else None
-    return Score(
-        value=value, method=operation, n=first, ci=(value - Z95 * error, value + Z95 * error),
-        chance=0.0, z=z, p=None if z is None else upper_tail(z),
-        warnings=(f"approximated by {count} blocks of {size} rows a side",),
     )  # fmt: skip
 
 

@@ -8,15 +8,18 @@ Infrastructure; holds no method of its own.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from isthmus.core.arrays import matrix, row_blocks, to_numpy
 from isthmus.core.errors import InputError
+from isthmus.core.random import Seed, generator
+from isthmus.core.score import Score
 from isthmus.measures.gram import chi_squared_tail
 from isthmus.measures.mantel import Sums, permutation_moments
-from isthmus.measures.rows import Z95, jackknife_error
+from isthmus.measures.rows import Z95, jackknife_error, upper_tail
 
 #: Entries of one tile of the matrix: at most 2 MiB, which stay in cache.
 _CELLS = 1 << 18
@@ -24,6 +27,8 @@ _CELLS = 1 << 18
 _ENTRIES = 1 << 20
 #: Squared distances below these shares of |x|² + |y|² lose too many digits as products, by dtype.
 _NEAR = {np.dtype(np.float32): 1e-2, np.dtype(np.float64): 1e-5}
+#: Blocks from which the mean of their values is normal enough for its interval.
+_BLOCKS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,3 +206,50 @@ def _labels(nx: int, ny: int) -> Sums:
     within, across = [1 / (nx * (nx - 1)), 1 / (ny * (ny - 1))], 1 / (nx * ny)
     squares = within[0] + within[1] + 2 * across
     return Sums(nx + ny, 0.0, squares, squares, 0.0, 0.0, 0.0)
+
+
+def blockwise(
+    both: np.ndarray,
+    first: int,
+    dissimilarity: Callable[[np.ndarray], np.ndarray],
+    size: int,
+    rng: Seed,
+    *,
+    operation: str,
+) -> Score:
+    """2 mean D_xy - mean D_xx - mean D_yy of ``compared``, averaged over blocks of rows.
+
+    A block takes ``size`` rows of either side and no row twice, so that values of blocks are
+    independent; rows of the larger side that are left over are not read. Raises InputError on
+    fewer than 2 rows or 30 blocks.
+    """
+    sides, draws = (both[:first], both[first:]), generator(rng)
+    fewest = min(map(len, sides))
+    if not 2 <= size <= fewest // _BLOCKS:
+        raise InputError(
+            operation, f"approximate={size} of {fewest} rows",
+            f"blocks of at least 2 rows, and at least {_BLOCKS} blocks",
+            "Take smaller blocks, or leave approximate out.",
+        )  # fmt: skip
+    count = fewest // size
+    x, y = (
+        side[draws.permutation(len(side))[: count * size]].reshape(size, count, -1)
+        for side in sides
+    )
+
+    def between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        rest = a - b
+        return dissimilarity(np.einsum("ij,ij->i", rest, rest, dtype=np.float64))
+
+    values = np.zeros(count)
+    for i, j in product(range(size), repeat=2):
+        values += 2 / size**2 * between(x[i], y[j])
+        if i < j:
+            values -= 2 / (size * (size - 1)) * (between(x[i], x[j]) + between(y[i], y[j]))
+    value, error = float(values.mean()), float(values.std(ddof=1)) / count**0.5
+    z = value / error if error > 0 else None
+    return Score(
+        value=value, method=operation, n=first, ci=(value - Z95 * error, value + Z95 * error),
+        chance=0.0, z=z, p=None if z is None else upper_tail(z),
+        warnings=(f"approximated by {count} blocks of {size} rows a side",),
+    )  # fmt: skip
