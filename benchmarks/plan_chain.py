@@ -32,10 +32,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, default=Path.home() / ".cache/isthmus/plan")
     texts = corpus("cranfield", parser.parse_args().folder)
-    row = {name: number for number, name in enumerate(texts.ids.tolist())}
-    answers = [
-        {row[d]: grade for d, grade in texts.relevant[q].items()} for q in texts.query_ids.tolist()
-    ]
+    answers = texts.answers()
     spaces = [isthmus.open(texts.documents[name], ids=texts.ids) for name in STOPS]
     old, between, new = spaces
 

@@ -66,10 +66,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, default=Path.home() / ".cache/isthmus/plan")
     texts = corpus("cranfield", parser.parse_args().folder)
-    row = {name: number for number, name in enumerate(texts.ids.tolist())}
-    graded = [
-        {row[d]: grade for d, grade in texts.relevant[q].items()} for q in texts.query_ids.tolist()
-    ]
+    graded = texts.answers()
     binary = [dict.fromkeys(grades, 1) for grades in graded]
     found = {}
     for name, shown in ways(texts).items():

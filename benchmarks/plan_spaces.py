@@ -31,6 +31,14 @@ class Corpus:
     queries: dict[str, np.ndarray]
     relevant: dict[str, dict[str, int]]
 
+    def answers(self) -> list[dict[int, int]]:
+        """Grades of the documents that answer each query, by row."""
+        row = {name: number for number, name in enumerate(self.ids.tolist())}
+        return [
+            {row[d]: grade for d, grade in self.relevant[q].items()}
+            for q in self.query_ids.tolist()
+        ]
+
 
 def corpus(name: str, folder: Path, *, translations: Path | None = None) -> Corpus:
     """``cranfield``, ``docstrings`` or ``debian``; embedded on first use and kept in ``folder``.

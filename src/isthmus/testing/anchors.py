@@ -21,7 +21,8 @@ def check_rows(method: Method) -> None:
     for count in (_CLASSES if method.card.given else 1, _COUNT, _ROWS):
         rows = _call(method, x, count, rng=0)
         assert rows.dtype == np.int64, f"{method.name} gives {rows.dtype}, not int64"
-        assert len(set(rows.tolist())) == count, f"{method.name} gives no {count} distinct rows"
+        distinct = len(set(rows.tolist())) == len(rows) == count
+        assert distinct, f"{method.name} gives no {count} distinct rows"
         assert 0 <= rows.min() <= rows.max() < _ROWS, f"{method.name} leaves the space"
         again = _call(method, x, count, rng=0)
         assert np.array_equal(rows, again), f"{method.name} differs under one seed"

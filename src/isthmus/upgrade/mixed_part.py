@@ -55,10 +55,12 @@ class Part:
             raise InputError("MixedSearch", "an id twice", "one row an id")
         end = start + len(keys)
         kind = np.result_type(self._ids, ids) if start else ids.dtype
-        if end > len(self._vectors) or vectors.dtype != self._vectors.dtype:
+        real = np.result_type(self._vectors, vectors) if start else vectors.dtype
+        # What an emptied part once held says nothing of the width or kind of what comes.
+        if not start or end > len(self._vectors) or real != self._vectors.dtype:
             # Room for half as much again, so that a migration copies every row a few times only.
             room = end + end // 2 if start else end
-            self._vectors = _grown(self.vectors, (room, vectors.shape[1]), vectors.dtype)
+            self._vectors = _grown(self.vectors, (room, vectors.shape[1]), real)
             self._ids = _grown(self.ids, (room,), kind)
         elif kind != self._ids.dtype:  # a longer text than any before
             self._ids = self._ids.astype(kind)
