@@ -49,7 +49,7 @@ def main():
     }  # fmt: skip
     gap = paired(*(ways[way] for way in ("lsa256 -> static256 -> minilm", "lsa256 -> minilm")))
     found = {
-        "queries": len(answers), "documents": len(row),
+        "queries": len(answers), "documents": len(texts.ids),
         "ndcg": {way: round(float(np.mean(values)), 4) for way, values in ways.items()},
         "chain_minus_direct": {
             "mean": round(gap.mean, 4), "ci_low": round(gap.ci[0], 4),

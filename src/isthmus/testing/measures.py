@@ -194,8 +194,9 @@ def check_array_kinds(method: Method, kinds: Callable[[], dict[str, Any]] | None
 def _numbers(one: Score, two: Score) -> list[tuple[str, float, float]]:
     """Value and ends of the interval of two scores, side by side."""
     pairs = [("value", one.value, two.value)]
-    if one.ci is not None and two.ci is not None:
-        pairs += [("interval", *ends) for ends in zip(one.ci, two.ci, strict=True)]
+    none = np.nan, np.nan  # which nothing equals: an interval lost with the kind is told
+    if one.ci is not None or two.ci is not None:
+        pairs += [("interval", *ends) for ends in zip(one.ci or none, two.ci or none, strict=True)]
     return pairs
 
 
