@@ -1,5 +1,6 @@
 """What all tests share: one verdict of property tests anywhere, one Ray a process, fault counts."""
 
+import gc
 import os
 from collections import Counter
 
@@ -13,6 +14,21 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("isthmus")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Look for garbage neither among tests being collected nor ever after: they all stay.
+
+    There are twelve thousand of them; each look costs a second.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")

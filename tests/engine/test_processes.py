@@ -20,10 +20,12 @@ PID = "__import__('os').getpid()"
 
 
 def children():
+    """Workers: not the server that forks them and the tracker, which stay for the next pool."""
+    ours = psutil.Process()
     return {
         child.pid
-        for child in psutil.Process().children(recursive=True)
-        if "resource_tracker" not in " ".join(child.cmdline())
+        for child in ours.children(recursive=True)
+        if child.ppid() != ours.pid or "multiprocessing" not in " ".join(child.cmdline())
     }
 
 

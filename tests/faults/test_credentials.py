@@ -24,7 +24,6 @@ def said(monkeypatch, capsys, caplog, tmp_path):
     """All that the verb wrote: to the screen, the log and into files."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.chdir(tmp_path)
-    gc.freeze()  # what all tests before have left need not be looked through after each verb
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["isthmus", *map(str, words)])
@@ -36,8 +35,7 @@ def said(monkeypatch, capsys, caplog, tmp_path):
         texts = {name: data.decode(errors="replace") for name, data in files.items()}
         return {"out": told.out, "err": told.err, "log": caplog.text, **texts}
 
-    yield run
-    gc.unfreeze()
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -183,12 +183,13 @@ def test_a_killed_driver(collection, tmp_path, nursery, faults):
 
 def workers_of(nursery, pid):
     """The processes that write shards, of this driver or, under Ray, of this test's cluster."""
-    parent, mark = (psutil.Process(), "ray::_run") if nursery.kind == "ray" else (
-        psutil.Process(pid), "spawn_main")  # fmt: skip
+    if nursery.kind == "processes":  # the driver's child is the server that forks them
+        servers = {child.pid for child in psutil.Process(pid).children()}
+        return [p for p in psutil.Process(pid).children(recursive=True) if p.ppid() in servers]
     found = []
-    for child in parent.children(recursive=True):
+    for child in psutil.Process().children(recursive=True):
         try:
-            if mark in " ".join(child.cmdline()):
+            if "ray::_run" in " ".join(child.cmdline()):
                 found.append(child)
         except psutil.Error:
             continue

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -21,7 +21,12 @@ R = TypeVar("R")
 LOSSES = 3
 #: Tasks in the works for each worker: one to run and one to take up next.
 AHEAD = 2
-_SPAWN = get_context("spawn")
+#: A server imports once and forks the workers, where there is one; a fork of the driver itself
+#: would copy its threads' locks.
+_START = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
+if _START.get_start_method() == "forkserver":
+    # What every bridge imports, for longer than a worker takes to start.
+    _START.set_forkserver_preload(["sklearn.base"])
 
 
 class Processes:
@@ -55,7 +60,7 @@ class Processes:
             When workers keep dying, as they do when memory runs out.
         """
         # Nothing is ever sent: workers leave when the driver's end is closed, by itself or by us.
-        theirs, ours = _SPAWN.Pipe(duplex=False)
+        theirs, ours = _START.Pipe(duplex=False)
         waiting: deque[tuple[T, Future[R]]] = deque()
         rest, lost = iter(tasks), 0
         pool = self._pool(theirs)
@@ -91,7 +96,7 @@ class Processes:
 
     def _pool(self, lifeline: Connection) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
-            self.workers, mp_context=_SPAWN, initializer=_begin, initargs=(lifeline,)
+            self.workers, mp_context=_START, initializer=_begin, initargs=(lifeline,)
         )
 
 
@@ -113,7 +118,7 @@ def one_blas_thread() -> None:
     import numpy  # noqa: F401
     from threadpoolctl import threadpool_limits
 
-    threadpool_limits(1, user_api="blas")
+    threadpool_limits(1)
 
 
 def _submit(pool: ProcessPoolExecutor, function: Callable[[T], R], task: T) -> Future[R]:
