@@ -1,11 +1,13 @@
 """Ledger: the state steps leave, sums in which any change shows, and pieces against an oracle."""
 
+from datetime import datetime
+from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from isthmus.core.errors import FormatError
+from isthmus.core.errors import FormatError, InputError
 from isthmus.spaces.stores.store import Rows
 from isthmus.upgrade import job_journal
 from isthmus.upgrade.ledger import Ledger, Range, digest, joined, part, pieces
@@ -138,6 +140,24 @@ def test_any_bit_that_changes_shows_in_the_sum():
     ]
     sums |= {digest(other) for other in others}
     assert len(sums) == 1 + 8 * rows.vectors.nbytes + len(others)
+
+
+def test_values_beyond_json_are_summed_by_type_and_to_the_last():
+    long = np.arange(2000)  # the text of which leaves out the middle
+    other = np.where(long == 1000, 0, long)
+    day = datetime(2020, 1, 2)
+    values = [long, other, long.tolist(), day, str(day), repr(day), b"a", "b'a'", Decimal("1.0"),
+              Decimal("1.00"), "1.0", np.float32(1), np.float64(1)]  # fmt: skip
+    one = table([1])
+    sums = [digest(Rows(one.ids, one.vectors, [{"a": [value]}])) for value in values]
+    assert len(set(sums)) == len(values)
+    assert sums[0] == digest(Rows(one.ids, one.vectors, [{"a": [long.copy()]}]))
+
+
+@pytest.mark.parametrize("value", [object(), {"a", "b"}, frozenset("a")])
+def test_a_value_whose_text_changes_is_refused(value):
+    with pytest.raises(InputError, match=f"a value of type {type(value).__name__}; .*as text"):
+        digest(Rows(np.array([1]), np.ones((1, 2), np.float32), [{"a": value}]))
 
 
 def test_what_is_no_change_leaves_the_sum():

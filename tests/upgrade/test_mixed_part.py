@@ -72,3 +72,16 @@ def test_what_is_refused_changes_nothing(ids, width, got):
         part.add(np.array(ids), np.ones((len(ids), width)))
     assert held(part) == before
     assert 9 not in part
+
+
+@pytest.mark.parametrize(
+    ("ids", "got"), [([1, 9, 2], r"not there \(9\)"), ([2, 1, 2], "an id twice")]
+)
+def test_a_removal_that_is_refused_takes_nothing(ids, got):
+    # Row 1 was gone before the KeyError that said nothing but 9.
+    part = Part()
+    part.add(np.array([1, 2]), np.eye(3)[:2])
+    before = held(part)
+    with pytest.raises(InputError, match=got):
+        part.remove(ids)
+    assert held(part) == before

@@ -153,6 +153,25 @@ def test_an_index_that_lost_its_recall_is_seen_before_and_after_rewriting(tmp_pa
     assert look(address).leftovers == ()
 
 
+def test_what_it_opened_is_closed_and_what_it_was_given_is_not(tmp_path, monkeypatch):
+    address = filled(tmp_path)
+    with connect(address) as store:
+        store.shadow("j", dim=24, metric=None).upsert(Rows(IDS, UNIT))
+        store.finish("j")
+    opened, closed, opens, closes = [], [], Faiss.open.__func__, Faiss.close
+    monkeypatch.setattr(
+        Faiss, "open", classmethod(lambda cls, at: opened.append(opens(cls, at)) or opened[-1])
+    )
+    monkeypatch.setattr(Faiss, "close", lambda self: closed.append(self) or closes(self))
+    look(address)
+    assert set(closed) == set(opened)  # the shadow's too
+    given = isthmus.open(address)
+    opened.clear(), closed.clear()
+    look(given)
+    assert set(closed) == set(opened)
+    assert len(opened) == 1
+
+
 def test_gaps_indexes_and_an_undeclared_metric_are_told(tmp_path, monkeypatch):
     address = filled(tmp_path)
     whole = Faiss.facts

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.bridges import file
+from isthmus.bridges.all_or_nothing import all_or_nothing
 from isthmus.bridges.consensus import check_connected, frames
 from isthmus.bridges.items import Rows, all_items, rows_of
 from isthmus.bridges.joining import ridge
@@ -97,6 +98,7 @@ class FindInterface(BaseEstimator):
         self.temperature = temperature
         self.rng = rng
 
+    @all_or_nothing
     def fit(self, spaces: Mapping[str, Any]) -> Self:
         """Fit on ``{name: Space or (ids, vectors) or vectors}``; rows are the items without ids."""
         if min(self.width, self.tokens, self.prompts, self.steps) < 1 or self.temperature <= 0:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from isthmus.bridges.all_or_nothing import all_or_nothing
 from isthmus.bridges.rows import to_translate
 from isthmus.bridges.stored import Stored
 from isthmus.core.arrays import Array, like, matrix, to_numpy
@@ -92,6 +93,7 @@ class LabelEmbedding(Stored, TransformerMixin, BaseEstimator):
         self.penalty = penalty
         self.rng = rng
 
+    @all_or_nothing
     def fit(self, X: Array, y: Any, class_vecs: Array) -> Self:
         """Fit on items X (n, dx) and labels y (n,), row numbers of the class vectors (C, e)."""
         x = to_numpy(matrix("X", X, operation="LabelEmbedding.fit")).astype(np.float64)

@@ -1,13 +1,12 @@
 """What every bridge's estimator shares beyond fitting and translating."""
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus.bridges.all_or_nothing import all_or_nothing
 from isthmus.core.arrays import Array, matrix
 from isthmus.core.errors import InputError
 from isthmus.core.neighbors import partner_ranks
@@ -31,7 +30,7 @@ class Map:
     def __init_subclass__(cls, **options: Any) -> None:
         for name in ("fit", "fit_moments"):
             if hasattr(cls, name):
-                setattr(cls, name, _all_or_nothing(getattr(cls, name)))
+                setattr(cls, name, all_or_nothing(getattr(cls, name)))
         super().__init_subclass__(**options)
 
     def score(self, X: Array, y: Array) -> float:
@@ -63,17 +62,3 @@ class Map:
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags  # type: ignore[no-any-return]
-
-
-def _all_or_nothing(fit: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(fit)
-    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        before = dict(vars(self))
-        try:
-            return fit(self, *args, **kwargs)
-        except BaseException:  # Ctrl-C too may come halfway
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
-    return guarded

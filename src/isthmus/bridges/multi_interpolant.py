@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus.bridges.all_or_nothing import all_or_nothing
 from isthmus.bridges.flow import transport, with_time
 from isthmus.bridges.mlp import forward, initial, pack, regress, unpack
 from isthmus.bridges.stored import Stored
@@ -108,6 +109,7 @@ class MultiInterpolant(Stored, BaseEstimator):
         self.midpoint = midpoint
         self.rng = rng
 
+    @all_or_nothing
     def fit(self, X: Sequence[Array], y: None = None) -> Self:
         """Fit on K matrices (n_k, d) of unpaired rows."""
         clouds = [

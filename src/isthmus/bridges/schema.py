@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.bridges import file
 from isthmus.bridges.affine import Affine
+from isthmus.bridges.all_or_nothing import all_or_nothing
 from isthmus.core.arrays import Array, matrix, to_numpy
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import FormatError, InputError
@@ -110,6 +111,7 @@ class Schema(BaseEstimator):
         self.weight = weight
         self.steps = steps
 
+    @all_or_nothing
     def fit(
         self, pairs: Mapping[str, tuple[Any, Any]], rows: Mapping[str, Any] | None = None
     ) -> Self:

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus.bridges.all_or_nothing import all_or_nothing
 from isthmus.bridges.mlp import torch_for
 from isthmus.bridges.stored import Stored
 from isthmus.core.card import Card, Paper
@@ -97,6 +98,7 @@ class TextGraphBridge(Stored, BaseEstimator):
         self.rate = rate
         self.rng = rng
 
+    @all_or_nothing
     def fit(self, graphs: Sequence[Iterable[Triple]], texts: Sequence[str]) -> Self:
         """Fit on sets of triples and the text that goes with each."""
         written, texts = [linearised(g) for g in graphs], _texts(texts)

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus.bridges.all_or_nothing import all_or_nothing
 from isthmus.bridges.rows import to_translate
 from isthmus.bridges.stored import Stored
 from isthmus.core.arrays import Array, like, matrix, namespace, to_numpy
@@ -101,6 +102,7 @@ class TopicBridge(Stored, TransformerMixin, BaseEstimator):
         self.passes = passes
         self.rng = rng
 
+    @all_or_nothing
     def fit(self, X: Array, texts: Sequence[str]) -> Self:
         """Fit on vectors X (n, dx) and the n texts that go with them."""
         x = to_numpy(matrix("X", X, operation="TopicBridge.fit")).astype(np.float64)

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.bridges.affine import Affine
+from isthmus.bridges.all_or_nothing import all_or_nothing
 from isthmus.bridges.bridge import Bridge
 from isthmus.bridges.choice import pair_score
 from isthmus.bridges.consensus import Frame, Links, check_connected, frames, widths_of
@@ -144,6 +145,7 @@ class UniversalSpace(BaseEstimator):
         self.holdout = holdout
         self.seed = seed
 
+    @all_or_nothing
     def fit(self, spaces: Mapping[str, Any], *, mask: Mapping[str, Any] | None = None) -> Self:
         """Fit on ``{name: Space or (ids, vectors) or vectors}``; without ids, rows are the items.
 
@@ -173,6 +175,7 @@ class UniversalSpace(BaseEstimator):
             self.familiarities_[s] = familiar(r, away[s], shared, seed=self.seed)
         return self
 
+    @all_or_nothing
     def fit_moments(self, links: Links) -> Self:
         """Fit the orthogonal form from ``{(a, b): Moments of the common items of a and b}``.
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from isthmus.core.errors import FormatError
-from isthmus.spaces.stores.store import Rows
+from isthmus.spaces.stores.store import Rows, exact
 from isthmus.upgrade import job_journal
 
 Key = int | str
@@ -145,7 +145,7 @@ def digest(rows: Rows) -> str:
     found.update(json.dumps(rows.ids.tolist()).encode())
     if rows.payload is not None:
         found.update(
-            json.dumps(list(map(dict, rows.payload)), sort_keys=True, default=str).encode()
+            json.dumps(list(map(dict, rows.payload)), sort_keys=True, default=exact).encode()
         )
     return found.hexdigest()
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.errors import InputError
+from isthmus.spaces.ids import named
 
 
 class Part:
@@ -68,8 +69,15 @@ class Part:
         self._slots |= {key: start + at for at, key in enumerate(keys)}
 
     def remove(self, ids: Any) -> np.ndarray:
-        """Take away the rows under ``ids`` (m,), all of which are here; gives their vectors."""
+        """Take away the rows under ``ids`` (m,); gives their vectors (m, d).
+
+        InputError, and nothing is taken, when one is not here or is named twice.
+        """
         keys = np.asarray(ids).tolist()
+        strange = [key for key in keys if key not in self._slots]
+        if strange or len(set(keys)) < len(keys):
+            came = f"ids that are not there ({named(strange)})" if strange else "an id twice"
+            raise InputError("MixedSearch", came, "ids of its rows, each once")
         gone = np.empty((len(keys), self._vectors.shape[1]), self._vectors.dtype)
         for at, key in enumerate(keys):
             last = len(self) - 1

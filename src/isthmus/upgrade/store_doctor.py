@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from textwrap import fill
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from isthmus.spaces.fingerprint import Fingerprint
 from isthmus.spaces.open import open
 from isthmus.spaces.sampling import spread_rows
 from isthmus.spaces.space import Space
-from isthmus.spaces.stores import connect
 from isthmus.spaces.stores.columns import StoreColumn
 from isthmus.spaces.stores.store import Facts, Store, shadow_name
 from isthmus.upgrade.index_recall import K, index_recall
@@ -184,7 +183,7 @@ def store_doctor(
 
     Parameters
     ----------
-    source : an address, or a Space opened from one
+    source : an address, whose connection is closed again, or a Space opened from one
     known : fingerprints of encoders that may have made the vectors, by what to call them
     rows : sample for what ``isthmus.doctor`` measures
     queries : stored vectors that are searched for
@@ -213,6 +212,9 @@ def store_doctor(
     store = store_of(space)
     if store is None:
         raise InputError("doctor of a store", f"{space.name!r}, no store", "an address")
+    if space is not source:
+        with store:
+            return store_doctor(space, known=known, rows=rows, queries=queries, rng=rng)
     facts = store.facts()
     health = doctor(space, rows=rows, rng=rng)
     findings: list[StoreFinding] = []
@@ -348,8 +350,8 @@ def _leftover(
     state = "shadow"
     try:
         state = store.state(job)
-        with connect(_elsewhere(store, job, state)) as other:
-            space = open(other.address)
+        space = open(_elsewhere(store, job, state))
+        with cast(Store, store_of(space)) as other:
             recall = index_recall(space, other, queries=queries, rng=rng)
             return Leftover(job=job, state=state, rows=len(space), recall=recall)
     except IsthmusError:  # empty, half written, or of a kind that only its job can open

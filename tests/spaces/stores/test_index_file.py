@@ -284,6 +284,11 @@ def test_what_such_a_file_cannot_hold_is_refused(scheme, tmp_path):
             store.upsert(rows)
     with pytest.raises(InputError, match="text"):
         store.fetch(np.array(["a"]))
+    beyond = np.array([(1 << 63) + 2], np.uint64)  # not -9223372036854775806
+    for call in (store.fetch, store.delete, lambda ids: store.upsert(Rows(ids, X[:1]))):
+        with pytest.raises(InputError, match="the id 9223372036854775810.*below 2\\^63"):
+            call(beyond)
+    assert store.fetch(IDS.astype(np.uint64)).ids.tolist() == IDS.tolist()
     with pytest.raises(InputError, match="file of this machine"):
         connect(f"{scheme}://host/folder/a")
     for job in ("", "a/b", "x_old"):

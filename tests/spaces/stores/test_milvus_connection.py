@@ -147,6 +147,12 @@ def test_a_file_has_no_login_and_no_token_that_is_told(in_memory):
     assert not list(in_memory.iterdir())
 
 
+def test_a_data_base_that_no_header_can_name_is_refused_before_anyone_is_asked():
+    # The client tried for 120 seconds.
+    with pytest.raises(InputError, match="the data base 'bücher'; expected a name in ASCII"):
+        Connection(Address.parse("milvus://127.0.0.1:1/b%C3%BCcher/docs"), make=False)
+
+
 # -- secrets -----------------------------------------------------------------------------------
 
 

@@ -103,6 +103,16 @@ def test_the_doctor_sees_an_index_that_is_missing_invalid_or_poor(admin, table_a
     assert found.recall.value > 0.97
 
 
+def test_an_index_of_another_metric_is_none_for_the_one_asked_for(admin, table_at):
+    filled(admin)  # an HNSW by cosine
+    admin.execute("CREATE INDEX cells ON docs USING ivfflat (embedding) WITH (lists = 2)")
+    index = {}
+    for metric in (None, "cosine", "euclidean", "inner"):
+        with connect(table_at("docs", **({"metric": metric} if metric else {}))) as store:
+            index[store.facts().metric] = (store.facts().index or "none").split()[0]
+    assert index == {"cosine": "hnsw", "euclidean": "ivfflat", "inner": "none"}
+
+
 def test_names_are_quoted(admin, table_at):
     name, column, key = 'Do"cs; %s $1', 'em"b % ', 'the "id"; DROP'
     address = table_at(name, vector=column, id=key)

@@ -75,6 +75,8 @@ def column(name="v", kind="vector", *, note=""):
         (["... (v public.vector_l2_ops) WITH (m='5')"], "isthmus metric=inner", "euclidean"),
         (["... btree (id)", "... (v vector_ip_ops)"], "", "inner"),
         (["... (v my_vector_ip_ops)", "... (v vector_ip_ops_2)"], "", None),
+        (["ivfflat (v) WITH (lists='9')"], "isthmus metric=cosine", "euclidean"),  # its default
+        (["btree (v)"], "", None),
         (["... (v vector_l1_ops)"], "isthmus metric=cosine", "cosine"),
         ([], "isthmus metric=manhattan", None),
         ([], "says isthmus metric=cosine", None),

@@ -144,6 +144,29 @@ def test_without_other_vectors_only_points_that_lack_this_one_do(at, both):
     assert points(at, "b") == before | {n: ({}, {"n": n}) for n in (2, 3, 5)}
 
 
+def test_points_that_came_meanwhile_are_named(at, both):
+    translated(at, 0, 1, 4)  # 6 came after the rows were read, and has an image
+    with pytest.raises(StorageError, match=r"1 points that came after .*first: 6\).*run the job"):
+        carry(at, "a", "b", HAVING, LACKING, ["image", "words"])
+    translated(at, 6)
+    carry(at, "a", "b", HAVING, LACKING, ["image", "words"])
+    assert points(at, "b")[6] == (both[6] | {"text": [6, 6, 6]}, {"n": 6})
+
+
+def test_other_failures_of_carrying_are_told_as_they_are(at, both, monkeypatch):
+    translated(at, 0, 1, 4, 6)
+    real = at.ask
+
+    def ask(what, *args, **kwargs):
+        if what == "update_vectors":
+            raise StorageError("update vectors", "no room", "an answer")
+        return real(what, *args, **kwargs)
+
+    monkeypatch.setattr(at, "ask", ask)
+    with pytest.raises(StorageError, match="no room"):
+        carry(at, "a", "b", HAVING, LACKING, ["image", "words"])
+
+
 def test_points_that_went_are_pruned_and_translated_ones_never(at, both):
     translated(at, 0, 1, 4, 6)
     carry(at, "a", "b", HAVING, LACKING, ["image", "words"])

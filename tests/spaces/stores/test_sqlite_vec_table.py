@@ -121,6 +121,19 @@ def test_a_column_called_rowid_that_is_not_unique_names_no_row(name, table):
         table(f"CREATE TABLE docs ({name} TEXT, v BLOB)")
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE TABLE docs (id TEXT PRIMARY KEY, v BLOB) WITHOUT ROWID",
+        f"{VEC0}(id integer primary key, v float[4])",
+        f"{VEC0}(id text primary key, v float[4])",
+    ],
+)
+def test_a_table_without_rowids_is_refused_when_it_is_opened_by_them(made, table):
+    with pytest.raises(InputError, match=r"open .*the id rowid.*\?id= one of id\."):
+        table(made, id="rowid")
+
+
 # -- tables of vec0 ---------------------------------------------------------------------------
 
 

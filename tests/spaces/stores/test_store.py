@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import FrozenInstanceError
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -52,6 +53,12 @@ class Bare(Store):
 
     create = open
     facts = upsert = delete = shadow = finish = cutover = rollback = state = drop = open
+
+
+def every_store():
+    """The class of each kind of store."""
+    return [getattr(import_module(f"isthmus.spaces.stores.{one.module}"), one.cls)
+            for one in STORES.values()]  # fmt: skip
 
 
 def rows(ids=(1, 2), vectors=None, payload=None):
@@ -138,6 +145,14 @@ def test_a_scan_reads_ahead_of_nobody_and_nothing_is_no_batch():
     next(batches)
     assert store.asked == [[1]]
     assert list(Bare().scan()) == []
+
+
+@pytest.mark.parametrize("rows", [0, -3])
+def test_a_scan_in_batches_of_no_rows_is_refused_at_the_call(rows):
+    with pytest.raises(InputError, match=f"batches of {rows}.*1 row or more"):
+        Bare([1, 2]).scan(rows)
+    # Where a store streams, as it is where it does not.
+    assert not [one for one in every_store() if "scan" in vars(one)]
 
 
 # -- stamps -----------------------------------------------------------------------------------

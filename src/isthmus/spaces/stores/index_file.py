@@ -18,7 +18,7 @@ import numpy as np
 from isthmus.core.errors import InputError, StorageError
 from isthmus.spaces.columns import ChainColumn, Column
 from isthmus.spaces.durable import locked, storing, sync_folder
-from isthmus.spaces.ids import named
+from isthmus.spaces.ids import named, normal
 from isthmus.spaces.stores.address import Address
 from isthmus.spaces.stores.journal import Journal
 from isthmus.spaces.stores.layout import Layout
@@ -375,4 +375,4 @@ def _numbers(where: str, ids: np.ndarray) -> np.ndarray:
     ids = np.asarray(ids)
     if ids.dtype.kind not in "iu":
         raise InputError(f"use {where}", f"ids {named(ids)}", "integers: an index holds no text")
-    return ids.astype(np.int64)
+    return normal(ids, where=f"use {where}")

@@ -91,9 +91,7 @@ class Milvus(Store):
         found = [row[self._key] for page in self._pages([self._key], 4 * BATCH) for row in page]
         return self._array(found)
 
-    def scan(
-        self, rows: int = BATCH, *, after: Any = None, payload: bool = False
-    ) -> Iterator[Rows]:
+    def _batches(self, rows: int, after: Any, payload: bool) -> Iterator[Rows]:
         """One pass by ascending primary key; a batch holds no more than 16 MB of vectors."""
         for page in self._pages(self._fields(payload), min(rows, self._page), after):
             yield self._rows(page, self._array([row[self._key] for row in page]), payload)

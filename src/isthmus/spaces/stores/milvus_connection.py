@@ -139,9 +139,12 @@ def _server(address: Address) -> dict[str, str]:
     safe = address.options.get("https", "true" if token and address.host not in _HERE else "false")
     if safe not in ("true", "false"):
         raise InputError(f"open {address.redacted}", f"https={safe}", "https=true or https=false")
+    base = address.place.strip("/")
+    if not base.isascii():  # it travels in a header, and the client tries that for two minutes
+        raise InputError(f"open {address.redacted}", f"the data base {base!r}", "a name in ASCII")
     host = f"[{address.host}]" if ":" in address.host else address.host
     uri = f"http{'s' * (safe == 'true')}://{host}:{address.port or 19530}"
-    return {"uri": uri, "token": token, "db_name": address.place.strip("/")}
+    return {"uri": uri, "token": token, "db_name": base}
 
 
 def _package() -> Any:

@@ -25,9 +25,10 @@ from isthmus.spaces.stores.pgvector_table import (
     metric_of,
     quoted,
     read,
+    serves,
     vector_home,
 )
-from isthmus.spaces.stores.store import BATCH, Facts, Rows, Store, checked, gone
+from isthmus.spaces.stores.store import Facts, Rows, Store, checked, gone
 
 _OPTIONS = ("vector", "id", "schema", "filter", "metric", "host")
 #: The column that takes what no other column is named for.
@@ -95,6 +96,8 @@ class PgVector(Store):
         """What the table and its catalogue say; widths are counted where the type fixes none."""
         table = self._table()
         texts = [text for _, text in definitions(self._link.run, table)]
+        metric = self._metric(table, texts)
+        near = [text for text in texts if text.startswith(("hnsw", "ivfflat"))]
         # Of a shadow, its pending rows; the index is that of the vectors it will replace.
         source = self._relation(table)
         (found,) = self._link.run(
@@ -117,9 +120,9 @@ class PgVector(Store):
         return Facts(
             rows=rows,
             dim=self._dim(table) if self._dim(table) > 0 else most or 0,
-            metric=self._metric(table, texts),
+            metric=metric,
             id_kind=table.kind,
-            index=next((text for text in texts if text.startswith(("hnsw", "ivfflat"))), None),
+            index=next((t for t in near if metric is None or serves(t, metric)), None),
             invalid=tuple(name for name, _ in definitions(self._link.run, table, valid=False)),
             missing=missing,
         )
@@ -151,9 +154,7 @@ class PgVector(Store):
         carried = [_flat(json.loads(row[1])) for row in found] if payload else None
         return Rows(ids, values([row[0] for row in found]), carried)
 
-    def scan(
-        self, rows: int = BATCH, *, after: Any = None, payload: bool = False
-    ) -> Iterator[Rows]:
+    def _batches(self, rows: int, after: Any, payload: bool) -> Iterator[Rows]:
         """One COPY over a connection of its own, so that other calls may come between batches."""
         table = self._table()
         beyond = "" if after is None else f"WHERE {_order(table)} > {self._link.literal(after)}"

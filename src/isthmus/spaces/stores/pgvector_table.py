@@ -147,10 +147,18 @@ def array(key: Column) -> str:
     return "text[]::uuid[]" if key.type == "uuid" else "text[]"
 
 
+def serves(definition: str, metric: str) -> bool:
+    """Whether an index, by its definition from the method on, searches by ``metric``."""
+    # PostgreSQL does not tell the operator class that is the method's default: of IVF, Euclidean.
+    if definition.startswith("ivfflat") and "_ops" not in definition:
+        return metric == "euclidean"
+    return re.search(rf"\b{METRICS[metric][0]}\b", definition) is not None
+
+
 def metric_of(column: Column, definitions: list[str]) -> str | None:
     """The metric that a column's indexes search by, else what its comment says."""
-    for metric, (opclass, _) in METRICS.items():
-        if any(re.search(rf"\b{opclass}\b", text) for text in definitions):
+    for metric in METRICS:
+        if any(serves(text, metric) for text in definitions):
             return metric
     said = column.note.removeprefix(NOTE)
     return said if column.note.startswith(NOTE) and said in METRICS else None

@@ -91,9 +91,7 @@ class Qdrant(Store):
         found = [point.id for page in self._pages(BATCH, with_vectors=False) for point in page]
         return self._array(found)
 
-    def scan(
-        self, rows: int = BATCH, *, after: Any = None, payload: bool = False
-    ) -> Iterator[Rows]:
+    def _batches(self, rows: int, after: Any, payload: bool) -> Iterator[Rows]:
         """One pass by ascending id; a batch holds no more than 16 MB of JSON."""
         start = None if after is None else following(after)
         if after is not None and start is None:

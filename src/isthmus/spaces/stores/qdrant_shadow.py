@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.errors import StorageError
+from isthmus.spaces.ids import named
 from isthmus.spaces.stores.qdrant_connection import Connection
+from isthmus.spaces.stores.store import exact
 
 _PAGE = 256
 
@@ -46,7 +48,10 @@ def copy_configuration(
 def carry(
     at: Connection, source: str, name: str, having: Any, lacking: Any, others: list[str]
 ) -> None:
-    """Copy what was not translated: ``others`` of all points, and points ``lacking`` the vector."""
+    """Copy what was not translated: ``others`` of all points, and points ``lacking`` the vector.
+
+    StorageError names points that ``name`` should have and lacks.
+    """
     m = at.models
     for where, whole in ((having, False), (lacking, True)):
         start = None
@@ -62,9 +67,24 @@ def carry(
                 at.ask("upsert", name, points=structs, wait=True)
             elif kept:
                 vectors = [m.PointVectors(id=p.id, vector=_by_name(p.vector)) for p in kept]
-                at.ask("update_vectors", name, points=vectors, wait=True)
+                try:
+                    at.ask("update_vectors", name, points=vectors, wait=True)
+                except StorageError:
+                    _refuse_new(at, name, [p.id for p in kept])
+                    raise
             if start is None:
                 break
+
+
+def _refuse_new(at: Connection, name: str, keys: list[Any]) -> None:
+    """Raise StorageError naming the points of ``keys`` that the shadow ``name`` lacks, if any."""
+    there = {p.id for p in at.ask("retrieve", name, keys, with_payload=False)}
+    if new := [key for key in keys if key not in there]:
+        raise StorageError(
+            f"finish {name!r} of {at.address.redacted}",
+            f"{len(new):,} points that came after they were read (first: {named(new)})",
+            "points that were translated", "Nothing is lost: run the job again.",
+        ) from None  # fmt: skip
 
 
 def prune(at: Connection, source: str, name: str, lacking: Any) -> None:
@@ -99,7 +119,7 @@ def sum_of(start: str, pages: Iterator[list[Any]], scaled: set[str]) -> str:
     for point in itertools.chain.from_iterable(pages):
         vectors = {name: same(name, v) for name, v in _by_name(point.vector or {}).items()}
         rest = [point.id, vectors, point.payload]
-        found.update(json.dumps(rest, sort_keys=True, default=repr).encode())
+        found.update(json.dumps(rest, sort_keys=True, default=exact).encode())
     return found.hexdigest()
 
 

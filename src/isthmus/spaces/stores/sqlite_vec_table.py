@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from isthmus.core.errors import InputError
+from isthmus.core.errors import InputError, StorageError
 from isthmus.spaces.stores.address import Address
 from isthmus.spaces.stores.store import SHADOW
 
@@ -144,6 +144,15 @@ def _key(
     key = wanted or (primary[0] if primary else "rowid")
     # A column of that name takes its place; vec0 tells of its own rowid as of a column too.
     if key == "rowid" and key not in (primary if arguments else map(str.lower, types)):
+        try:
+            run(f"SELECT rowid FROM {quoted(name)} LIMIT 0")
+        except StorageError as error:
+            if "no such column" not in error.given:
+                raise
+            raise InputError(
+                where, "the id rowid of a table WITHOUT ROWID, or of vec0 with a primary key",
+                f"?id= one of {', '.join(primary)}",
+            ) from None  # fmt: skip
         return key, "int"
     if key not in types:
         raise InputError(where, f"no column {key!r}", f"one of {', '.join(types)}")

@@ -110,7 +110,7 @@ class Store(ABC):
         for batch in self.scan(payload=True):
             digest.update(batch.vectors.tobytes())
             rest = [batch.ids.tolist(), [dict(row) for row in batch.payload or []]]
-            digest.update(json.dumps(rest, sort_keys=True, default=repr).encode())
+            digest.update(json.dumps(rest, sort_keys=True, default=exact).encode())
         return digest.hexdigest()
 
     @abstractmethod
@@ -168,7 +168,16 @@ class Store(ABC):
     ) -> Iterator[Rows]:
         """All rows in batches of at most ``rows``, by ascending id, those beyond ``after`` only.
 
-        Stores that can stream do it in one pass; this asks for the ids and fetches them in turn.
+        InputError where ``rows`` is below 1.
+        """
+        if rows < 1:
+            raise InputError(f"scan {self.address.redacted}", f"batches of {rows}", "1 row or more")
+        return self._batches(rows, after, payload)
+
+    def _batches(self, rows: int, after: Any, payload: bool) -> Iterator[Rows]:
+        """What ``scan`` gives: this asks for the ids and fetches them in turn.
+
+        Stores that can stream do it in one pass.
         """
         ids = self.ids()
         if after is not None:
@@ -206,6 +215,24 @@ def shadow_name(collection: str, job: str, *, old: bool = False) -> str:
     ('docs_isthmus_a1', 'docs_isthmus_a1_old')
     """
     return f"{collection}_{SHADOW}_{job}" + ("_old" if old else "")
+
+
+def exact(value: Any) -> list[Any]:
+    """What JSON does not know, as its type and all that it holds: any change moves a sum over it.
+
+    InputError where its text is not the same each time.
+
+    >>> exact(np.arange(3)), exact(b"a")
+    (['ndarray', [0, 1, 2]], ['bytes', "b'a'"])
+    """
+    kind: Any = type(value)
+    if kind.__repr__ is object.__repr__ or issubclass(kind, set | frozenset):
+        raise InputError(
+            "sum a payload", f"a value of type {kind.__name__}",
+            "values of JSON, Arrow or NumPy", "Write it as text or as a list.",
+        )  # fmt: skip
+    # The text of a long array leaves out its middle.
+    return [kind.__name__, value.tolist() if hasattr(value, "tolist") else repr(value)]
 
 
 def gone(store: Store, ids: Any) -> StorageError:
