@@ -134,7 +134,7 @@ def spectrum(sides: dict[str, np.ndarray], *, key: str) -> str:
         ax.grid(color=PALETTE["rule"], lw=0.6)
         ax.set_xlabel("directions kept")
         ax.set_ylabel("variance kept, %")
-        _legend(ax, loc="lower right")
+        _legend(ax, loc="best")
         return drawing.svg(key)
 
 

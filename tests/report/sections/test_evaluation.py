@@ -54,7 +54,7 @@ def test_provisional_relevance_is_said(rich: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("kind", "headline"),
     [
-        ("status quo", "Keep the old encoder."),
+        ("status quo", "Short of re-embedding, keep the old encoder."),
         ("corpus side", "Translate the corpus with the affine bridge."),
         ("query side", "Translate the queries with the affine bridge and leave the corpus alone."),
         ("full re-embedding", "Re-embed everything."),

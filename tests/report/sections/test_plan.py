@@ -107,3 +107,14 @@ def test_on_a_page_and_a_name_that_is_no_markup(plan, tmp_path):
 def test_neither_curves_nor_pairs(plan):
     built = section.build([dataclasses.replace(plan, curves=(), pairs=None)])
     assert built.pictures == ()
+
+
+@pytest.mark.parametrize("enough", [100, None])
+def test_the_picture_tells_of_a_broken_line_only_where_there_is_one(plan, enough):
+    pairs = dataclasses.replace(plan.pairs, enough=enough)
+    (told,) = [
+        picture.caption
+        for picture in section.build([dataclasses.replace(plan, pairs=pairs)]).pictures
+        if "held-out pairs" in picture.caption
+    ]
+    assert ("broken line" in told) == bool(enough)

@@ -21,7 +21,7 @@ from isthmus.report.page import (
 )
 
 _DO = {
-    "status quo": "Keep the old encoder.",
+    "status quo": "Short of re-embedding, keep the old encoder.",
     "corpus side": "Translate the corpus with the {bridge} bridge.",
     "query side": "Translate the queries with the {bridge} bridge and leave the corpus alone.",
     "fused": "Search the old corpus with old and translated queries together.",

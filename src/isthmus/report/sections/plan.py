@@ -78,7 +78,11 @@ def _pairs(plan: Any, key: str) -> tuple[Picture, ...]:
             svg=svg,
             caption=f"How well the {curve.bridge} bridge finds the partners of "
             f"{count(curve.held_out)} held-out pairs among each other, by the number of pairs that "
-            "it learns from; the broken line is where more no longer help.",
+            + (
+                "it learns from; the broken line is where more no longer help."
+                if curve.enough
+                else "it learns from."
+            ),
             alt=f"Held-out MRR by pairs. {told}.",
         ),
     )
