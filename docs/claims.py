@@ -140,7 +140,7 @@ def _fresh(results: list[dict[str, Any]]) -> list[str]:
     ]
     if others:
         lines += [
-            f"Of {len(others)} that did not hold and were run again too, {sum(others)} hold there; "
+            f"Of {len(others)} that did not hold and were run again too, {sum(others)} now do; "
             f"of the {len(kept)} bounds that they had met, {sum(kept)} are met again."
         ]
     return lines

@@ -1,8 +1,6 @@
 """From one known pair up: what few pairs do for the unpaired bridge where none is too little.
 
-Top-1 by pairs, mean of seeds 0 to 9 of the spaces below: .15 with none, .16 with one, .18 with two,
-.97 with five and with ten. It does not rise everywhere: seed 8 has .37 by luck with none, .33 with
-one and .08 with two. All of these are refused; what is given is right.
+``docs/results/unpaired.md`` has the figures over twenty of these spaces.
 """
 
 import numpy as np
@@ -12,7 +10,7 @@ from isthmus.bridges import Unpaired
 from isthmus.core.errors import NoReliableBridge
 from isthmus.core.neighbors import partner_ranks
 
-PAIRS = (0, 1, 2, 5, 10)
+PAIRS = (0, 1, 2)
 
 
 def spaces(seed):
@@ -26,34 +24,35 @@ def spaces(seed):
     return x, y, rng.permutation(300)
 
 
-@pytest.fixture(scope="module", params=[6, 8])
-def found(request):
-    """Seed, and (top-1 of 100 held-out rows, confidence) by the number of known pairs."""
-    x, y, order = spaces(request.param)
-    by_pairs = {}
+@pytest.fixture(scope="module")
+def found():
+    """(Top-1 of 100 held-out rows, confidence) by the number of known pairs."""
+    x, y, order = spaces(8)
+    by_pairs = []
     for k in PAIRS:
         bridge = Unpaired(rounds=6, least=0).fit(x[:300], y[order], pairs=(order[:k], np.arange(k)))
         top1 = np.mean(partner_ranks(bridge.transform(x[300:]), y[300:]) < 1.5)
-        by_pairs[k] = float(top1), bridge.confidence_
-    return request.param, by_pairs
+        by_pairs.append((float(top1), bridge.confidence_))
+    return by_pairs
 
 
-def test_five_pairs_decide_and_one_or_two_hardly_matter(found):
-    seed, by_pairs = found
-    top1 = [by_pairs[k][0] for k in PAIRS]
-    assert max(top1[:3]) < 0.5 < 0.9 < min(top1[3:])
-    if seed == 6:
-        assert top1[0] == min(top1)  # seed 8 is the one where it is not
+def test_one_pair_helps_and_two_decide(found):
+    (none, _), (one, _), (two, _) = found
+    assert none < 0.5 < 0.9 < two
+    assert one > none
 
 
 def test_only_right_maps_are_given(found):
-    for top1, confidence in found[1].values():
+    for top1, confidence in found:
         assert (confidence >= 0.2) == (top1 > 0.9)
 
 
-def test_by_default_none_is_refused_and_five_pairs_are_enough():
+def test_by_default_none_is_refused_and_pairs_that_are_wrong_are_too():
     x, y, order = spaces(6)
-    with pytest.raises(NoReliableBridge):
+    with pytest.raises(NoReliableBridge, match="starts 0.*cycle.*neighbours.*assignment"):
         Unpaired(rounds=6).fit(x[:300], y[order], pairs=())
+    with pytest.raises(NoReliableBridge):  # every start sees them, so all might agree on them
+        Unpaired(rounds=6).fit(x[:300], y[order], pairs=(order[:5], np.arange(5)[::-1]))
     bridge = Unpaired(rounds=6).fit(x[:300], y[order], pairs=(order[:5], range(5)))
+    assert bridge.signals_["starts"] == bridge.confidence_ > 0.6
     assert bridge.score(x[300:], y[300:]) > 0.9

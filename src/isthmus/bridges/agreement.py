@@ -1,5 +1,7 @@
 """Can a map found without pairs be trusted? Two fits that know nothing of each other must agree."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from isthmus.bridges.matching import best_matches
@@ -44,11 +46,15 @@ def beyond_chance(first: np.ndarray, second: np.ndarray) -> float:
     return max(0.0, (float(np.mean(first == second)) - expected) / (1 - expected))
 
 
-def demand(operation: str, confidence: float, least: float) -> None:
-    """Raise NoReliableBridge when ``confidence`` is below ``least``."""
+def demand(
+    operation: str, confidence: float, least: float, signals: Mapping[str, float] | None = None
+) -> None:
+    """Raise NoReliableBridge, naming the ``signals``, when ``confidence`` is below ``least``."""
     if confidence < least:
+        seen = ", ".join(f"{name} {value:.2f}" for name, value in (signals or {}).items())
         raise NoReliableBridge(
-            operation, f"maps from independent starts that agree on {confidence:.1%} of rows",
+            operation, f"maps from independent starts that agree on {confidence:.1%} of rows"
+            + (f" ({seen})" if seen else ""),
             f"at least {least:.0%}",
             "Give known pairs=(i, j), more rows, or spaces that share more.",
         )  # fmt: skip

@@ -19,7 +19,8 @@ from isthmus.bridges.self_training import (
     self_train,
     shared,
 )
-from isthmus.bridges.unpaired_starts import STARTS
+from isthmus.bridges.unpaired_signals import signals
+from isthmus.bridges.unpaired_starts import STARTS, guess
 from isthmus.core.arrays import Array
 from isthmus.core.card import Card, Paper
 from isthmus.core.errors import InputError
@@ -73,12 +74,13 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
     end with the most matches, the share of rows matched, times the share of these that the map of
     the other half of the matches finds again, above one half and doubled. Below ``least`` there is
     no bridge. ``docs/results/unpaired.md`` says how often that is wrong. Where the two sides have
-    no item in common both are low though the map may be right.
+    no item in common both are low though the map may be right, as other ``signals_`` then show.
 
-    Known pairs are one more guess and take part in every round. From 50 of them on, a fifth is held
-    out first, and where the map that the others lead to finds a share of these of ``least`` or
-    more, that share is ``confidence_`` and no other guess is tried. With more of them than dims the
-    map is given in any case.
+    Known pairs are one more guess, take part in every round, and the cosines to them stand beside
+    what each other guess compares: one or two pairs can be enough for an end that is right. From
+    50 of them on, a fifth is held out first, and where the map that the others lead to finds a
+    share of these of ``least`` or more, that share is ``confidence_`` and no other guess is tried.
+    With more of them than dims the map is given in any case.
 
     Parameters
     ----------
@@ -94,6 +96,9 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
     centres_ : (m, dx) unit rows;  weights_ : (m, dy)
     matched_ : how many pairs were found
     confidence_ : in [0, 1], see above; 1 where every row is in a known pair
+    signals_ : what was seen of the end, by name, as a refusal names it: agreement of ``starts``;
+        and where this is below 0.6, what ``matches`` bear out, ``cycle`` consistency,
+        ``neighbours`` in common and score of the ``assignment``. Not saved.
 
     Raises
     ------
@@ -119,6 +124,7 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
     STATE: ClassVar[dict[str, tuple[str, ...]]] = {**KernelMap.STATE, "confidence_": ()}
 
     confidence_: float
+    signals_: dict[str, float]
 
     def __init__(
         self, *, least: float = LEAST, rounds: int = 40, rows: int = 6000, rng: Seed = 0
@@ -134,7 +140,7 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
         if not 0 <= self.least <= 1:
             raise InputError("Unpaired.fit", f"least={self.least}", "a share from 0 to 1")
         rng = generator(self.rng)
-        self.confidence_, self.matched_ = 1.0, 0
+        self.confidence_, self.matched_, self.signals_ = 1.0, 0, {}
         known = len(i)
         if not known == len(x) == len(target):
             whole = (x, i), (target, j)
@@ -147,7 +153,7 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
             if min(len(x), len(target)) < _FEWEST:
                 self.confidence_ = 0.0
             if known <= max(x.shape[1], target.shape[1]):
-                demand("Unpaired.fit", self.confidence_, self.least)
+                demand("Unpaired.fit", self.confidence_, self.least, self.signals_)
             self.matched_ = len(found.i)
             i, j = np.r_[i, found.i], np.r_[j, found.j]
         return self._keep(decode(x, target, i, j, sure=known, most=self.rows, rng=rng))
@@ -168,13 +174,16 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
         self, x: Side, y: Side, i: np.ndarray, j: np.ndarray, rng: np.random.Generator
     ) -> tuple[Matches, float]:
         """The end that finds known pairs, agrees with another one or bears itself out; how much."""
+        self.signals_ = {}
         if len(i) >= _TELLING:
             end, share = self._held_out(x, y, i, j, rng)
+            self.signals_ = {"known pairs": share}
             if share >= self.least or len(i) > max(x.rows.shape[1], y.rows.shape[1]):
                 return end, share
         ends: list[tuple[Matches, np.ndarray]] = []
         names: list[str] = []
         best, confidence = 0, 0.0
+        asked = _others(len(x.rows), i)
         for name in ("known_pairs", *STARTS):
             if name == "known_pairs" and not len(i):
                 continue
@@ -185,7 +194,7 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
                 continue
             chosen = best_matches(*shared(x, y, np.r_[i, end.i], np.r_[j, end.j]))[0]
             for k, (other, choices) in enumerate(ends):
-                agreed = beyond_chance(choices, chosen)
+                agreed = beyond_chance(choices[asked], chosen[asked])
                 if agreed > confidence:
                     confidence = agreed
                     best = k if len(other.i) > len(end.i) else len(ends)
@@ -197,12 +206,17 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
             return Matches(i[:0], j[:0], np.empty(0, np.float32), 0.0), 0.0
         if confidence >= LEAST:
             confidence = min(confidence, self._again(names[best], ends[best][1], x, y, i, j, rng))
-        if confidence < _SURE:
-            fullest = max((end for end, _ in ends), key=lambda end: len(end.i))
-            borne_out = max(0.0, 2 * refound(x, y, fullest, rng) - 1)
-            if borne_out > confidence:
-                return fullest, borne_out
-        return ends[best][0], confidence
+        self.signals_ |= {"starts": confidence}
+        if confidence >= _SURE:
+            return ends[best][0], confidence
+        end = ends[best][0]
+        fullest = max((one for one, _ in ends), key=lambda one: len(one.i))
+        borne_out = max(0.0, 2 * refound(x, y, fullest, rng) - 1)
+        if borne_out > confidence:
+            end, confidence = fullest, borne_out
+        # Draws of its own, so that the map does not depend on what is only looked at.
+        self.signals_ |= {"matches": borne_out, **signals(x, y, end, generator(0))}
+        return end, confidence
 
     def _end(
         self,
@@ -213,11 +227,11 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
         j: np.ndarray,
         rng: np.random.Generator,
     ) -> Matches:
-        guess = i, j
+        start = i, j
         if name != "known_pairs":
-            found = STARTS[name](x, y, rng)
-            guess = np.r_[i, found[0]], np.r_[j, found[1]]
-        return self_train(x, y, *guess, seeds=(i, j), rounds=self.rounds)
+            found = guess(name, x, y, i, j, rng)
+            start = np.r_[i, found[0]], np.r_[j, found[1]]
+        return self_train(x, y, *start, seeds=(i, j), rounds=self.rounds)
 
     def _held_out(
         self, x: Side, y: Side, i: np.ndarray, j: np.ndarray, rng: np.random.Generator
@@ -259,11 +273,17 @@ class Unpaired(KernelMap, Map, TransformerMixin, BaseEstimator):
             both = shared(*sides, np.r_[seeds[0], end.i], np.r_[seeds[1], end.j])
             now = kept[1][best_matches(*both)[0]]
             before = chosen[kept[0]]
-            there = np.isin(before, kept[1])
+            there = np.isin(before, kept[1]) & _others(len(x.rows), i)[kept[0]]
             most = max(most, beyond_chance(before[there], now[there]))
             if most > _SURE:
                 break
         return most
+
+
+def _others(n: int, known: np.ndarray) -> np.ndarray:
+    """Which of n rows are not ``known``, (n,) bool: known pairs would agree though maps did not."""
+    others = ~np.isin(np.arange(n), known)
+    return others if others.any() else ~others
 
 
 def _some(

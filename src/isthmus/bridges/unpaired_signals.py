@@ -1,16 +1,28 @@
-"""Signals of whether matches found without a pair are right, seen without a pair."""
+"""What matches found without a pair look like, without a pair: three signals beside agreement.
+
+They tell right ends from wrong ones on real spaces (``docs/results/unpaired.md``), but a map that
+mirrors what is nearly its own mirror image has all three and is wrong, so none makes a bridge.
+"""
 
 import numpy as np
 
-from isthmus.bridges.matching import best_matches, mutual_matches
-from isthmus.bridges.self_training import Matches, Side, self_train, shared
+from isthmus.bridges.matching import best_matches
+from isthmus.bridges.self_training import Matches, Side, shared
 from isthmus.core.neighbors import neighbors
 
 #: Nearest rows that are compared.
 _NEAREST = 10
-#: Mirrored maps, and rounds of training from each.
-_MIRRORED, _ROUNDS = 2, 20
-_NONE = np.empty(0, np.int64)
+
+
+def signals(x: Side, y: Side, found: Matches, rng: np.random.Generator) -> dict[str, float]:
+    """All three of an end, by name; each 0 where fewer than four rows are matched."""
+    if len(found.i) < 4:
+        return {"cycle": 0.0, "neighbours": 0.0, "assignment": 0.0}
+    return {
+        "cycle": cycle(x, y, found, rng),
+        "neighbours": neighbours(x, y, found),
+        "assignment": assignment(x, y, found),
+    }
 
 
 def cycle(x: Side, y: Side, found: Matches, rng: np.random.Generator) -> float:
@@ -25,12 +37,10 @@ def cycle(x: Side, y: Side, found: Matches, rng: np.random.Generator) -> float:
     return float(np.mean(back[there] == np.arange(len(x.rows))))
 
 
-def neighbourhood(x: Side, y: Side, found: Matches) -> float:
+def neighbours(x: Side, y: Side, found: Matches) -> float:
     """Share of a matched row's 10 nearest matched rows that its match has too, beyond chance."""
     n = len(found.i)
     k = min(_NEAREST, n - 2)
-    if k < 1:
-        return 0.0
     ours, theirs = (
         neighbors(rows, rows, k, metric="inner", exclude_self=True)[0]
         for rows in (x.rows[found.i], y.rows[found.j])
@@ -52,7 +62,7 @@ def assignment(x: Side, y: Side, found: Matches) -> float:
     1.0
     """
     a, b = x.rows[found.i].astype(np.float64), y.rows[found.j].astype(np.float64)
-    cells = max(1, len(a) * (len(a) - 1))
+    cells = len(a) * (len(a) - 1)
 
     def products(p: np.ndarray, q: np.ndarray) -> float:
         own = np.einsum("ij,ij->i", p, p) @ np.einsum("ij,ij->i", q, q)
@@ -64,24 +74,3 @@ def assignment(x: Side, y: Side, found: Matches) -> float:
     both = products(a, b) - mean(a) * mean(b)
     each = (products(a, a) - mean(a) ** 2) * (products(b, b) - mean(b) ** 2)
     return float(both / np.sqrt(each)) if each > 0 else 0.0
-
-
-def beyond_mirrored(x: Side, y: Side, found: Matches, rng: np.random.Generator) -> float:
-    """The score of the assignment beyond that of mirrored maps, as a share of what is left to 1.
-
-    Self-training makes matches that fit, so the score of a wrong end is no chance level: up to .6
-    on real spaces and nearly 1 on clouds of few dims. It is compared with ends of the same kind:
-    half of the shared directions, at random, change sign, and self-training goes on from there.
-    Where a cloud is its own mirror image nothing is left.
-    """
-    if len(found.i) < 2:
-        return 0.0
-    a, b = shared(x, y, found.i, found.j)
-    wrong = 0.0
-    for _ in range(_MIRRORED):
-        signs = np.where(rng.permutation(a.shape[1]) < a.shape[1] // 2, -1, 1)
-        start = mutual_matches(a * signs.astype(np.float32), b)[:2]
-        if len(start[0]):
-            end = self_train(x, y, *start, seeds=(_NONE, _NONE), rounds=_ROUNDS)
-            wrong = max(wrong, assignment(x, y, end))
-    return max(0.0, (assignment(x, y, found) - wrong) / (1 - wrong)) if wrong < 1 else 0.0

@@ -1,4 +1,4 @@
-"""First guesses without a pair: ways to match rows of two spaces by what needs no common axes."""
+"""First guesses: rows of two spaces described by what needs no common axes, and matched."""
 
 from collections.abc import Callable
 
@@ -10,24 +10,46 @@ from isthmus.bridges.matching import mutual_matches
 from isthmus.bridges.self_training import Side, unit_rows
 from isthmus.core.linalg import symmetric_eigen
 
-#: Rows i of the source and j of the target that may be partners.
-Guess = tuple[np.ndarray, np.ndarray]
+#: Unit rows (n, f) and (m, f) that say of either side's rows what both sides can say.
+Features = tuple[np.ndarray, np.ndarray]
 #: Points at which a row's sorted similarities are read.
 _QUANTILES = 400
 #: Rows clustered, clusterings and descents of an assignment.
 _CLUSTERED, _RUNS, _DESCENTS = 4000, 6, 20
+#: Length of all cosines to known pairs beside features of length one: little enough that starts
+#: which share them still differ where the pairs say nothing.
+_KNOWN = 0.3
 
 
-def sorted_similarities(x: Side, y: Side, rng: np.random.Generator, *, power: float = 0.5) -> Guess:
+def guess(
+    name: str, x: Side, y: Side, i: np.ndarray, j: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that a start finds each other's best, with their cosines to known pairs i, j.
+
+    A known pair says how near every row is to it, and no rotation changes that: beside what a start
+    sees by itself, one or two are often enough for self-training to end at the right map.
+    """
+    a, b = (
+        _beside_known(features, side.rows, side.rows[known])
+        for features, side, known in zip(STARTS[name](x, y, rng), (x, y), (i, j), strict=True)
+    )
+    return mutual_matches(a, b)[:2]
+
+
+def sorted_similarities(
+    x: Side, y: Side, rng: np.random.Generator, *, power: float = 0.5
+) -> Features:
     """Rows whose similarities to all rows of their own side, sorted, are most alike.
 
     The similarities are taken with the square root of the spectrum, which lies between those of the
     rows and of whitened rows (Artetxe et al. 2018, section 3.2).
     """
-    return mutual_matches(_profile(x.rows, power), _profile(y.rows, power))[:2]
+    return _profile(x.rows, power), _profile(y.rows, power)
 
 
-def assigned_clusters(x: Side, y: Side, rng: np.random.Generator, *, clusters: int = 20) -> Guess:
+def assigned_clusters(
+    x: Side, y: Side, rng: np.random.Generator, *, clusters: int = 20
+) -> Features:
     """Rows with like cosines to cluster centres numbered alike by quadratic assignment."""
     k = max(2, min(clusters, len(x.rows) // 4, len(y.rows) // 4))
     centres = [
@@ -45,15 +67,15 @@ def assigned_clusters(x: Side, y: Side, rng: np.random.Generator, *, clusters: i
     theirs = np.concatenate([c[p] for c, p in zip(centres[1], best, strict=True)])
     ours = centres[0].reshape(-1, centres[0].shape[2])
     codes = (unit_rows(side.rows @ unit_rows(a).T) for side, a in ((x, ours), (y, theirs)))
-    return mutual_matches(next(codes), next(codes))[:2]
+    return next(codes), next(codes)
 
 
-def many_clusters(x: Side, y: Side, rng: np.random.Generator) -> Guess:
+def many_clusters(x: Side, y: Side, rng: np.random.Generator) -> Features:
     """``assigned_clusters`` with 50 clusters."""
     return assigned_clusters(x, y, rng, clusters=50)
 
 
-def signed_axes(x: Side, y: Side, rng: np.random.Generator) -> Guess:
+def signed_axes(x: Side, y: Side, rng: np.random.Generator) -> Features:
     """Principal axes in the order of their variances, signs by the third moments along them."""
     count = min(x.rows.shape[1], y.rows.shape[1])
     scores = []
@@ -61,22 +83,30 @@ def signed_axes(x: Side, y: Side, rng: np.random.Generator) -> Guess:
         _, axes = symmetric_eigen((side.rows.T @ side.rows).astype(np.float64))
         along = side.rows @ axes[:, :count].astype(np.float32)
         scores.append(unit_rows(along * np.where(np.mean(along**3, axis=0) < 0, -1, 1)))
-    return mutual_matches(*scores)[:2]
+    return scores[0], scores[1]
 
 
-def same_axes(x: Side, y: Side, rng: np.random.Generator) -> Guess:
+def same_axes(x: Side, y: Side, rng: np.random.Generator) -> Features:
     """Column k of one side is column k of the other, as it is between fine-tuned copies."""
     count = min(x.rows.shape[1], y.rows.shape[1])
-    return mutual_matches(unit_rows(x.rows[:, :count]), unit_rows(y.rows[:, :count]))[:2]
+    return unit_rows(x.rows[:, :count]), unit_rows(y.rows[:, :count])
 
 
-STARTS: dict[str, Callable[[Side, Side, np.random.Generator], Guess]] = {
+STARTS: dict[str, Callable[[Side, Side, np.random.Generator], Features]] = {
     "sorted_similarities": sorted_similarities,
     "assigned_clusters": assigned_clusters,
     "many_clusters": many_clusters,
     "signed_axes": signed_axes,
     "same_axes": same_axes,
 }
+
+
+def _beside_known(features: np.ndarray, rows: np.ndarray, known: np.ndarray) -> np.ndarray:
+    if not len(known):
+        return features
+    near = rows @ known.T
+    length = np.sqrt(np.mean(np.sum(near**2, axis=1)))
+    return unit_rows(np.c_[features, _KNOWN / (length + 1e-30) * near])
 
 
 def _profile(rows: np.ndarray, power: float) -> np.ndarray:
