@@ -139,8 +139,9 @@ def _fresh(results: list[dict[str, Any]]) -> list[str]:
         f"{sum(held)} hold.",
     ]
     if others:
+        verb = "holds" if sum(others) == 1 else "hold"
         lines += [
-            f"Of {len(others)} that did not hold and were run again too, {sum(others)} now do; "
+            f"Of {len(others)} that did not hold and were run again too, {sum(others)} {verb} there; "
             f"of the {len(kept)} bounds that they had met, {sum(kept)} are met again."
         ]
     return lines
