@@ -141,8 +141,8 @@ def _fresh(results: list[dict[str, Any]]) -> list[str]:
     if others:
         verb = "holds" if sum(others) == 1 else "hold"
         lines += [
-            f"Of {len(others)} that did not hold and were run again too, {sum(others)} {verb} there; "
-            f"of the {len(kept)} bounds that they had met, {sum(kept)} are met again."
+            f"Of {len(others)} that did not hold and were run again too, {sum(others)} {verb} "
+            f"there; of the {len(kept)} bounds that they had met, {sum(kept)} are met again."
         ]
     return lines
 
