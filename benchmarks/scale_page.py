@@ -19,7 +19,7 @@ PRICES = {
 
 def write_page(data: dict) -> None:
     figures = data["figures"]
-    parts = (_engines(), _measured(data, figures), _postgres(),
+    parts = (_engines(), _measured(data, figures), _elsewhere(), _postgres(),
              _low_precision(figures["precision"]), _billion(figures))  # fmt: skip
     PAGE.write_text("\n\n".join(parts) + "\n")
 
@@ -108,6 +108,21 @@ def _memory(wide: dict, ids: float) -> str:
         f"driver grows by ids of its own, {ids:.0f} bytes each:\n\n"
         f"| | {rows // 4:,} rows | {rows:,} rows |\n|---|---|---|\n" + "\n".join(lines)
     )
+
+
+def _elsewhere() -> str:
+    path = Path(__file__).parent / "results" / "scale-elsewhere.json"
+    figures = json.loads(path.read_text())["figures"]
+    compute, wide = figures["compute"], figures["wide"]
+    threads = wide["copy_s"]["median"] / wide["threads-2_s"]["median"]
+    return f"""## The same on a slower machine
+
+[Another run](../benchmarks/results/{path.name}), of later code, on two cores of a processor without
+int8 products. Bound by arithmetic, two workers are {_span(compute["two_workers_times_one"])} times
+as fast as one, {compute["start_of_two_s"]:.1f} s of it their start. Its disk copies faster than two
+of its cores map, so that nothing is bound by the disk: threads run at {threads:.2f} of the raw
+copy's rate, two processes at {_span(wide["processes_rate_of_copy"])} (0.8 was wanted), and Ray
+takes {_span(wide["ray_time_of_processes"])} times as long as the processes."""
 
 
 def _postgres() -> str:
