@@ -152,3 +152,16 @@ def test_an_empty_collection_and_wrong_arguments_are_refused(tmp_path, address):
         isthmus.open("nosuch://x/y")
     assert StoreColumn.scattered
     assert not Path("nosuch:").exists()
+
+
+def test_a_connection_that_tells_nothing_is_closed(served, monkeypatch):
+    closed = []
+
+    def refuse(store):
+        raise StorageError("ask", "nothing", "an answer")
+
+    monkeypatch.setattr(Counting, "ids", refuse)
+    monkeypatch.setattr(Counting, "close", closed.append)
+    with pytest.raises(StorageError, match="an answer"):
+        isthmus.open(served)
+    assert len(closed) == 1

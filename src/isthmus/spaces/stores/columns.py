@@ -51,7 +51,12 @@ class StoreColumn:
 
 def read(address: Address) -> Contents:
     """What the collection at ``address`` holds: ids now, vectors when asked for."""
-    return contents(connect(address))
+    store = connect(address)
+    try:
+        return contents(store)
+    except BaseException:  # nobody else holds it
+        store.close()
+        raise
 
 
 def contents(store: Store) -> Contents:
