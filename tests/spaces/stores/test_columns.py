@@ -161,7 +161,7 @@ def test_a_connection_that_tells_nothing_is_closed(served, monkeypatch):
         raise StorageError("ask", "nothing", "an answer")
 
     monkeypatch.setattr(Counting, "ids", refuse)
-    monkeypatch.setattr(Counting, "close", closed.append)
+    monkeypatch.setattr(Counting, "close", lambda store: closed.append(store))
     with pytest.raises(StorageError, match="an answer"):
         isthmus.open(served)
     assert len(closed) == 1
