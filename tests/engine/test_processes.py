@@ -4,6 +4,8 @@ import multiprocessing
 import operator
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 
@@ -204,3 +206,21 @@ def test_a_worker_begins_deaf_to_the_keyboard(monkeypatch):
 def test_the_error_says_what_to_do():
     assert "7 worker processes" in str(died(7))
     assert "if __name__ == '__main__':" in str(died(7))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_fork_of_a_process_that_had_a_pool_can_have_one(tmp_path):
+    """The server of its parent is no child of the fork."""
+    (tmp_path / "script.py").write_text(
+        "import os\n"
+        "from isthmus.engine import Processes\n"
+        "if __name__ == '__main__':\n"
+        "    assert list(Processes(1).map(abs, [-1])) == [1]\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        os._exit(list(Processes(1).map(abs, [-2]))[0])\n"
+        "    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2\n"
+        "    assert list(Processes(1).map(abs, [-3])) == [3]\n"
+    )
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -2,12 +2,13 @@
 
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -21,12 +22,23 @@ R = TypeVar("R")
 LOSSES = 3
 #: Tasks in the works for each worker: one to run and one to take up next.
 AHEAD = 2
-#: A server imports once and forks the workers, where there is one; a fork of the driver itself
-#: would copy its threads' locks.
-_START = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
-if _START.get_start_method() == "forkserver":
+#: On Linux a server imports once and forks the workers; a fork of the driver itself would copy the
+#: locks of its threads, and on macOS system libraries do not survive a fork.
+_start = get_context("forkserver" if sys.platform == "linux" else "spawn")
+if sys.platform == "linux":
     # What every bridge imports, for longer than a worker takes to start.
-    _START.set_forkserver_preload(["sklearn.base"])
+    _start.set_forkserver_preload(["sklearn.base"])
+
+
+def _forked() -> None:
+    """A server that was started before a fork is no child of ours and cannot be asked."""
+    global _start
+    if Processes.started:
+        _start = get_context("spawn")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Processes:
@@ -42,6 +54,8 @@ class Processes:
     """
 
     separate = True
+    #: Whether a pool was ever made in this process.
+    started = False
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = worker_count(workers)
@@ -60,7 +74,7 @@ class Processes:
             When workers keep dying, as they do when memory runs out.
         """
         # Nothing is ever sent: workers leave when the driver's end is closed, by itself or by us.
-        theirs, ours = _START.Pipe(duplex=False)
+        theirs, ours = _start.Pipe(duplex=False)
         waiting: deque[tuple[T, Future[R]]] = deque()
         rest, lost = iter(tasks), 0
         pool = self._pool(theirs)
@@ -95,8 +109,9 @@ class Processes:
             theirs.close()
 
     def _pool(self, lifeline: Connection) -> ProcessPoolExecutor:
+        Processes.started = True
         return ProcessPoolExecutor(
-            self.workers, mp_context=_START, initializer=_begin, initargs=(lifeline,)
+            self.workers, mp_context=_start, initializer=_begin, initargs=(lifeline,)
         )
 
 
