@@ -16,7 +16,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from abstention_page import HELD_OUT, PAGE, PAIRS, STARTS, page
+from abstention_page import CLOUDS, HELD_OUT, PAGE, PAIRS, STARTS, page
 
 from isthmus.bridges.mini_vec2vec import MiniVec2vec
 from isthmus.bridges.self_training import Matches, Side
@@ -241,7 +241,8 @@ def main() -> None:
     todo += [
         ("few", f"{pairs} pairs #{seed}", lambda pairs=pairs, seed=seed: few(seed, pairs))
         for pairs in PAIRS
-        for seed in range(STARTS)
+        for seeds in CLOUDS.values()
+        for seed in seeds
     ]
     todo += [
         ("few", f"{name}, {pairs} known", lambda make=make, pairs=pairs: few_real(make, pairs))

@@ -224,3 +224,17 @@ def test_a_fork_of_a_process_that_had_a_pool_can_have_one(tmp_path):
     )
     done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked from no server here")
+def test_a_killed_server_costs_nothing():
+    results = Processes(2).map(eval, [f"__import__('time').sleep(0.01) or {k}" for k in range(60)])
+    assert next(results) == 0
+    for child in psutil.Process().children():
+        if "forkserver" in " ".join(child.cmdline()):
+            child.kill()
+            break
+    else:
+        pytest.fail("no server was there")
+    assert list(results) == list(range(1, 60))
+    assert not children()

@@ -47,7 +47,8 @@ class Processes:
     Each has one BLAS thread: with more, two workers run several times slower than one. A worker
     that is killed is replaced and its tasks are run again. Workers end with the process that
     started them, however that ends. In a script, call from under
-    ``if __name__ == "__main__":``, as for every pool of processes.
+    ``if __name__ == "__main__":``, as for every pool of processes. On Linux a server that starts
+    with the first pool forks them: what is set in ``os.environ`` later does not reach them.
 
     >>> Processes(workers=2)
     Processes(workers=2)
