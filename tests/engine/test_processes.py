@@ -8,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -21,14 +22,19 @@ from isthmus.engine.processes import AHEAD, LOSSES, Processes, died, one_blas_th
 PID = "__import__('os').getpid()"
 
 
-def children():
-    """Workers: not the server that forks them and the tracker, which stay for the next pool."""
-    ours = psutil.Process()
-    return {
-        child.pid
-        for child in ours.children(recursive=True)
-        if child.ppid() != ours.pid or "multiprocessing" not in " ".join(child.cmdline())
-    }
+def workers():
+    """Those of pools of this process: children of the server that forks them, or spawned by us.
+
+    Databases and clusters of other tests have children too, which come and go.
+    """
+    found = set()
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            told = " ".join(child.cmdline())
+            forked = "multiprocessing.forkserver" in told and child.ppid() != os.getpid()
+            if forked or "multiprocessing.spawn" in told:
+                found.add(child)
+    return found
 
 
 class Pools:
@@ -142,7 +148,6 @@ def test_nothing_is_started_before_the_first_result_is_asked(pools):
 
 
 def test_workers_are_other_processes_that_end_and_ignore_the_keyboard():
-    before = children()
     code = (
         f"({PID}, __import__('signal').getsignal(2).name, "
         "__import__('os').environ['OMP_NUM_THREADS'])"
@@ -150,11 +155,11 @@ def test_workers_are_other_processes_that_end_and_ignore_the_keyboard():
     results = Processes(np.int64(1)).map(eval, [code, code, "__import__('no such')"])
     first, second = next(results), next(results)
     assert first == second
-    assert first[0] in children() - before
+    assert first[0] in {worker.pid for worker in workers()}
     assert first[1:] == ("SIG_IGN", "1")
     with pytest.raises(ModuleNotFoundError, match="no such"):
         next(results)
-    assert children() == before
+    assert not workers()
 
 
 def test_what_does_not_pickle_is_an_error_and_not_a_dead_worker():
@@ -230,11 +235,9 @@ def test_a_fork_of_a_process_that_had_a_pool_can_have_one(tmp_path):
 def test_a_killed_server_costs_nothing():
     results = Processes(2).map(eval, [f"__import__('time').sleep(0.01) or {k}" for k in range(60)])
     assert next(results) == 0
-    for child in psutil.Process().children():
-        if "forkserver" in " ".join(child.cmdline()):
-            child.kill()
-            break
-    else:
-        pytest.fail("no server was there")
+    orphans = workers()
+    (server,) = {worker.parent() for worker in orphans}
+    server.kill()
     assert list(results) == list(range(1, 60))
-    assert not children()
+    assert not workers()
+    assert not psutil.wait_procs(orphans, timeout=10)[1]
