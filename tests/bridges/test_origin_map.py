@@ -5,6 +5,7 @@ import pytest
 from scipy.linalg import fractional_matrix_power
 
 from isthmus.bridges import OriginMap
+from isthmus.bridges.origin_map import ALPHAS
 from isthmus.core.errors import InputError
 from isthmus.core.moments import Moments
 from isthmus.core.neighbors import partner_ranks
@@ -29,6 +30,24 @@ def test_equals_the_formula(edits):
     root = fractional_matrix_power(moved / unit + 0.3 * np.eye(12), -0.5) * np.sqrt(1.3)
     np.testing.assert_allclose(fitted.coef_, root, atol=1e-9)
     np.testing.assert_allclose(fitted.transform(first), (first - origins.mean(0)) @ root, atol=1e-9)
+
+
+@pytest.mark.parametrize("pairs", [20, 22, 26, 400])  # halves of fewer pairs than dims, and more
+def test_the_penalty_is_the_one_that_serves_the_other_half(edits, pairs):
+    origins, first, _ = edits
+    first, origins = first[:pairs] + np.linspace(0, 3, 12), origins[:pairs]
+    served = []
+    for alpha in ALPHAS:
+        gained = 0.0
+        for one in range(2):
+            move = first[one::2] - origins[one::2]
+            moved = move.T @ move
+            root = fractional_matrix_power(moved / np.trace(moved) * 12 + alpha * np.eye(12), -0.5)
+            sides = (side[1 - one :: 2] - origins[one::2].mean(axis=0) for side in (first, origins))
+            gained += np.mean(1 / partner_ranks(*(side @ root.real for side in sides)))
+        served.append(gained)
+    assert len(set(served)) > 2
+    assert OriginMap().fit(first, origins).alpha_ == ALPHAS[int(np.argmax(served))]
 
 
 def test_a_map_fitted_on_one_editor_serves_another(edits):

@@ -115,6 +115,20 @@ def test_penalties_are_chosen_by_error():
     assert RidgePath(Moments.of(x, noise)).best_alpha(x, noise) >= 1.0
 
 
+@pytest.mark.parametrize("n", [4, 40])
+def test_cosines_are_those_of_predictions(n):
+    x, y = ridge_data(n=n)
+    path = RidgePath(Moments.of(x, y))
+    y = y / np.linalg.norm(y, axis=1, keepdims=True)
+    for cosine, alpha in zip(path.cosines(x, y), path.ALPHAS, strict=True):
+        guess = (x - path.mean_x) @ path.coef(alpha) + path.mean_y
+        np.testing.assert_allclose(
+            cosine, np.sum(guess * y, axis=1) / np.linalg.norm(guess, axis=1), atol=1e-9
+        )
+    still = RidgePath(Moments.of(np.ones((5, 3)), np.zeros((5, 2))))
+    assert not still.cosines(np.ones((5, 3)), np.ones((5, 2))).any()
+
+
 def test_constant_source_and_fewer_rows_than_columns():
     assert not RidgePath(Moments.of(np.ones((5, 3)), np.random.rand(5, 2))).coef(0.1).any()
     x, y = ridge_data(n=4)

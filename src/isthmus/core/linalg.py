@@ -120,6 +120,25 @@ class RidgePath:
         shrunk = self._cross * (np.sqrt(self._values) / self._damped(alpha))[:, None]
         return shrunk.T @ shrunk
 
+    def cosines(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Cosine of x B(α) + b and y (m, dy), rows of unit length, for every α, (alphas, m).
+
+        0 where the prediction is. No prediction is made: cosines of all α take products of dx
+        columns, of which there are fewer than of dy.
+        """
+        projected = (x - self.mean_x) @ self._vectors
+        along, inner = projected * (y @ self._cross.T), self._cross @ self._cross.T
+        origin, offset = y @ self.mean_y, self._cross @ self.mean_y
+        found = np.empty((len(self.ALPHAS), len(x)))
+        for cosine, alpha in zip(found, self.ALPHAS, strict=True):
+            shrunk = projected / self._damped(alpha)
+            squares = np.einsum("ij,ij->i", shrunk @ inner + 2 * offset, shrunk)
+            lengths = np.sqrt(np.maximum(squares + self.mean_y @ self.mean_y, 0))
+            dots = along @ (1 / self._damped(alpha)) + origin
+            np.divide(dots, lengths, out=cosine, where=lengths > 0)
+            cosine[lengths == 0] = 0.0
+        return found
+
     def leave_one_out(self, x: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
         r"""Exact leave-one-out errors at rows that took part in the fit, (m, dy).
 

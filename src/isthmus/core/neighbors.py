@@ -16,6 +16,8 @@ Metric = Literal["euclidean", "cosine", "inner"]
 METRICS = ("euclidean", "cosine", "inner")
 
 _RANK_CELLS = 1 << 22
+#: Entries of a strip of rows whose lengths are taken at once.
+_STRIP = 1 << 16
 #: Entries beyond this (or below its inverse) are scaled before they are squared.
 _LARGE = 1e100
 
@@ -109,11 +111,23 @@ def _moderate(q: np.ndarray, b: np.ndarray, metric: str) -> tuple[np.ndarray, np
 
 def unit(x: np.ndarray) -> np.ndarray:
     """Rows of x (n, d) at length one, in float64; zero rows stay zero; no overflow at 1e300."""
-    return np.asarray(directions(x.astype(np.float64)))
+    return _by_strips(x, np.dtype(np.float64))
 
 
 def directions(x: Array) -> Array:
     """Rows of x (n, d) at length one, of x's own kind and precision; zero rows stay zero."""
+    return _by_strips(x, (x[:0] / 1).dtype) if is_numpy(x) else _directions(x)
+
+
+def _by_strips(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """``_directions`` of so few rows at once that the passes stay in a core's own cache."""
+    found = np.empty(x.shape, dtype)
+    for rows in row_blocks(len(x), max(1, _STRIP // max(1, x.shape[1]))):
+        found[rows] = _directions(x[rows].astype(dtype, copy=False))
+    return found
+
+
+def _directions(x: Array) -> Array:
     xp = namespace(x)
     # Dividing by the largest entry first keeps squares of 1e200 finite, and those of 1e-200.
     peak = xp.max(xp.abs(x), axis=1, keepdims=True)

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 #: Entries of one block of distances: larger ones feed products better, smaller ones stay in cache.
 _ENTRIES = 2**21
+#: Entries that are sorted at once.
+_CACHED = 2**15
 
 #: Rows whose full ranking the null variance is taken from.
 RANKED = 512
@@ -64,20 +66,26 @@ def by_rank(d: np.ndarray) -> np.ndarray:
     """Columns of each row of d (r, n), the least first and ties by column.
 
     Values and columns are sorted as one integer each, several times faster than ``argsort``: the
-    lowest bits of a value make room for its column. A row in which that told two values wrong is
+    lowest bits of a value make room for its column. A row in which two values then look equal is
     sorted again.
     """
-    bits = d.view(np.int64)
-    # Of two negative floats the larger in bits is the smaller: flipped, integers order as floats.
-    keys = bits ^ ((bits >> 63) & np.int64(2**63 - 1))
-    room = np.int64((1 << (d.shape[1] - 1).bit_length()) - 1)
-    keys &= ~room
-    keys |= np.arange(d.shape[1])
-    keys.sort(axis=1)
-    keys &= room
-    found = np.take(d, keys + d.shape[1] * np.arange(len(d))[:, None])
-    wrong = np.flatnonzero((found[:, 1:] < found[:, :-1]).any(axis=1))
-    keys[wrong] = np.argsort(d[wrong], axis=1, kind="stable")
+    n = d.shape[1]
+    room = np.int64((1 << (n - 1).bit_length()) - 1)
+    columns, keys = np.arange(n), np.empty(d.shape, np.int64)
+    # So few at once that a core's own cache holds them.
+    for rows in row_blocks(len(d), max(1, _CACHED // n)):
+        some, bits = keys[rows], d[rows].view(np.int64)
+        # Of two negative floats the larger in bits is the smaller: flipped, they order as integers.
+        np.right_shift(bits, 63, out=some)
+        some &= np.int64(2**63 - 1)
+        some ^= bits
+        some &= ~room
+        some |= columns
+        some.sort(axis=1)
+        alike = ((some[:, 1:] ^ some[:, :-1]) <= room).any(axis=1)
+        some &= room
+        if alike.any():
+            some[alike] = np.argsort(d[rows][alike], axis=1, kind="stable")
     return keys
 
 
