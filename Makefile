@@ -52,7 +52,6 @@ compare: $(COMPARE)/.ready
 
 $(COMPARE)/.ready: pyproject.toml constraints.txt $(wildcard tests/comparison/requirements*.txt)
 	$(PYTHON) -m venv $(COMPARE)
-	$(COMPARE)/bin/$(INSTALL) pip
 	$(COMPARE)/bin/$(INSTALL) "torch==2.13.0" \
 		--requirement tests/comparison/requirements.txt --editable ".[dev]"
 	$(COMPARE)/bin/$(INSTALL) --no-deps --requirement tests/comparison/requirements-alone.txt

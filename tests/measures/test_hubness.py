@@ -41,6 +41,12 @@ def test_even_counts_and_duplicates():
     assert all(text.endswith(ROUGH) for text in hubness(x).warnings)
 
 
+def test_level_neighbours_are_told():
+    assert "40 rows have level neighbours at place 10" in hubness(np.eye(40)).warnings[0]
+    near = np.eye(40) + 0.01 * np.random.default_rng(0).normal(size=(40, 40))
+    assert not any("level neighbours" in text for text in hubness(near).warnings)
+
+
 def test_bad_input():
     x = np.random.default_rng(0).normal(size=(30, 3))
     for k in (0, 29):

@@ -100,7 +100,10 @@ def test_equal_directions_leave_nothing_and_not_less():
 )
 def test_hubs_are_in_ten_times_the_lists_of_the_mean_row(skew, severity):
     counts = np.array([99, 300, 0, 100, 300, 5])
-    found = symptoms.hubs(score(skew, counts=counts, anti_hubs=0.25), np.array(list("abcdef")))
+    ids = np.array(list("abcdef"))
+    found = symptoms.hubs(score(skew, counts=counts, anti_hubs=0.25, level=0.5), ids)
+    # Of level neighbours the first rows are hubs, which says nothing.
+    assert not symptoms.hubs(score(skew, counts=counts, anti_hubs=0.25, level=0.6), ids)
     assert [one.severity for one in found] == ([severity] if severity else [])
     if found:
         assert found[0].ids == ("b", "e", "d")  # the largest first, ties by row

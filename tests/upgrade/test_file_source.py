@@ -40,6 +40,11 @@ def test_a_scan_goes_on_behind_an_id_that_need_not_be_there(saved):
         np.testing.assert_array_equal(np.concatenate([ids[:0], *found]), ids[first:])
 
 
+def test_a_scan_in_batches_of_no_row_is_refused(saved):
+    with pytest.raises(InputError, match="batches of 0; expected 1 row or more"):
+        next(FileSource(str(saved[0])).scan(0))
+
+
 def test_rows_are_fetched_in_the_order_asked_for_and_missing_ones_named(saved):
     path, ids = saved
     source, some = FileSource(str(path)), [40, 3, 3, 0, 49]

@@ -42,10 +42,11 @@ def hubness(x: Array, *, k: int = 10, metric: Metric = "cosine") -> Score:
     on a skewness and adds up what rows of one neighbourhood have in common; deleting rows, which
     moves their neighbours' counts one by one, would make it nearly three times too wide.
 
-    Parts: ``counts`` (n,), ``anti_hubs``, the share of rows that nobody counts, and ``hubs``, the
-    share counted at least 2k times. The card's groups are those of the cosine; with ``euclidean``
-    rotation, scale and translation change nothing. Ties go to the lower row, so many equal rows
-    make hubs of the first (a warning counts rows that have an exact duplicate).
+    Parts: ``counts`` (n,), ``anti_hubs``, the share of rows that nobody counts, ``hubs``, the share
+    counted at least 2k times, and ``level``, the share whose k-th neighbour is no nearer than the
+    next. The card's groups are those of the cosine; with ``euclidean`` rotation, scale and
+    translation change nothing. Ties go to the lower row, so many equal rows, or rows at equal
+    distances such as one-hot ones, make hubs of the first (warnings count both).
 
     Parameters
     ----------
@@ -77,7 +78,8 @@ def hubness(x: Array, *, k: int = 10, metric: Metric = "cosine") -> Score:
             "hubness", f"k={k} at {n} rows: x {tuple(x.shape)}", "1 <= k <= rows - 2",
             "Lower k, or bring more rows.",
         )  # fmt: skip
-    near, apart = (to_numpy(a) for a in neighbors(x, x, k, metric=metric, exclude_self=True))
+    near, apart = (to_numpy(a) for a in neighbors(x, x, k + 1, metric=metric, exclude_self=True))
+    level, near = int(np.sum(apart[:, k - 1] == apart[:, k])), near[:, :k]
     counts = np.bincount(near.ravel(), minlength=n).astype(np.float64)
     spread = float(np.sqrt(np.mean((counts - k) ** 2)))
     z = (counts - k) / (spread or 1.0)  # where all counts are equal the skewness is 0
@@ -87,16 +89,20 @@ def hubness(x: Array, *, k: int = 10, metric: Metric = "cosine") -> Score:
     q = k / (n - 1)
     chance = (1 - 2 * q) / np.sqrt((n - 1) * q * (1 - q))
     twins = 0 if metric == "inner" else int(np.sum(apart[:, 0] <= 4e-16))
+    warnings = [f"{twins} rows have a duplicate; ties go to the lower row"] if twins else []
+    if level > 0.01 * n:
+        warnings.append(f"{level} rows have level neighbours at place {k}: the lower rows count")
     return Score(
         value=value,
         method="hubness",
         n=n,
         ci=(value - half, value + half),
         chance=float(chance),
-        warnings=(f"{twins} rows have a duplicate; ties go to the lower row",) if twins else (),
+        warnings=tuple(warnings),
         parts={
             "counts": counts,
             "anti_hubs": float(np.mean(counts == 0)),
             "hubs": float(np.mean(counts >= 2 * k)),
+            "level": level / n,
         },
     )

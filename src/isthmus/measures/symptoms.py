@@ -162,7 +162,8 @@ def common(facts: Mapping[str, Score]) -> list[Finding]:
 
 def hubs(found: Score, ids: np.ndarray) -> list[Finding]:
     """Rows that are the neighbours of far more rows than others are."""
-    if float(found) < _HUBS[0]:
+    # Where most neighbours are level, hubs are the first rows and no others.
+    if float(found) < _HUBS[0] or found.parts["level"] > 0.5:
         return []
     counts = found.parts["counts"]
     order = np.argsort(-counts, kind="stable")

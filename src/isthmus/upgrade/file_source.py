@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.errors import StorageError
+from isthmus.core.errors import InputError, StorageError
 from isthmus.spaces.ids import named
 from isthmus.spaces.open import open
 from isthmus.spaces.stores.store import BATCH, Facts, Rows
@@ -53,7 +53,9 @@ class FileSource:
     def scan(
         self, rows: int = BATCH, *, after: Any = None, payload: bool = False
     ) -> Iterator[Rows]:
-        """All rows by ascending id, those beyond ``after`` only."""
+        """All rows by ascending id, those beyond ``after`` only; InputError on ``rows`` below 1."""
+        if rows < 1:
+            raise InputError(f"scan {self.path.name}", f"batches of {rows}", "1 row or more")
         ids = self.ids()
         start = 0 if after is None else int(np.searchsorted(ids, after, side="right"))
         for first in range(start, len(ids), rows):
