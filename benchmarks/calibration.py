@@ -59,8 +59,18 @@ def _probabilities(sides):
     return (odds / odds.sum(axis=1, keepdims=True),)
 
 
+def _attribute(sides):
+    """Rows of the first space, and a number of each that the second one knows."""
+    return sides[0], sides[1][:, 0]
+
+
 #: What measures of other things than spaces are given, from the two spaces.
-ADAPTED = {"leep": _probabilities, "input_feature_debiased_cka": tuple}
+ADAPTED = {
+    "leep": _probabilities,
+    "input_feature_debiased_cka": tuple,
+    "rank_axis": _attribute,
+    "curation_fit": _attribute,
+}
 #: Measures for which columns are a sample of features, drawn with the rows, and the value over all
 #: features and rows: there what each feature adds on its own has vanished, and the hidden
 #: directions of both sides are left, which correlate by 0.8.

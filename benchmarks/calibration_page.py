@@ -25,22 +25,21 @@ AT_N = {
     **dict.fromkeys(
         ("two_nn", "gride", "mle_dimension", "local_pca_dimension", "ldreg", "t_regs"),
         "the scale of n rows' neighbours"),
-    **dict.fromkeys(("ridge_r2", "pls_r2", "knn_probe", "linear_probe", "dci", "log_me"),
-                    "fits to n rows"),
+    **dict.fromkeys(("ridge_r2", "pls_r2", "knn_probe", "linear_probe", "dci", "log_me",
+                     "rank_axis"), "fits to n rows"),
+    "curation_fit": "clusters of n rows",
     "rtd": "batches of a size",
 }  # fmt: skip
 #: Why no figure of a measure that gives an interval or a test is there: it takes no two spaces.
 UNSIMULATED = {
     "containment_probe": "interval and test: it takes passages and their sentences",
     "cosine_audit": "interval, which is over pairs drawn: it takes the factors of a model",
-    "curation_fit": "interval and test: it takes clusters and losses",
     "dataset_profile": "the interval is that of `two_nn`, simulated there",
     "encoder_benchmark": "test: it takes encoders and tasks",
     "layer_geometry": "interval: it takes stacks of layers and prompts",
     "layer_profile": "the intervals of its parts are those of `anisotropy`, simulated there",
     "position_context": "interval: it takes stacks of layers and contexts; its own test checks "
     "the coverage in one",
-    "rank_axis": "interval and test: it takes a continuous attribute",
     "reconstruction_map": "interval: it takes a graph",
     "rmqm": "interval: it takes an encoder and its inputs",
     "trace_probe": "interval and test are those of `linear_probe`, simulated there",
