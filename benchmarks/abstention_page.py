@@ -104,8 +104,8 @@ def beside_published() -> list[str]:
     ]
     return [
         "Cosine of mapped rows and their partners, which neither was given, on clusters of rows of "
-        "which one side is turned (`python benchmarks/bridges.py`, one draw a row; the smaller ones "
-        "ran beside other work):", "",
+        "which one side is turned (`python benchmarks/bridges.py`, one draw a row; the smaller "
+        "ones ran beside other work):", "",
         "| rows a side | ours | as published | times faster |", "|---|---|---|---|", *rows, "",
     ]  # fmt: skip
 
