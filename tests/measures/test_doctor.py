@@ -71,6 +71,8 @@ def plant(name):
         at = [5]
     elif name == "common_direction":
         x += 8 * rng.choice([-1, 1], size=D) * x.std()
+    elif name == "level_neighbours":
+        x = np.eye(N)
     elif name == "hubs":
         x = rng.normal(size=(N, 200))
         x[[20, 21, 22]] *= 0.1

@@ -140,28 +140,10 @@ def _best_alpha(x: np.ndarray, y: np.ndarray) -> float:
     """The penalty that serves either half of the pairs best when the other half is fitted on."""
     found = dict.fromkeys(ALPHAS, 0.0)
     for one in range(2):
-        moves = x[one::2] - y[one::2]
-        mean = y[one::2].mean(axis=0)
-        edited, origins = x[1 - one :: 2] - mean, y[1 - one :: 2] - mean
-        values, vectors = _moved(moves)
-        unit = float(values.sum()) / x.shape[1] or 1.0
-        along = edited @ vectors, origins @ vectors
+        rest = x[one::2] - y[one::2]
+        mean, moved = y[one::2].mean(axis=0), symmetric_eigen(rest.T @ rest)
         for alpha in ALPHAS:
-            # W up to its scale, which cosines do not see: as it is where nothing moved, and less
-            # along what did.
-            less = np.sqrt(alpha / (values / unit + alpha)) - 1
-            mapped = (
-                side + (part * less) @ vectors.T
-                for side, part in zip((edited, origins), along, strict=True)
-            )
-            found[alpha] += float(np.mean(1 / partner_ranks(*mapped)))
+            w = _shrinking(moved, alpha) if rest.any() else np.eye(x.shape[1])
+            ranks = partner_ranks((x[1 - one :: 2] - mean) @ w, (y[1 - one :: 2] - mean) @ w)
+            found[alpha] += float(np.mean(1 / ranks))
     return max(ALPHAS, key=lambda alpha: (found[alpha], alpha))
-
-
-def _moved(moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues above rounding and their vectors (d, r) of the scatter of ``moves`` (m, d)."""
-    wide = moves.shape[0] < moves.shape[1]
-    values, vectors = symmetric_eigen(moves @ moves.T if wide else moves.T @ moves)
-    kept = values > 1e-12 * values.max()
-    values, vectors = values[kept], vectors[:, kept]
-    return values, moves.T @ vectors / np.sqrt(values) if wide else vectors

@@ -161,11 +161,10 @@ class Relative(Map, TransformerMixin, BaseEstimator):
         self._check()
         x, target = paired_rows(self, X, y, pairs)
         rng = generator(self.rng)
-        drawn = np.sort(rng.permutation(x.shape[0])[:ROWS])
-        rows = slice(None) if len(drawn) == x.shape[0] else drawn
+        rows = np.sort(rng.permutation(x.shape[0])[:ROWS])
         sides = []
         for side, given in (("source", x), ("target", target)):
-            own = to_numpy(given)[rows].astype(np.float64, copy=False)
+            own = to_numpy(given)[rows].astype(np.float64)
             origin, units = frame(own, centre=self.centre, standardise=self.standardise)
             setattr(self, f"{side}_origin_", origin)
             setattr(self, f"{side}_units_", units)

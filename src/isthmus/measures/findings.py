@@ -75,6 +75,11 @@ REMEDIES: dict[str, tuple[str, str]] = {
         "x = x - x.mean(axis=0)\n"
         "top = np.linalg.eigh(x.T @ x)[1][:, -max(1, len(x.T) // 100):]\nx = x - x @ top @ top.T",
     ),
+    "level_neighbours": (
+        "Search for other things than neighbours here, as for equal codes: such vectors are labels "
+        "rather than places, and an index gives any of the rows that are level.",
+        "",
+    ),
     "hubs": (
         "Search by CSLS or mutual proximity, which take from each row what it is near to anyway; "
         "by Euclidean distance or inner product, centre and L2-normalise first.",

@@ -74,35 +74,27 @@ def r_nx_auc(x: Array, y: Array | None = None) -> Score:
     fewer = np.append(fewer, 0.0)
     # What a pair at a rank wins when a row before it goes; nothing the last, a row with itself.
     step = np.append(0.0, fewer[:-1] - fewer[1:])
-    half = step / 2
     places = np.arange(n)
 
     def work(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
         orders, equal = zip(*(rank_rows(*side, rows) for side in sides), strict=True)
-        own, change, kept = np.empty(len(rows)), np.zeros(n), np.zeros(n, np.int64)
-        # One row at a time, in places that are there already, stays in a core's own cache.
-        ranks, theirs = np.empty((2, n), np.int64), np.empty(n, np.int64)
-        won, some = np.empty((2, n))
-        for i, row in enumerate(rows):
-            for rank, order in zip(ranks, orders, strict=True):
-                rank[order[i]] = places
-            both = np.maximum(ranks[0], ranks[1], out=theirs)
-            count = np.bincount(both, minlength=n)
-            kept += count
-            own[i] = count @ whole
-            lost = count @ fewer
-            change += lost
-            change -= np.take(fewer, both, out=some, mode="clip")
-            change[row] -= lost
-            for order, rank, other in zip(orders, ranks, ranks[::-1], strict=True):
-                np.take(other, order[i], out=theirs, mode="clip")
-                np.multiply(step, places > theirs, out=won)
-                won += np.multiply(half, places == theirs, out=some)
-                # A row's going wins for the pairs that it stands before.
-                np.cumsum(won, out=some)
-                np.subtract(some[-1], some, out=won)
-                change += np.take(won, rank, out=some, mode="clip")
-        return own, change, kept, max(equal)
+        flat = [order + n * np.arange(len(rows))[:, None] for order in orders]
+        ranks = []
+        for order in flat:
+            ranks.append(np.empty_like(order))
+            ranks[-1].ravel()[order] = places
+        both = np.maximum(*ranks)
+        left = fewer[both]
+        change = left.sum() - left.sum(axis=0)
+        change[rows] -= left.sum(axis=1)
+        for mine, order, other in zip(orders, flat, ranks[::-1], strict=True):
+            theirs = other.ravel()[order]
+            won = step * (places > theirs) + step / 2 * (places == theirs)
+            # A row's going wins for the pairs that it stands before.
+            later = won[:, ::-1].cumsum(axis=1)[:, ::-1] - won
+            change += np.bincount(mine.ravel(), weights=later.ravel(), minlength=n)
+        kept = np.bincount(both.ravel(), minlength=n)
+        return whole[both].sum(axis=1), change, kept, max(equal)
 
     per_row, change, kept, tied = zip(*over_rows(work, sides[0][0]), strict=True)
     own = np.concatenate(per_row)

@@ -39,6 +39,8 @@ _COMMON = (0.75, 0.9)
 _HUBS = (5.0, 10.0)
 #: A hub is among the 10 nearest of ten times as many rows as the mean one.
 _HUB = 10 * K
+#: Share of rows whose neighbours are chosen among rows at one distance.
+_LEVEL = 0.5
 #: Effective rank over width: MNIST, the lowest, 0.2.
 _COLLAPSE = 0.05
 #: Eigenvalue of the correlations over the largest: nothing but rounding in 32 bits.
@@ -161,9 +163,18 @@ def common(facts: Mapping[str, Score]) -> list[Finding]:
 
 
 def hubs(found: Score, ids: np.ndarray) -> list[Finding]:
-    """Rows that are the neighbours of far more rows than others are."""
-    # Where most neighbours are level, hubs are the first rows and no others.
-    if float(found) < _HUBS[0] or found.parts["level"] > 0.5:
+    """Rows that are the neighbours of far more rows than others are, where distances tell."""
+    level = found.parts["level"]
+    if level > _LEVEL:  # then the hubs are the first rows, and no others
+        return [
+            Finding(
+                name="level_neighbours", severity="notable", count=round(level * len(ids)),
+                says=f"{level:.0%} of rows have more rows at one distance than fit among their {K} "
+                "nearest: which are found hangs on the order of rows",
+                figures={"share": level},
+            )
+        ]  # fmt: skip
+    if float(found) < _HUBS[0]:
         return []
     counts = found.parts["counts"]
     order = np.argsort(-counts, kind="stable")
